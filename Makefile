@@ -1,0 +1,36 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+KIT := run/starter.kit
+
+.PHONY: run test check docs clean
+
+run: .venv/.installed
+	@.venv/bin/edgefuse starter $(KIT)
+	@.venv/bin/edgefuse classify $(KIT)/golden/0.png --text $(KIT)/golden/0.txt --kit $(KIT)
+
+test: .venv-test/.installed check
+	.venv-test/bin/pytest
+
+check: .venv-test/.installed
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
+	.venv-test/bin/lint-imports
+
+docs: .venv-test/.installed
+	.venv-test/bin/properdocs build --strict
+
+# A folder's time stamp changes with every file in it, so each environment has a mark of its own.
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --editable '.[export]'
+	@touch $@
+
+# llama.cpp is built for any processor of this kind, not for this very one: a native build can die elsewhere.
+.venv-test/.installed: pyproject.toml tests/constraints.txt
+	$(PYTHON) -m venv .venv-test
+	CMAKE_ARGS="-DGGML_NATIVE=OFF" .venv-test/bin/pip install --quiet --constraint tests/constraints.txt \
+		--editable '.[dev,export-torch,llama]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-test .cache run site

@@ -1,0 +1,21 @@
+"""Image + text classification with frozen foundation models, on a small device with no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgefuse.classifier import Classifier, Prediction
+
+__all__ = ["Classifier", "Prediction", "__version__"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import the classifier when it is asked for, so that `edgefuse --help` does not wait for numpy."""
+    if name in ("Classifier", "Prediction"):
+        from edgefuse import classifier
+
+        return getattr(classifier, name)
+    raise AttributeError(f"module 'edgefuse' has no attribute {name!r}")

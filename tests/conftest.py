@@ -1,0 +1,181 @@
+"""What every test may ask for: tiny encoders of the real formats, a kit made of them, and the real starter kit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder of real checkpoints and photographs that may lie beside the repository."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "models").is_dir():
+        pytest.skip("needs ../shared (real checkpoints and photographs), which is not part of the repository")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own active kit, probe verdicts or settings."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.delenv("EDGEFUSE_KIT", raising=False)
+    monkeypatch.delenv("EDGEFUSE_ENGINE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_image_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float32 image encoder with random weights: 16 patches of 56 pixels, hidden states (1, 16, 24)."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+
+    def constant(name: str, value: np.ndarray) -> TensorProto:
+        return numpy_helper.from_array(value, name)
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["pixel_values", "patch"], ["patches"], strides=[56, 56]),
+            helper.make_node("Reshape", ["patches", "shape"], ["channels_first"]),
+            helper.make_node("Transpose", ["channels_first"], ["tokens"], perm=[0, 2, 1]),
+            helper.make_node("MatMul", ["tokens", "weight"], ["projected"]),
+            helper.make_node("Add", ["projected", "bias"], ["shifted"]),
+            helper.make_node("Tanh", ["shifted"], ["last_hidden_state"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, [1, 3, 224, 224])],
+        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, [1, 16, 24])],
+        [
+            constant("patch", rng.normal(0, 0.01, (32, 3, 56, 56)).astype(np.float32)),
+            constant("shape", np.array([1, 32, 16])),
+            constant("weight", rng.normal(0, 0.3, (32, 24)).astype(np.float32)),
+            constant("bias", rng.normal(0, 0.3, 24).astype(np.float32)),
+        ],
+    )
+    path = tmp_path_factory.mktemp("tiny-image") / "tiny.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_text_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float32 LLaMA network with random weights, two layers, 64 wide, and the 256 bytes as its vocabulary."""
+    import gguf
+
+    rng = np.random.default_rng(1)
+    width, feed_forward, layers, heads, kv_heads = 64, 128, 2, 4, 2
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    spare = iter(range(256, 512))
+    letters = [chr(byte if byte in printable else next(spare)) for byte in range(256)]  # GPT-2's byte alphabet
+    tokens = [*letters, "ag", "<|endoftext|>"]
+    path = tmp_path_factory.mktemp("tiny-text") / "tiny.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(256)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(feed_forward)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(width // heads)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types([gguf.TokenType.NORMAL] * 257 + [gguf.TokenType.CONTROL])
+    writer.add_token_merges(["a g"])
+    writer.add_bos_token_id(257)
+    writer.add_eos_token_id(257)
+    shapes = {"token_embd.weight": (len(tokens), width), "output_norm.weight": (width,)}
+    for layer in range(layers):
+        kv_width = kv_heads * width // heads
+        shapes |= {
+            f"blk.{layer}.attn_norm.weight": (width,),
+            f"blk.{layer}.attn_q.weight": (width, width),
+            f"blk.{layer}.attn_k.weight": (kv_width, width),
+            f"blk.{layer}.attn_v.weight": (kv_width, width),
+            f"blk.{layer}.attn_output.weight": (width, width),
+            f"blk.{layer}.ffn_norm.weight": (width,),
+            f"blk.{layer}.ffn_gate.weight": (feed_forward, width),
+            f"blk.{layer}.ffn_up.weight": (feed_forward, width),
+            f"blk.{layer}.ffn_down.weight": (width, feed_forward),
+        }
+    for name, shape in shapes.items():
+        values = rng.normal(1 if len(shape) == 1 else 0, 0.2, shape)
+        writer.add_tensor(name, values.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_encoders(tmp_path_factory: pytest.TempPathFactory, tiny_image_onnx: Path, tiny_text_gguf: Path) -> Path:
+    """An encoders folder as `edgefuse export` makes it, of the two tiny encoders."""
+    from edgefuse.encoders import write_encoders
+    from edgefuse_export.llama import export_text_encoder
+    from edgefuse_export.vision import export_image_encoder
+
+    folder = tmp_path_factory.mktemp("tiny-encoders")
+    image = export_image_encoder(tiny_image_onnx, folder)
+    text = export_text_encoder(tiny_text_gguf, folder)
+    write_encoders(folder, image, text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_workshop(tmp_path_factory: pytest.TempPathFactory, tiny_encoders: Path) -> Path:
+    """A folder with the table, the evaluated head and the kit of the tiny encoders on 60 drawn samples."""
+    from edgefuse.datasets import open_dataset
+    from edgefuse.datasets.drawn import write_example
+    from edgefuse.encoders import Encoders
+    from edgefuse.extraction import Settings, extract
+    from edgefuse.heads import write_head
+    from edgefuse.packing import pack
+    from edgefuse.training import recipe, trainer
+    from edgefuse.training.evaluation import evaluate_folder
+
+    folder = tmp_path_factory.mktemp("tiny-workshop")
+    write_example(folder / "drawn", count=60)
+    encoders = Encoders.open(tiny_encoders)
+    extraction = extract(
+        open_dataset("drawn", folder / "drawn"), encoders, folder / "table", settings=Settings(engine="numpy")
+    )
+    settings = trainer.Settings(epochs=3)
+    write_head(folder / "head", recipe.train_head(extraction.table, fusion="early", settings=settings))
+    evaluation = evaluate_folder(folder / "head")
+    pack(encoders, folder / "head", evaluation, folder / "tiny.kit", name="tiny", version="1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_kit(tiny_workshop: Path) -> Path:
+    """A kit of tiny random encoders: right in every shape, its labels mean nothing."""
+    return tiny_workshop / "tiny.kit"
+
+
+@pytest.fixture(scope="session")
+def starter_kit() -> Path:
+    """The starter kit of real pretrained encoders, built once by `edgefuse starter` and kept in .cache."""
+    kit = ROOT / ".cache" / "starter.kit"
+    outcome = subprocess.run(
+        [sys.executable, "-m", "edgefuse", "starter", str(kit)],
+        env=os.environ | {"XDG_CACHE_HOME": str(ROOT / ".cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    return kit
