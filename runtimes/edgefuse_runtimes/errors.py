@@ -1,0 +1,29 @@
+"""What can go wrong, as few classes as exit codes. Every message is one sentence: what, where, what to do."""
+
+
+class EdgefuseError(Exception):
+    """Base of every error that edgefuse raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class BadInput(EdgefuseError):
+    """A picture, note, table, kit, file or option that cannot be used as given."""
+
+    exit_code = 2
+
+
+class SamplesFailed(EdgefuseError):
+    """Some samples of many could not be handled; the others were."""
+
+    exit_code = 4
+
+
+class DoesNotFit(EdgefuseError):
+    """The work needs more memory or disk than there is."""
+
+    exit_code = 7
+
+
+class EngineUnavailable(EdgefuseError):
+    """An engine that is not installed, died, hung or answered wrongly; another engine may take over."""

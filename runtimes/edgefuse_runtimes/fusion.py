@@ -1,0 +1,130 @@
+"""The small heads that turn two aligned vectors into probabilities, ready for the device.
+
+A head is one or two branches, Linear -> ReLU, whose outputs are joined and go through one Linear. In training
+each branch ends in a BatchNorm; after training it is a constant scale and offset per unit, which is folded
+into the last Linear, so none is left here. Dropout does nothing after training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.spec import Modality
+
+Floats = NDArray[np.float32]
+Arrays = Mapping[str, NDArray[Any]]
+"""Named arrays of an npz file."""
+
+INPUTS: dict[str, tuple[Modality, ...]] = {
+    "text+image": ("text", "image"),
+    "text": ("text",),
+    "image": ("image",),
+}
+"""What a branch may read, by its name in `head.npz`; both: concatenated, text first."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Linear -> ReLU over one modality, or over both joined."""
+
+    reads: tuple[Modality, ...]
+    weight: Floats
+    """(h, d), as torch stores a Linear."""
+    bias: Floats
+    """(h,)"""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Early fusion: one branch that reads both; late fusion: one branch each; a baseline: one branch."""
+
+    branches: tuple[Branch, ...]
+    weight: Floats
+    """(C, sum of h): the last Linear with the BatchNorms folded in."""
+    bias: Floats
+    """(C,)"""
+
+
+def logits(head: Head, vectors: Mapping[Modality, Floats]) -> Floats:
+    """Logits (C,) of one sample or (n, C) of n, from the aligned vectors (d,) or (n, d)."""
+    hidden = [_branch(branch, vectors) for branch in head.branches]  # each (..., h)
+    joined = np.concatenate(hidden, axis=-1)  # (..., sum of h)
+    return joined @ head.weight.T + head.bias  # (..., C)
+
+
+def probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Class probabilities (..., K): softmax of logits / temperature; one logit stands for the second of
+    two."""
+    scaled = logits / np.float32(temperature)  # (..., C)
+    if scaled.shape[-1] == 1:
+        scaled = np.concatenate([np.zeros_like(scaled), scaled], axis=-1)  # (..., 2): sigmoid as a softmax
+    powers: Floats = np.exp(scaled - scaled.max(axis=-1, keepdims=True))  # (..., K)
+    total: Floats = powers.sum(axis=-1, keepdims=True)  # (..., 1)
+    return powers / total
+
+
+def to_arrays(head: Head) -> dict[str, NDArray[Any]]:
+    """Named arrays for an npz file; `from_arrays` reads them back."""
+    arrays: dict[str, NDArray[Any]] = {"weight": head.weight, "bias": head.bias}
+    for index, branch in enumerate(head.branches):
+        arrays[f"branch{index}.reads"] = np.array("+".join(branch.reads))
+        arrays[f"branch{index}.weight"], arrays[f"branch{index}.bias"] = branch.weight, branch.bias
+    return arrays
+
+
+def from_arrays(arrays: Arrays, widths: Mapping[Modality, int], classes: int) -> Head:
+    """A head for aligned vectors of these widths and so many classes; inverse of `to_arrays`.
+
+    Raises:
+        BadInput: an array is missing, not finite, or of a wrong shape or kind.
+    """
+    count = sum(name.endswith(".reads") for name in arrays)
+    if count not in (1, 2):
+        raise BadInput(f"The head has {count} branches in place of one or two; train the head again.")
+    branches = tuple(_read_branch(arrays, f"branch{index}", widths) for index in range(count))
+    hidden = sum(len(branch.bias) for branch in branches)
+    one_logit = classes == 2 and np.size(arrays.get("bias", ())) == 1
+    outputs = 1 if one_logit else classes
+    return Head(branches, float_array(arrays, "weight", (outputs, hidden)), float_array(arrays, "bias", (outputs,)))
+
+
+def float_array(arrays: Arrays, name: str, shape: tuple[int, ...]) -> Floats:
+    """The array `name`, which must be float32, finite and of this shape.
+
+    Raises:
+        BadInput: it is not.
+    """
+    array = arrays.get(name)
+    if array is None:
+        raise BadInput(f"The head lacks the array {name!r}; train the head again.")
+    if array.dtype != np.float32 or array.shape != shape:
+        raise BadInput(
+            f"The head's array {name!r} is {array.dtype} {array.shape} in place of float32 {shape}; "
+            "train the head again."
+        )
+    floats = array.astype(np.float32, copy=False)
+    if not np.isfinite(floats).all():
+        raise BadInput(f"The head's array {name!r} holds NaN or infinite numbers; train the head again.")
+    return floats
+
+
+def _branch(branch: Branch, vectors: Mapping[Modality, Floats]) -> Floats:
+    read = [vectors[modality] for modality in branch.reads]
+    inputs = read[0] if len(read) == 1 else np.concatenate(read, axis=-1)  # (..., d)
+    hidden: Floats = inputs @ branch.weight.T + branch.bias  # (..., h)
+    return np.maximum(hidden, np.float32(0))
+
+
+def _read_branch(arrays: Arrays, name: str, widths: Mapping[Modality, int]) -> Branch:
+    reads = INPUTS.get(str(arrays.get(f"{name}.reads")))
+    if reads is None:
+        raise BadInput(f"The head does not say what {name} reads; train the head again.")
+    width, hidden = sum(widths[modality] for modality in reads), np.size(arrays.get(f"{name}.bias", ()))
+    weight = float_array(arrays, f"{name}.weight", (hidden, width))
+    return Branch(reads, weight, float_array(arrays, f"{name}.bias", (hidden,)))

@@ -1,0 +1,144 @@
+"""From a picture in any common form to an image encoder's input, driven by data, never by a model's name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.spec import Preprocess
+
+Picture = Path | str | bytes | Image.Image
+
+MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""What may be decoded: each format more is one more parser that a hostile file can reach."""
+
+LONGEST = 8
+"""A picture longer than this many short sides is cut at its far ends before it is resized (see `_resize`)."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each EXIF orientation upright."""
+
+_RESAMPLE = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+# Pillow warns from 89 megapixels on; `load_image` refuses at its own limit with a sentence.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def load_image(picture: Picture) -> Image.Image:
+    """Decode to 8-bit RGB, turned upright by its EXIF orientation; transparency becomes white.
+
+    Raises:
+        BadInput: the file is missing, empty, not a picture, broken, or over 100 megapixels.
+    """
+    name = str(picture) if isinstance(picture, str | Path) else "the picture"
+    try:
+        opened = picture if isinstance(picture, Image.Image) else Image.open(_stream(picture, name), formats=FORMATS)
+        if opened.width * opened.height > MAX_PIXELS:
+            raise _too_large(name)
+        return _to_rgb(_upright(opened), name)
+    except UnidentifiedImageError as error:
+        raise BadInput(
+            f"{name} is not a picture that edgefuse can read; give a JPEG, PNG, WebP, TIFF, BMP or GIF file."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except PermissionError as error:
+        raise BadInput(f"{name} may not be read by this user; change its permissions.") from error
+    except _DECODER_ERRORS as error:
+        raise BadInput(f"{name} is damaged and cannot be decoded ({error}); take or copy the picture again.") from error
+
+
+def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
+    """The encoder's input (3, crop, crop): resized, centre-cropped, normalised per channel."""
+    resized = _resize(image, preprocess)
+    left, top = (resized.width - preprocess.crop) // 2, (resized.height - preprocess.crop) // 2
+    cropped = resized.crop((left, top, left + preprocess.crop, top + preprocess.crop))
+    pixels = np.asarray(cropped, dtype=np.float32)  # (crop, crop, 3) in 0..255
+    scaled = pixels / np.float32(255)  # (crop, crop, 3) in 0..1
+    mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)  # (3,)
+    normalized = (scaled - mean) / std  # (crop, crop, 3)
+    return np.ascontiguousarray(normalized.transpose(2, 0, 1))  # (3, crop, crop)
+
+
+def _stream(picture: Path | str | bytes, name: str) -> Path | io.BytesIO:
+    if isinstance(picture, bytes):
+        if not picture:
+            raise BadInput(f"{name} is empty (0 bytes); take or copy it again.")
+        return io.BytesIO(picture)
+    path = Path(picture)
+    if not path.exists():
+        raise BadInput(f"There is no picture at {name}; check the path.")
+    if path.is_dir():
+        raise BadInput(f"{name} is a folder, not a picture; name one file.")
+    if path.stat().st_size == 0:
+        raise BadInput(f"{name} is empty (0 bytes); take or copy the picture again.")
+    return path
+
+
+def _too_large(name: str) -> BadInput:
+    return BadInput(f"{name} has over {MAX_PIXELS // 1_000_000} megapixels; make the picture smaller first.")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned by its EXIF orientation.
+
+    `ImageOps.exif_transpose` also writes all of the EXIF data anew, which fails on data that is slightly off.
+    """
+    image.load()  # Pillow turns a TIFF itself while loading it, and forgets the orientation then
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
+        values = np.asarray(image)  # (H, W)
+        if values.min() < 0 or values.max() > 65535:
+            raise BadInput(f"{name} holds values beyond 16 bits; save it as an 8-bit or 16-bit picture.")
+        return Image.fromarray((values // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise BadInput(f"{name} holds floating-point values; save it as an 8-bit or 16-bit picture.")
+    if image.has_transparency_data:
+        straight = image.convert("RGBA")
+        white = Image.new("RGBA", straight.size, "white")
+        return Image.alpha_composite(white, straight).convert("RGB")
+    return image.convert("RGB")
+
+
+def _resize(image: Image.Image, preprocess: Preprocess) -> Image.Image:
+    resample = _RESAMPLE[preprocess.resample]
+    if preprocess.resize == "squash":
+        return image.resize((preprocess.size, preprocess.size), resample)
+    # A 1 x 4000 strip would grow to 256 x 1,024,000 for a crop of 224: its far ends are cut first.
+    short, long = sorted(image.size)
+    spare = (long - LONGEST * short) // 2
+    if spare > 0:
+        image = ImageOps.crop(image, (spare, 0, spare, 0) if image.width > image.height else (0, spare, 0, spare))
+        short, long = sorted(image.size)
+    # The long side is cut to whole pixels, as torchvision and transformers do.
+    grown = int(preprocess.size * long / short)
+    size = (preprocess.size, grown) if image.width <= image.height else (grown, preprocess.size)
+    return image.resize(size, resample)

@@ -1,0 +1,83 @@
+"""What the machine has and what this process uses of it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ProcessMemory:
+    """Bytes of memory of one process, as Linux counts them."""
+
+    peak_rss_bytes: int
+    """VmHWM: the most that was ever resident."""
+    anon_bytes: int
+    """RssAnon: what only this process holds, now."""
+    file_bytes: int
+    """RssFile: file pages in memory, now; the system may drop them."""
+
+
+def process_memory(pid: int | None = None) -> ProcessMemory:
+    """Memory of process `pid` (default: this one), from /proc; zeros once it has ended."""
+    try:
+        text = Path(f"/proc/{pid or 'self'}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        text = ""
+    kib = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
+    return ProcessMemory(*(kib.get(name, 0) * 1024 for name in ("VmHWM", "RssAnon", "RssFile")))
+
+
+def physical_cores() -> int:
+    """Cores this process may run on, a pair of hyper-threads counted once."""
+    allowed = os.sched_getaffinity(0)
+    cores = {_core(cpu) for cpu in allowed}
+    return max(1, len(cores))
+
+
+def _core(cpu: int) -> str:
+    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return str(cpu)
+
+
+def set_blas_threads(threads: int) -> bool:
+    """Make numpy's own BLAS use `threads` threads; False where its library offers no setter.
+
+    numpy's wheels bundle OpenBLAS under names with a prefix and a suffix that changed over time.
+    """
+    np.dot(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # loads the library where that is lazy
+    for library in _loaded_openblas():
+        handle = ctypes.CDLL(library)
+        for prefix in ("scipy_", ""):
+            for suffix in ("64_", ""):
+                setter = getattr(handle, f"{prefix}openblas_set_num_threads{suffix}", None)
+                if setter is not None:
+                    setter(ctypes.c_int(threads))
+                    return True
+    return False
+
+
+def _loaded_openblas() -> list[str]:
+    with Path("/proc/self/maps").open() as maps:
+        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "openblas" in line}
+    return sorted(paths)
+
+
+def cpu_model() -> str:
+    """The processor's name and abilities in one line, as the kernel tells them."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = ("model name", "flags", "Features", "CPU part", "CPU implementer")
+    first: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            first.setdefault(name.strip(), value.strip())
+    return "; ".join(f"{name}: {value}" for name, value in sorted(first.items()))

@@ -1,0 +1,110 @@
+"""A graph made ready for numpy: a list of steps, each of which knows which arrays it is the last to need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.fuse import fuse
+from edgefuse_runtimes.onnx.graph import Graph, Node
+from edgefuse_runtimes.onnx.operators import unsupported
+from edgefuse_runtimes.onnx.simplify import drop_unused, fold, merge_equal, run_node
+from edgefuse_runtimes.onnx.tensor import Array
+
+if TYPE_CHECKING:
+    from edgefuse_runtimes.encoder import Memory
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node, and the values that no later step needs."""
+
+    node: Node
+    finished: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What `run` runs."""
+
+    path: Path
+    input: str
+    output: str
+    steps: tuple[Step, ...]
+    constants: Mapping[str, Array]
+
+
+def compile_graph(graph: Graph, shape: Sequence[int], memory: Memory) -> Program:
+    """The program that gives the graph's first output for its one input, of the shape `shape`.
+
+    With memory "normal" the int8 weights are turned into float32 once; with "low" they stay int8, in the
+    mapped file, and are turned at each use.
+
+    Raises:
+        BadInput: the graph needs an operator that is not there (named, with its node), or cannot run.
+    """
+    output = graph.outputs[0].name
+    nodes = [_with_counted_outputs(node) for node in drop_unused(graph.nodes, [output])]
+    for node in nodes:
+        reason = unsupported(node)
+        if reason is not None:
+            raise BadInput(
+                f"{graph.path} needs {reason}, which the numpy engine does not have; "
+                "use the engine onnxruntime or export the encoder again."
+            )
+    zeros = {graph.inputs[0].name: np.broadcast_to(np.zeros((), graph.inputs[0].dtype), tuple(shape))}
+    with np.errstate(all="ignore"):
+        nodes, constants = fold(nodes, graph.initializers, zeros, graph.path)
+    nodes = merge_equal(nodes, constants, [output])
+    nodes, constants = fuse(nodes, constants, [output])
+    nodes = drop_unused(nodes, [output])
+    used = {name for node in nodes for name in node.inputs} | {output}
+    linear_weights = {node.inputs[3] for node in nodes if node.operator == "QuantizedLinear"}
+    ready = {name: _ready(array, name in linear_weights, memory) for name, array in constants.items() if name in used}
+    return Program(graph.path, graph.inputs[0].name, output, _steps(nodes, output, ready), ready)
+
+
+def run(program: Program, x: Array) -> Array:
+    """The output for one input; numbers that overflow become infinite or NaN without a warning.
+
+    Raises:
+        BadInput: arrays in the file do not fit together.
+    """
+    values = {**program.constants, program.input: x}
+    with np.errstate(all="ignore"):
+        for step in program.steps:
+            results = run_node(step.node, values, program.path)
+            values.update(zip(step.node.outputs, results, strict=False))
+            del results
+            for name in step.finished:
+                del values[name]
+    return values[program.output]
+
+
+def _with_counted_outputs(node: Node) -> Node:
+    """Split cuts into as many parts as it has outputs, which the function behind it cannot see."""
+    if node.operator != "Split" or len(node.inputs) > 1 or "num_outputs" in node.attributes:
+        return node
+    return replace(node, attributes={**node.attributes, "num_outputs": len(node.outputs)})
+
+
+def _ready(array: Array, is_linear_weight: bool, memory: Memory) -> Array:
+    if is_linear_weight:
+        return array.astype(np.float32) if memory == "normal" else array
+    return np.require(array, requirements="A")  # BLAS would copy an unaligned array at every use
+
+
+def _steps(nodes: Sequence[Node], output: str, constants: Mapping[str, Array]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    needed_later = {output, *constants, ""}
+    for node in reversed(nodes):
+        names = dict.fromkeys((*node.inputs, *node.outputs))
+        finished = tuple(name for name in names if name not in needed_later)
+        needed_later.update(finished)
+        steps.append(Step(node, finished))
+    return tuple(reversed(steps))

@@ -1,0 +1,132 @@
+"""An ONNX image encoder run by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.onnx.graph import load
+from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
+from edgefuse_runtimes.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    from edgefuse_runtimes.encoder import Batch, Memory
+
+
+class OnnxRuntimeEncoder:
+    """An `Encoder` that runs its graph in an onnxruntime session of this process.
+
+    Raises:
+        EngineUnavailable: onnxruntime does not import here, or cannot run an operator of the file.
+        BadInput: the file is missing, damaged or no image encoder.
+    """
+
+    def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
+        self.spec = spec
+        self._path, self._threads, self._memory = path, threads, memory
+        graph = load(path)  # checked here, so that both engines refuse the same files with the same words
+        self._shape = input_shape(graph, spec)
+        self._input, self._output = graph.inputs[0].name, graph.outputs[0].name
+        runtime = _import_onnxruntime()
+        self._version = str(runtime.__version__)
+        self._errors = _errors_of(runtime)
+        options = session_options(runtime, threads, memory)
+        for free, size in zip(graph.inputs[0].shape, self._shape, strict=True):
+            if isinstance(free, str) and free:
+                options.add_free_dimension_override_by_name(free, size)
+        del graph
+        try:
+            self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except runtime.capi.onnxruntime_pybind11_state.NotImplemented as error:
+            raise EngineUnavailable(f"onnxruntime cannot run {path} ({_first_line(error)}).") from error
+        except self._errors as error:
+            raise BadInput(
+                f"onnxruntime cannot read {path} ({_first_line(error)}); export the encoder again."
+            ) from error
+
+    def encode(self, batch: Batch) -> NDArray[np.float32]:
+        """Vectors (n, d) of pictures (n, 3, H, W); each is the same alone or in any batch.
+
+        Raises:
+            BadInput: pictures of another shape, or a vector that is not finite.
+            EngineUnavailable: onnxruntime failed.
+        """
+        return encode_one_by_one(self._run, batch, self._shape, self.spec)  # (n, d)
+
+    def info(self) -> dict[str, Any]:
+        """Engine, its version, file, threads, precision and memory setting."""
+        return {
+            "engine": "onnxruntime",
+            "version": self._version,
+            "file": str(self._path),
+            "threads": self._threads,
+            "precision": self.spec.precision,
+            "memory": self._memory,
+        }
+
+    def close(self) -> None:
+        """Give the session's memory back."""
+        self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._session is None:
+            raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
+        try:
+            output: NDArray[np.float32] = self._session.run([self._output], {self._input: x})[0]
+        except self._errors as error:
+            raise EngineUnavailable(f"onnxruntime failed while running {self._path} ({_first_line(error)}).") from error
+        return output
+
+
+def session_options(runtime: ModuleType, threads: int, memory: Memory) -> Any:
+    """Every setting of a session, in one place."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1  # one graph, one branch at a time: a second pool would only take turns
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    # Waiting threads sleep: spinning takes a small machine's cores and battery from everything else.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # The arena never shrinks, and prepacking holds every weight a second time: faster, for more memory.
+    is_roomy = memory == "normal"
+    options.enable_cpu_mem_arena = is_roomy
+    options.enable_mem_pattern = is_roomy
+    options.add_session_config_entry("session.disable_prepacking", "0" if is_roomy else "1")
+    options.log_severity_level = 4  # errors come as exceptions; a second copy on stderr helps nobody
+    return options
+
+
+def _import_onnxruntime() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"onnxruntime cannot be imported ({_first_line(error)}); "
+            "install edgefuse[onnxruntime] or use the engine numpy."
+        ) from error
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def _errors_of(runtime: ModuleType) -> tuple[type[Exception], ...]:
+    """onnxruntime's exceptions, which have no common base but Exception."""
+    state = vars(runtime.capi.onnxruntime_pybind11_state).values()
+    own = [kind for kind in state if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*own, RuntimeError, ValueError)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,131 @@
+"""Whether a native engine may be trusted with one file on this machine: it is tried in a child process first.
+
+A native library can die of an illegal instruction or answer wrongly on a processor it was not built for. What the
+child did with a golden sample decides, and is remembered per machine, library version and file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.files import write_json
+from edgefuse_runtimes.machine import cpu_model
+from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.worker import WorkerEncoder
+
+if TYPE_CHECKING:
+    from edgefuse_runtimes.encoder import Engine, Memory, ProbeSample
+
+SECONDS = 60.0
+BYTES_PER_SECOND = 10e6
+"""A probe may last 60 s and as long as a slow SD card needs to read the file."""
+
+MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95}
+"""Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.
+
+Where activations are rounded to 8 bits when the file runs, a difference of 1e-7 in one layer flips a few roundings, and
+the layers after it make that as large as the rounding itself: an engine is then as far from another one as from
+itself at another optimisation level (docs/explanation/engines.md has the figures). An engine that computes wrongly is
+far below.
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a probe found."""
+
+    trusted: bool
+    reason: str
+    """Why not; "" when trusted."""
+
+
+def probe(
+    engine: Engine,
+    path: Path,
+    spec: EncoderSpec,
+    sample: Callable[[], ProbeSample],
+    *,
+    threads: int,
+    memory: Memory,
+) -> Verdict:
+    """The remembered verdict on `engine` with this file, or a new one from a child process.
+
+    A time-out counts for this call only: the machine may have been busy.
+    """
+    key = _key(engine, path, spec, threads, memory)
+    known = _read_verdicts().get(key)
+    if known is not None:
+        return known
+    seconds = SECONDS + spec.bytes / BYTES_PER_SECOND
+    try:
+        verdict = _try(engine, path, spec, sample(), threads, memory, seconds)
+    except TimeoutError:
+        return Verdict(False, f"its probe took over {seconds:.0f} s")
+    except (EngineUnavailable, BadInput) as error:
+        verdict = Verdict(False, str(error).rstrip("."))
+    _remember(key, verdict)
+    return verdict
+
+
+def centered_cosine(a: NDArray[np.float32], b: NDArray[np.float32], center: NDArray[np.float32]) -> float:
+    """Cosine of two vectors (d,) after `center` (d,) is subtracted from both; a shared offset hides no error."""
+    x, y = (a - center).astype(np.float64), (b - center).astype(np.float64)  # (d,), (d,)
+    return float(x @ y / max(float(np.linalg.norm(x) * np.linalg.norm(y)), 1e-30))
+
+
+def _try(
+    engine: Engine,
+    path: Path,
+    spec: EncoderSpec,
+    sample: ProbeSample,
+    threads: int,
+    memory: Memory,
+    seconds: float,
+) -> Verdict:
+    with WorkerEncoder(engine.child, path, spec, threads=threads, memory=memory, timeout=seconds) as encoder:
+        vector = encoder.encode(sample.batch)[0]  # (d,)
+    cosine = centered_cosine(vector, sample.expected, sample.center)
+    if cosine < MIN_COSINE.get(spec.precision, MIN_COSINE["fp32"]):  # a NaN vector never gets here: engines refuse it
+        return Verdict(False, f"its vector of the golden sample is wrong, centred cosine {cosine:.4f}")
+    return Verdict(True, "")
+
+
+def _key(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Memory) -> str:
+    stat = path.stat()
+    facts = [
+        engine.name, metadata.version(engine.package), spec.sha256, stat.st_size, stat.st_mtime_ns,
+        platform.machine(), cpu_model(), platform.python_version(), threads, memory,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def verdicts_path() -> Path:
+    """Where the verdicts of this user on this machine are kept."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "edgefuse" / "probes.json"
+
+
+def _read_verdicts() -> dict[str, Verdict]:
+    try:
+        return {key: Verdict(**value) for key, value in json.loads(verdicts_path().read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # nothing known, or not readable: probing again is always right
+
+
+def _remember(key: str, verdict: Verdict) -> None:
+    known = {name: asdict(value) for name, value in _read_verdicts().items()}
+    with contextlib.suppress(OSError):  # a read-only home costs a probe each time, never an answer
+        write_json(verdicts_path(), known | {key: asdict(verdict)})

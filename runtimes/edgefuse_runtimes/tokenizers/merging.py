@@ -1,0 +1,62 @@
+"""Byte-pair merging: the one algorithm that byte-level BPE and SentencePiece BPE share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+
+REMEMBERED_WORDS = 4096
+REMEMBERED_LENGTH = 32
+"""In characters: longer words are rare, and remembering them could take much memory."""
+
+
+def merge(symbols: Sequence[str], ranks: Mapping[str, int], joiner: str) -> list[str]:
+    """Join neighbours until no pair has a rank: the lowest rank first, among equal ranks the leftmost pair.
+
+    The pairs wait in a heap and the pieces form a linked list, so a word of t symbols takes O(t log t).
+
+    Args:
+        symbols: t non-empty pieces of text.
+        ranks: rank (>= 0) of a pair, found under `left + joiner + right`.
+        joiner: " " where `ranks` holds lines of a merge table, "" where it holds tokens.
+
+    Returns:
+        At most t pieces, whose concatenation is that of `symbols`.
+    """
+    count = len(symbols)
+    pieces = list(symbols)
+    before = list(range(-1, count - 1))
+    after = list(range(1, count + 1))
+    # Rank of the pair that starts at each place; an entry of the heap that disagrees is of an older pair.
+    current = [ranks.get(left + joiner + right, -1) for left, right in pairwise(pieces)]
+    current.append(-1)
+    heap = [rank * count + place for place, rank in enumerate(current) if rank >= 0]
+    heapify(heap)
+    while heap:
+        rank, place = divmod(heappop(heap), count)
+        if current[place] != rank:
+            continue
+        absorbed = after[place]
+        piece = pieces[place] = pieces[place] + pieces[absorbed]
+        pieces[absorbed] = ""
+        current[absorbed] = current[place] = -1
+        following = after[place] = after[absorbed]
+        if following < count:
+            before[following] = place
+            rank = current[place] = ranks.get(piece + joiner + pieces[following], -1)
+            if rank >= 0:
+                heappush(heap, rank * count + place)
+        previous = before[place]
+        if previous >= 0:
+            rank = current[previous] = ranks.get(pieces[previous] + joiner + piece, -1)
+            if rank >= 0:
+                heappush(heap, rank * count + previous)
+    return [piece for piece in pieces if piece]
+
+
+def remember(word_ids: Callable[[str], list[int]]) -> Callable[[str], list[int]]:
+    """`word_ids`, with its answers for the latest short words kept; callers must not change them."""
+    remembered = lru_cache(REMEMBERED_WORDS)(word_ids)
+    return lambda word: remembered(word) if len(word) <= REMEMBERED_LENGTH else word_ids(word)

@@ -1,0 +1,168 @@
+"""An engine in a child process: what it does there, dying included, costs the caller a sentence and no more.
+
+The child is a fresh interpreter, not a fork and not multiprocessing's spawn, which would run the user's main
+module again. They talk in frames (`frames.py`) over two pipes of their own; stdout and stderr stay free for
+whatever a native library prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import threading
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse_runtimes import errors
+from edgefuse_runtimes.errors import EdgefuseError, EngineUnavailable
+from edgefuse_runtimes.frames import Array, read_frame, write_frame
+from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.worker_process import WorkerProcess
+
+if TYPE_CHECKING:
+    from edgefuse_runtimes.encoder import Batch, Encoder, Memory
+
+
+class WorkerEncoder:
+    """Any `Encoder` class, run in a child process and used like one in this process.
+
+    Samples go over one at a time, so that `timeout` is the limit of one sample. After a death or a time-out
+    every further call raises EngineUnavailable.
+    """
+
+    def __init__(
+        self, engine: str, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory, timeout: float
+    ) -> None:
+        """Start the child and wait until its engine has opened `path`.
+
+        Args:
+            engine: "module:class" of the encoder, importable with this process's module search path.
+            path: the encoder's file.
+            spec: its description.
+            threads: for the engine.
+            memory: for the engine.
+            timeout: seconds that opening, and each sample, may take.
+
+        Raises:
+            BadInput: the engine refused the file.
+            EngineUnavailable: the engine is not installed, died (the signal is named) or hung.
+        """
+        self.spec = spec
+        self._lock = threading.Lock()
+        self._child = WorkerProcess(f"{engine.partition(':')[2]} on {path.name}", timeout)
+        settings = {"path": str(path), "spec": spec.to_json(), "threads": threads, "memory": memory}
+        try:
+            header, _ = self._child.ask({"call": "open", "engine": engine, **settings}, [])
+        except BaseException:
+            self._child.close()
+            raise
+        self._info: dict[str, Any] = header["info"]
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, for reading its memory with `machine.process_memory`."""
+        return self._child.process.pid
+
+    def encode(self, batch: Batch) -> NDArray[np.float32]:
+        """Vectors (n, d) of a batch.
+
+        Raises:
+            BadInput: the engine refused a sample.
+            EngineUnavailable: the child died, hung or answered with anything but a vector of numbers.
+        """
+        vectors = np.empty((len(batch), self.spec.width), np.float32)  # (n, d)
+        dtype = np.float32 if self.spec.modality == "image" else np.int32
+        with self._lock:
+            for row, sample in enumerate(batch):
+                _, arrays = self._child.ask({"call": "encode"}, [np.asarray(sample, dtype)])
+                if len(arrays) != 1 or arrays[0].shape != (1, self.spec.width) or arrays[0].dtype != np.float32:
+                    raise self._child.failed("answered with something that is no vector")
+                vectors[row] = arrays[0][0]
+        return vectors
+
+    def info(self) -> dict[str, Any]:
+        """What the engine in the child says of itself, and the child's process id."""
+        return {**self._info, "pid": self.pid}
+
+    def close(self) -> None:
+        """End the child, even inside a call; its memory goes back to the system with it."""
+        if not self._lock.acquire(blocking=False):
+            self._child.process.kill()  # the call under way in another thread ends with an error
+            self._lock.acquire()
+        try:
+            self._child.close()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _end_with_parent(requests: int) -> None:
+    """End this process as soon as nobody can ask it anything any more, even inside a long native call."""
+    poll = select.poll()
+    poll.register(requests, 0)  # hang-up is always reported
+    poll.poll()
+    os._exit(0)
+
+
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer until the parent closes its pipe; any error but an EdgefuseError ends the process."""
+    encoder: Encoder | None = None
+    while (frame := read_frame(requests)) is not None:
+        header, arrays = frame
+        reply: dict[str, Any] = {}
+        answer: list[Array] = []
+        try:
+            if header["call"] == "open":
+                encoder = _open(header)
+                reply["info"] = encoder.info()
+            else:
+                assert encoder is not None
+                answer = [_vector(encoder, arrays[0])]  # (1, d)
+        except EdgefuseError as error:
+            known = type(error) if hasattr(errors, type(error).__name__) else EngineUnavailable
+            reply = {"error": known.__name__, "message": str(error)}
+        replies.write(write_frame(reply, answer))
+        replies.flush()
+
+
+def _open(header: dict[str, Any]) -> Encoder:
+    module, _, name = header["engine"].partition(":")
+    make = getattr(import_module(module), name)
+    spec = EncoderSpec.from_json(header["spec"])
+    return cast("Encoder", make(Path(header["path"]), spec, threads=header["threads"], memory=header["memory"]))
+
+
+def _vector(encoder: Encoder, sample: Array) -> NDArray[np.float32]:
+    batch = sample[None] if encoder.spec.modality == "image" else [sample]
+    vectors = encoder.encode(batch)  # (1, d)
+    if not np.isfinite(vectors).all():
+        raise EngineUnavailable(f"{encoder.info()['engine']} turns a sample into NaN with {encoder.spec.file}.")
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+def main() -> None:
+    """The child: requests come from one pipe, answers go to another."""
+    parser = argparse.ArgumentParser(prog="edgefuse_runtimes.worker", description=main.__doc__)
+    parser.add_argument("requests", type=int)
+    parser.add_argument("replies", type=int)
+    arguments = parser.parse_args()
+    threading.Thread(target=_end_with_parent, args=(arguments.requests,), daemon=True).start()
+    with os.fdopen(arguments.requests, "rb") as requests, os.fdopen(arguments.replies, "wb") as replies:
+        _serve(requests, replies)
+
+
+if __name__ == "__main__":
+    main()

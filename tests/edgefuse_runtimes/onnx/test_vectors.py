@@ -1,0 +1,108 @@
+"""Pictures in, vectors out: what both engines of an ONNX encoder share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.graph import load
+from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
+from edgefuse_runtimes.spec import EncoderSpec, Tokenization
+
+SHAPE = (1, 3, 28, 28)
+
+
+@pytest.fixture
+def small_spec(tiny_spec: EncoderSpec) -> EncoderSpec:
+    return replace(tiny_spec, width=2, pooling="none")
+
+
+def mean_and_max(x: np.ndarray) -> np.ndarray:
+    return np.array([[x.mean(), x.max()]], np.float32)
+
+
+def test_pictures_are_run_one_at_a_time(small_spec: EncoderSpec) -> None:
+    batch = np.random.default_rng(0).random((4, 3, 28, 28), np.float32)
+
+    rows = encode_one_by_one(mean_and_max, batch, SHAPE, small_spec)
+
+    np.testing.assert_allclose(rows, [[x.mean(), x.max()] for x in batch], rtol=1e-6)
+
+
+def test_vectors_are_pooled_and_normalised_as_the_spec_says(small_spec: EncoderSpec) -> None:
+    spec = replace(small_spec, pooling="mean", normalize=True)
+    hidden = np.array([[[2, 5], [4, 3]]], np.float32)  # (1, 2, 2)
+
+    rows = encode_one_by_one(lambda x: hidden, np.zeros(SHAPE, np.float32), SHAPE, spec)
+
+    np.testing.assert_allclose(rows, [[0.6, 0.8]], rtol=1e-6)
+
+
+def test_no_pictures_give_no_vectors(small_spec: EncoderSpec) -> None:
+    assert encode_one_by_one(mean_and_max, np.zeros((0, 3, 28, 28), np.float32), SHAPE, small_spec).shape == (
+        0,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "given"),
+    [
+        (np.zeros((1, 3, 28, 29), np.float32), r"float32 \(1, 3, 28, 29\)"),
+        (np.zeros((3, 28, 28), np.float32), r"float32 \(3, 28, 28\)"),
+        (np.zeros(SHAPE), r"float64 \(1, 3, 28, 28\)"),
+        ([np.zeros(3, np.int32)], "list"),
+    ],
+)
+def test_pictures_of_another_shape_or_type_are_refused(small_spec: EncoderSpec, batch: object, given: str) -> None:
+    with pytest.raises(BadInput, match=rf"takes pictures as float32 \(n, 3, 28, 28\), but was given {given}"):
+        encode_one_by_one(mean_and_max, batch, SHAPE, small_spec)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_vector_that_is_not_finite_is_refused(small_spec: EncoderSpec, value: float) -> None:
+    batch = np.zeros((3, 3, 28, 28), np.float32)
+    batch[1] = value
+
+    with pytest.raises(BadInput, match="NaN or infinity for picture 2 of 3"):
+        encode_one_by_one(mean_and_max, batch, SHAPE, small_spec)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 2), (1, 4, 2), (2,)])
+def test_an_output_of_another_shape_is_refused(small_spec: EncoderSpec, shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadInput, match=r"pooling 'none'\) needs \(1, 2\)"):
+        encode_one_by_one(lambda x: np.zeros(shape, np.float32), np.zeros(SHAPE, np.float32), SHAPE, small_spec)
+
+
+def model(save_model: Callable[..., Path], shape: list[object] | None, dtype: type = np.float32) -> Path:
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    return save_model([node], {"x": (dtype, shape)}, {"y": (dtype, None)})
+
+
+@pytest.mark.parametrize("shape", [[1, 3, 28, 28], ["batch", 3, 28, 28], ["batch", "channels", "height", None]])
+def test_free_dimensions_are_filled(
+    save_model: Callable[..., Path], tiny_spec: EncoderSpec, shape: list[object]
+) -> None:
+    assert input_shape(load(model(save_model, shape)), tiny_spec) == SHAPE
+
+
+def test_a_graph_for_other_pictures_is_refused(save_model: Callable[..., Path], tiny_spec: EncoderSpec) -> None:
+    with pytest.raises(BadInput, match=r"shape \(b, 3, 14, 28\), but its description prepares \(1, 3, 28, 28\)"):
+        input_shape(load(model(save_model, ["b", 3, 14, 28])), tiny_spec)
+    with pytest.raises(BadInput, match=r"shape \(1, 3\)"):
+        input_shape(load(model(save_model, [1, 3])), tiny_spec)
+    with pytest.raises(BadInput, match="one float32 input"):
+        input_shape(load(model(save_model, [1, 3, 28, 28], np.int64)), tiny_spec)
+
+
+def test_a_text_encoder_is_refused(save_model: Callable[..., Path], tiny_spec: EncoderSpec) -> None:
+    text = replace(tiny_spec, modality="text", preprocess=None, tokenization=Tokenization(8, True, True))
+
+    with pytest.raises(BadInput, match="no image encoder"):
+        input_shape(load(model(save_model, [1, 3, 28, 28])), text)

@@ -1,0 +1,86 @@
+"""The fitted alignment, applied: the formulas, one sample against a batch, arrays that do not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgefuse_runtimes import alignment
+from edgefuse_runtimes.alignment import Alignment, Steps
+from edgefuse_runtimes.errors import BadInput
+
+WIDTHS = {"text": 9, "image": 5}
+
+
+def _fitted(shift: float = 0.5) -> Alignment:
+    rng = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(rng.normal(size=(9, 5)))
+    centres = 0.1 * rng.normal(size=(2, 5)).astype(np.float32)
+    return Alignment(
+        text=Steps(basis.astype(np.float32), centres[0], np.array(0.2, np.float32)),
+        image=Steps(None, centres[1], np.array(0.3, np.float32)),
+        gap=rng.normal(size=5).astype(np.float32),
+        shift=shift,
+    )
+
+
+def _rows(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return (
+        (7 + 30 * rng.normal(size=(n, 9))).astype(np.float32),
+        (3 * rng.normal(size=(n, 5))).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("shift", [-1.0, 0.0, 0.7])
+def test_the_steps_are_those_of_the_method(shift: float) -> None:
+    fitted, (text, image) = _fitted(shift), _rows()
+
+    def unit(rows: np.ndarray) -> np.ndarray:
+        return rows / np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+
+    wanted_text = unit(unit(unit(text) @ fitted.text.projection) + shift / 2 * fitted.gap)
+    wanted_image = unit(unit(image) - shift / 2 * fitted.gap)
+    found_text, found_image = alignment.apply(fitted, text, image)
+    np.testing.assert_allclose(found_text, (wanted_text - fitted.text.centre) / 0.2, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found_image, (wanted_image - fitted.image.centre) / 0.3, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sample_alone_gets_what_it_gets_in_a_batch() -> None:
+    fitted, (text, image) = _fitted(), _rows()
+    together = alignment.apply(fitted, text, image)
+    alone = [alignment.apply(fitted, t, i) for t, i in zip(text, image, strict=True)]
+    for modality in (0, 1):
+        np.testing.assert_allclose([one[modality] for one in alone], together[modality], rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_bring_the_alignment_back() -> None:
+    fitted, rows = _fitted(), _rows()
+    again = alignment.from_arrays(alignment.to_arrays(fitted), WIDTHS)
+    for found, wanted in zip(alignment.apply(again, *rows), alignment.apply(fitted, *rows), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("gap", None, "lacks|in place of|no projection"),
+        ("text.projection", None, "no projection for text"),
+        ("text.projection", np.zeros((8, 5), np.float32), r"in place of float32 \(9, 5\)"),
+        ("image.centre", np.zeros(6, np.float32), r"in place of float32 \(5,\)"),
+        ("image.scale", np.array(0, np.float32), "not positive"),
+        ("shift", np.array("1"), "in place of float32"),
+        ("text.centre", np.full(5, np.inf, np.float32), "NaN or infinite"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(name: str, value: np.ndarray | None, said: str) -> None:
+    arrays = {key: array for key, array in alignment.to_arrays(_fitted()).items() if key != name}
+    if value is not None:
+        arrays[name] = value
+    with pytest.raises(BadInput, match=said):
+        alignment.from_arrays(arrays, WIDTHS)
+
+
+def test_an_alignment_for_other_encoders_is_refused() -> None:
+    with pytest.raises(BadInput, match="projection"):
+        alignment.from_arrays(alignment.to_arrays(_fitted()), {"text": 9, "image": 6})

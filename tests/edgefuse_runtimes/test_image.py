@@ -1,0 +1,420 @@
+"""Pictures of every common kind become the encoder's input; everything else becomes one sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.spec import Preprocess
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+UNSCALED = Preprocess("shortest", 256, "bicubic", 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+ONE_LEVEL = 1 / 255 + 1e-6
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Soft random colours, as in a photograph; every corner differs."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def difference(a: Image.Image, b: Image.Image) -> int:
+    assert a.mode == b.mode == "RGB"
+    assert a.size == b.size
+    return int(np.abs(np.asarray(a, np.int16) - np.asarray(b, np.int16)).max())
+
+
+def png(width: int, height: int, depth: int, colour: int, data: bytes) -> bytes:
+    """A PNG whose header says what it is told to."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+# Preparation, against transformers
+
+
+@pytest.fixture(scope="module")
+def processors() -> dict[str, Callable[[Image.Image], np.ndarray]]:
+    reason = "transformers' image processors are the reference; they come with the extra export-torch"
+    transformers = pytest.importorskip("transformers", reason=reason)
+    pytest.importorskip("torch", reason=reason)
+
+    def run(name: str) -> Callable[[Image.Image], np.ndarray]:
+        processor = getattr(transformers, name)(
+            size={"shortest_edge": 256}, crop_size=224, resample=3, image_mean=[0.0] * 3, image_std=[1.0] * 3
+        )
+        return lambda image: processor(image, return_tensors="np")["pixel_values"][0]
+
+    return {name: run(name) for name in ("BitImageProcessor", "CLIPImageProcessor")}
+
+
+@pytest.mark.parametrize("name", ["BitImageProcessor", "CLIPImageProcessor"])
+@pytest.mark.parametrize(
+    "size",
+    [(300, 225), (225, 300), (256, 256), (224, 224), (37, 41), (41, 37), (5, 7), (1023, 777), (60, 479)],
+)
+@pytest.mark.parametrize("draw", [picture, noise])
+def test_prepare_equals_transformers(processors, name, size, draw) -> None:
+    image = draw(*size, seed=sum(size))
+
+    ours = prepare(image, UNSCALED)
+
+    assert ours.shape == (3, 224, 224)
+    assert ours.dtype == np.float32
+    assert np.abs(ours - processors[name](image)).max() <= ONE_LEVEL
+
+
+def test_normalisation_equals_transformers() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is the reference (extra export-torch)")
+    pytest.importorskip("torch", reason="transformers' image processors need torch (extra export-torch)")
+    mean, std = IMAGENET
+    processor = transformers.BitImageProcessor(
+        size={"shortest_edge": 256}, crop_size=224, resample=3, image_mean=list(mean), image_std=list(std)
+    )
+    image = noise(300, 225)
+
+    ours = prepare(image, Preprocess("shortest", 256, "bicubic", 224, mean, std))
+
+    np.testing.assert_allclose(ours, processor(image, return_tensors="np")["pixel_values"][0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("nearest", 0), ("lanczos", 1), ("bilinear", 2), ("bicubic", 3)])
+def test_squash_is_a_plain_resize(kind, code) -> None:
+    image = noise(91, 55)
+
+    ours = prepare(image, Preprocess("squash", 32, kind, 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
+
+    expected = np.asarray(image.resize((32, 32), code), np.float32).transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(100, 1200), (1001, 37), (777, 20)])
+def test_a_strip_is_cut_to_what_the_crop_shows(processors, size) -> None:
+    """The far ends never reach the crop; cutting them first moves the rest by less than half a pixel."""
+    image = picture(*size, seed=1)
+
+    difference = np.abs(prepare(image, UNSCALED) - processors["BitImageProcessor"](image))
+
+    assert difference.max() <= 3 / 255
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (2, 60_000)])
+def test_a_strip_never_grows_beyond_its_middle(size, monkeypatch) -> None:
+    grown = []
+    resize = Image.Image.resize
+
+    def watched(self: Image.Image, size: tuple[int, int], *rest: object, **options: object) -> Image.Image:
+        grown.append(size[0] * size[1])
+        return resize(self, size, *rest, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+
+    assert prepare(Image.new("RGB", size, "red"), UNSCALED).shape == (3, 224, 224)
+    assert max(grown) <= 256 * 256 * 9
+
+
+# Kinds of pictures
+
+
+UPRIGHT = picture(96, 64)
+STORED = {  # what EXIF 2.32, 4.6.4 says of row 0 and column 0 of the stored picture, for each orientation
+    1: lambda v: v,  # top, left
+    2: lambda v: v[:, ::-1],  # top, right
+    3: lambda v: v[::-1, ::-1],  # bottom, right
+    4: lambda v: v[::-1],  # bottom, left
+    5: lambda v: v.swapaxes(0, 1),  # left, top
+    6: lambda v: v[:, ::-1].swapaxes(0, 1),  # right, top
+    7: lambda v: v[::-1, ::-1].swapaxes(0, 1),  # right, bottom
+    8: lambda v: v[::-1].swapaxes(0, 1),  # left, bottom
+}
+
+
+def stored(orientation: int) -> tuple[Image.Image, Image.Exif]:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = STORED[orientation](np.asarray(UPRIGHT))
+    return Image.fromarray(np.ascontiguousarray(pixels)), exif
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_is_turned_upright(orientation, tmp_path) -> None:
+    turned, exif = stored(orientation)
+    path = tmp_path / "turned.jpg"
+    turned.save(path, quality=95, subsampling=0, exif=exif)
+
+    assert difference(load_image(path), UPRIGHT) <= 6
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_other_formats_are_turned_once(kind, orientation) -> None:
+    turned, exif = stored(orientation)
+    options = {"lossless": True} if kind == "WEBP" else {}
+
+    assert difference(load_image(encoded(turned, kind, exif=exif, **options)), UPRIGHT) == 0
+
+
+def test_an_opened_picture_is_turned_too() -> None:
+    turned, exif = stored(6)
+    with Image.open(io.BytesIO(encoded(turned, "PNG", exif=exif))) as opened:
+        assert difference(load_image(opened), UPRIGHT) == 0
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_means_nothing_is_ignored(orientation) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+
+    assert difference(load_image(encoded(UPRIGHT, "PNG", exif=exif)), UPRIGHT) == 0
+
+
+def test_exif_data_that_cannot_be_written_again_is_no_obstacle() -> None:
+    """A camera's date that is no text: reading the orientation is all we need of the EXIF data."""
+    exif = struct.pack("<2sHIH", b"II", 42, 8, 2)
+    exif += struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif += struct.pack("<HHII", 0x0132, 3, 1, 7) + struct.pack("<I", 0)  # DateTime, as a number
+    turned, _ = stored(6)
+
+    assert difference(load_image(encoded(turned, "PNG", exif=b"Exif\0\0" + exif)), UPRIGHT) == 0
+
+
+GREY = UPRIGHT.convert("L")
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "tolerance"),
+    [
+        ("JPEG", GREY, 6),
+        ("PNG", GREY, 0),
+        ("TIFF", GREY, 0),
+        ("BMP", GREY, 0),
+        ("PNG", UPRIGHT.convert("RGBA"), 0),
+        ("PNG", GREY.convert("LA"), 0),
+        ("WEBP", UPRIGHT, 40),
+        ("PPM", UPRIGHT, 0),
+        ("TIFF", UPRIGHT.convert("CMYK"), 1),
+        ("JPEG", UPRIGHT.convert("CMYK"), 10),
+    ],
+)
+def test_kinds_become_rgb(kind, image, tolerance) -> None:
+    expected = GREY.convert("RGB") if image.mode in ("L", "LA") else UPRIGHT
+
+    assert difference(load_image(encoded(image, kind)), expected) <= tolerance
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_keeps_its_range(kind) -> None:
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257  # 0 .. 65535
+
+    image = load_image(encoded(Image.fromarray(levels), kind))
+
+    np.testing.assert_array_equal(np.asarray(image), np.repeat(levels[..., None] // 257, 3, axis=2))
+
+
+def test_big_endian_16_bit_tiff_keeps_its_range() -> None:
+    levels = np.arange(256, dtype=">u2").reshape(16, 16) * 257
+    values = levels.astype(">u2").tobytes()
+    tags = [
+        (256, 16),
+        (257, 16),
+        (258, 16),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 16),
+        (279, len(values)),
+    ]
+    folder = struct.pack(">H", len(tags))
+    folder += b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4)
+    tiff = struct.pack(">2sHI", b"MM", 42, 8 + len(values)) + values + folder
+
+    image = load_image(tiff)
+
+    np.testing.assert_array_equal(np.asarray(image)[..., 0], np.arange(256).reshape(16, 16))
+
+
+def test_16_bit_grey_png_equals_its_8_bit_twin() -> None:
+    twin = np.asarray(GREY).astype(np.uint16) * 257
+
+    assert difference(load_image(encoded(Image.fromarray(twin), "PNG")), GREY.convert("RGB")) == 0
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_becomes_white(mode) -> None:
+    red = Image.new("RGBA", (8, 8), (255, 0, 0, 255))
+    red.paste((255, 0, 0, 0), (0, 0, 4, 8))
+    if mode == "P":
+        image, options = Image.new("P", (8, 8), 1), {"transparency": 0}
+        image.putpalette([9, 9, 9, 255, 0, 0])
+        image.paste(0, (0, 0, 4, 8))
+    else:
+        image, options = red.convert(mode), {}
+
+    pixels = np.asarray(load_image(encoded(image, "PNG", **options)))
+
+    assert (pixels[:, :4] == 255).all()
+    assert tuple(pixels[0, 7]) == ((76, 76, 76) if mode == "LA" else (255, 0, 0))
+
+
+def test_half_transparent_is_mixed_with_white() -> None:
+    image = Image.new("RGBA", (2, 2), (0, 0, 0, 128))
+
+    assert np.asarray(load_image(image))[0, 0] == pytest.approx([127] * 3, abs=1)
+
+
+def test_one_bit_and_animated_pictures() -> None:
+    stripes = np.zeros((8, 8), bool)
+    stripes[::2] = True
+    first, second = Image.new("RGB", (8, 8), "blue"), Image.new("RGB", (8, 8), "red")
+
+    assert np.asarray(load_image(encoded(Image.fromarray(stripes), "PNG")))[:2, 0, 0].tolist() == [255, 0]
+    animated = encoded(first, "GIF", save_all=True, append_images=[second])
+    assert np.asarray(load_image(animated))[0, 0].tolist() == [0, 0, 255]
+
+
+def test_a_phone_jpeg_with_two_pictures_is_its_first() -> None:
+    both = encoded(UPRIGHT, "MPO", save_all=True, append_images=[picture(96, 64, seed=9)], quality=95)
+
+    assert difference(load_image(both), UPRIGHT) <= 40
+
+
+@pytest.mark.parametrize("form", [Path, str, bytes, "image"])
+def test_path_text_bytes_and_image_give_the_same(form, tmp_path) -> None:
+    path = tmp_path / "picture.png"
+    UPRIGHT.save(path)
+    given = path.read_bytes() if form is bytes else Image.open(path) if form == "image" else form(path)
+
+    assert difference(load_image(given), UPRIGHT) == 0
+
+
+# Bad input: one sentence
+
+
+def refusal(given: object) -> str:
+    with pytest.raises(BadInput) as caught:
+        load_image(given)  # type: ignore[arg-type]
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_missing_folder_empty_and_text_file(tmp_path) -> None:
+    empty, text = tmp_path / "empty.jpg", tmp_path / "notes.jpg"
+    empty.touch()
+    text.write_text("Age: 45 years.")
+
+    assert "There is no picture" in refusal(tmp_path / "missing.jpg")
+    assert "is a folder" in refusal(tmp_path)
+    assert "is empty" in refusal(empty)
+    assert "is not a picture" in refusal(text)
+    assert str(text) in refusal(str(text))
+    assert "is empty" in refusal(b"")
+    assert "is not a picture" in refusal(b"Age: 45 years.")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_a_half_copied_picture_is_refused(kind, part, tmp_path) -> None:
+    whole = encoded(noise(120, 90), kind)
+    path = tmp_path / "half"
+    path.write_bytes(whole[: int(len(whole) * part)])
+
+    assert str(path) in refusal(path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")  # simulated: root may read every file
+
+    path = tmp_path / "locked.png"
+    UPRIGHT.save(path)
+    monkeypatch.setattr(Image, "open", locked)
+
+    assert "permission" in refusal(path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(10_001, 10_000), (15_000, 12_000), (60_000, 60_000), (2**31 - 1, 1)])
+def test_over_100_megapixels_is_refused_before_decoding(size, monkeypatch) -> None:
+    def never(self: ImageFile.ImageFile) -> None:
+        raise AssertionError("decoding began")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", never)
+
+    assert "100 megapixels" in refusal(png(*size, depth=1, colour=0, data=b"\0"))
+
+
+def test_a_header_that_lies_is_refused() -> None:
+    assert "damaged" in refusal(png(9_000, 9_000, depth=1, colour=0, data=b"\0" * 50))
+
+
+def test_values_beyond_16_bits_and_floats_are_refused() -> None:
+    assert "beyond 16 bits" in refusal(encoded(Image.fromarray(np.full((4, 4), 70_000, np.int32)), "TIFF"))
+    assert "beyond 16 bits" in refusal(encoded(Image.fromarray(np.full((4, 4), -1, np.int32)), "TIFF"))
+    assert "floating-point" in refusal(encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
+
+
+def small_pictures() -> list[bytes]:
+    image, (turned, exif) = UPRIGHT.resize((40, 32)), stored(6)
+    rgb = [encoded(turned.resize((40, 32)), kind, exif=exif) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]
+    tiff = [encoded(image, "TIFF", compression=name) for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg")]
+    others = [encoded(image, kind) for kind in ("GIF", "BMP", "PPM")]
+    grey = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    return [*rgb, *tiff, *others, encoded(grey, "PNG"), encoded(image.convert("RGBA"), "PNG")]
+
+
+WHOLE = small_pictures()
+EDIT = st.tuples(
+    st.sampled_from(["set", "cut", "put"]),
+    st.one_of(st.integers(0, 200), st.integers(0, 4000)),
+    st.one_of(st.binary(min_size=1, max_size=4), st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"])),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(whole=st.sampled_from(WHOLE), edits=st.lists(EDIT, min_size=1, max_size=4))
+def test_mutated_pictures_are_decoded_or_refused(whole, edits) -> None:
+    data = bytearray(whole)
+    for what, place, piece in edits:
+        at = place % (len(data) + 1)
+        if what == "cut":
+            del data[at:]
+        else:
+            data[at : at + (len(piece) if what == "set" else 0)] = piece
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on damaged metadata
+        try:
+            image = load_image(bytes(data))
+        except BadInput:
+            return
+    assert image.mode == "RGB"
+    assert np.asarray(image).shape == (image.height, image.width, 3)
