@@ -1,0 +1,36 @@
+"""The kit that `classify` uses when none is named: $EDGEFUSE_KIT, then the active kit of this user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import write_bytes
+
+
+def find_kit() -> Path:
+    """The kit to use.
+
+    Raises:
+        BadInput: neither is set.
+    """
+    named = os.environ.get("EDGEFUSE_KIT")
+    if named:
+        return Path(named)
+    try:
+        return Path(_record().read_text(encoding="utf-8").rstrip("\n"))
+    except FileNotFoundError:
+        raise BadInput(
+            "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with 'edgefuse kits use KIT'."
+        ) from None
+
+
+def activate(kit: Path) -> None:
+    """Make `kit` the active kit of this user."""
+    write_bytes(_record(), f"{kit.resolve()}\n".encode())
+
+
+def _record() -> Path:
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "edgefuse" / "active-kit"

@@ -1,0 +1,47 @@
+"""A prediction as a small page for people."""
+
+from __future__ import annotations
+
+import click
+
+from edgefuse.classifier import Prediction
+
+BAR = 30
+"""Widest bar, in characters."""
+
+
+def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
+    """The page, with terminal colours; `unicode=False` keeps to ASCII for terminals that know nothing else."""
+    rows = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    width = max(len(name) for name in prediction.probabilities)
+    lines = ["", f"  {click.style(prediction.label, bold=True, fg='green')}  {rows[0][1]:.0%}", ""]
+    for name, probability in rows:
+        first = name == prediction.label
+        bar = _bar(probability, unicode)
+        lines.append(
+            f"  {click.style(f'{name:<{width}}', bold=first)}  "
+            f"{click.style(bar, fg='green' if first else 'blue')} {probability:6.1%}"
+        )
+    times = prediction.timings_ms
+    facts = {
+        "picture": prediction.image,
+        "kit": f"{prediction.kit['name']} {prediction.kit['version']}",
+        "engines": f"image {prediction.engines['image']}, text {prediction.engines['text']}",
+        "time": f"{times['total']:.0f} ms: load {times['load']:.0f}, text {times['text']:.0f}, "
+        f"image {times['image']:.0f}, head {times['head']:.1f}",
+        "memory": f"{prediction.memory['peak_rss_bytes'] / 2**20:.0f} MiB at the most",
+    }
+    lines += ["", *(f"  {click.style(f'{name:<8}', dim=True)} {value}" for name, value in facts.items())]
+    remarks = list(prediction.notes)
+    if drawn:
+        remarks.append("This kit was trained on the drawn example: its labels are invented, not medicine.")
+    if remarks:
+        lines += ["", *(f"  {click.style('note', fg='yellow')}     {remark}" for remark in remarks)]
+    return "\n".join([*lines, ""])
+
+
+def _bar(probability: float, unicode: bool) -> str:
+    if not unicode:
+        return f"{'#' * round(probability * BAR):<{BAR}}"
+    eighths = round(probability * BAR * 8)
+    return f"{'█' * (eighths // 8) + ' ▏▎▍▌▋▊▉'[eighths % 8].strip():<{BAR}}"

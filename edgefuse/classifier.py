@@ -1,0 +1,202 @@
+"""From a picture and a note to an answer, with one kit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse.golden import probe_sample
+from edgefuse.kit import Kit
+from edgefuse_runtimes.encoder import Encoder, encode_notes, encode_pictures, open_encoder
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import Picture
+from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.tokenizers import Tokenizer, open_tokenizer
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer, and what it took."""
+
+    image: str
+    label: str
+    probabilities: dict[str, float]
+    """By class, in the kit's order."""
+    kit: dict[str, str]
+    """"name" and "version"."""
+    engines: dict[str, str]
+    """What ran the "image" and the "text" encoder."""
+    timings_ms: dict[str, float]
+    """"load" (kit and engines), "image", "text", "head", and "total"."""
+    memory: dict[str, int]
+    """"peak_rss_bytes" over all processes, "anon_bytes" and "file_bytes" of this one at the end."""
+    notes: list[str]
+    """Every warning, as sentences."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, in the published layout."""
+        return asdict(self)
+
+
+@dataclass
+class _Stage:
+    """One modality's encoder while it is open."""
+
+    encoder: Encoder
+    remarks: list[str]
+
+
+class Classifier:
+    """Answers with one kit; may be shared by threads, which then take turns.
+
+    Text comes first and its encoder is the heavy part, so with `keep_open=False` its memory is returned before the
+    image encoder is opened: for one answer on a small device. With `keep_open=True` both stay for the next sample.
+    """
+
+    def __init__(self, kit: Kit, *, engine: str, threads: int | None, keep_open: bool) -> None:
+        self.kit = kit
+        self._settings: dict[str, Any] = {"engine": engine, "threads": threads}
+        self._keep_open = keep_open
+        self._stages: dict[str, _Stage] = {}
+        self._tokenizer: Tokenizer | None = None
+        self._lock = threading.Lock()
+        self._load_ms = 0.0
+
+    @classmethod
+    def open(
+        cls, kit: Path | str, *, engine: str = "auto", threads: int | None = None, keep_open: bool = True
+    ) -> Classifier:
+        """Open and check a kit; encoders are opened when they are first needed.
+
+        Raises:
+            BadInput: there is no kit, or it is damaged.
+        """
+        started = time.perf_counter()
+        classifier = cls(Kit.open(Path(kit)), engine=engine, threads=threads, keep_open=keep_open)
+        classifier._load_ms = _milliseconds(started)
+        return classifier
+
+    def predict(self, image: Picture, text: str) -> Prediction:
+        """Answer for one picture (a path, its bytes, or a PIL image) and its note.
+
+        Raises:
+            BadInput: the picture cannot be read, or the note is empty.
+        """
+        if not text.strip():
+            raise BadInput("The note is empty; write at least a few words about the picture.")
+        with self._lock:
+            return self._predict(image, text)
+
+    def _predict(self, image: Picture, text: str) -> Prediction:
+        clock = _Clock(self._load_ms)
+        self._load_ms = 0.0  # opening the kit is part of the first answer only
+        notes: list[str] = []
+        name = image if isinstance(image, str) else str(image) if isinstance(image, Path) else "(in memory)"
+
+        with clock.stage("load"):
+            stage = self._open("text", self.kit.text, notes)
+            self._tokenizer = self._tokenizer or open_tokenizer(self.kit.file(self.kit.text.file))
+        with clock.stage("text"):
+            text_vectors, dropped = encode_notes(stage.encoder, self._tokenizer, [text])  # (1, d_t)
+        if dropped[0]:
+            tokens = "token was" if dropped[0] == 1 else "tokens were"
+            notes.append(f"The note is too long: its last {dropped[0]} {tokens} not read.")
+        text_engine = stage.encoder.info()
+        peak = _peak_rss(text_engine)
+        self._release("text")
+
+        with clock.stage("load"):
+            stage = self._open("image", self.kit.image, notes)
+        with clock.stage("image"):
+            image_vectors = encode_pictures(stage.encoder, [image])  # (1, d_i)
+        image_engine = stage.encoder.info()
+        peak = max(peak, _peak_rss(image_engine))
+        self._release("image")
+
+        with clock.stage("head"):
+            probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (C,)
+        memory = process_memory()
+        return Prediction(
+            image=name,
+            label=self.kit.classes[int(probabilities.argmax())],
+            probabilities=dict(zip(self.kit.classes, map(float, probabilities), strict=True)),
+            kit={"name": self.kit.name, "version": self.kit.version},
+            engines={"image": image_engine["engine"], "text": text_engine["engine"]},
+            timings_ms=clock.milliseconds(),
+            memory={
+                "peak_rss_bytes": max(peak, memory.peak_rss_bytes),
+                "anon_bytes": memory.anon_bytes,
+                "file_bytes": memory.file_bytes,
+            },
+            notes=notes,
+        )
+
+    def _open(self, modality: str, spec: EncoderSpec, notes: list[str]) -> _Stage:
+        if modality not in self._stages:
+            remarks: list[str] = []
+            encoder = open_encoder(
+                spec,
+                self.kit.folder,
+                probe_sample=probe_sample(self.kit.file, spec),
+                notify=remarks.append,
+                **self._settings,
+            )
+            self._stages[modality] = _Stage(encoder, remarks)
+        stage = self._stages[modality]
+        notes.extend(stage.remarks)
+        return stage
+
+    def _release(self, modality: str) -> None:
+        if not self._keep_open:
+            self._stages.pop(modality).encoder.close()
+
+    def close(self) -> None:
+        """Close both encoders."""
+        with self._lock:
+            while self._stages:
+                self._stages.popitem()[1].encoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Clock:
+    """Milliseconds per stage of one answer."""
+
+    def __init__(self, load_ms: float) -> None:
+        self._started = time.perf_counter() - load_ms / 1000
+        self._stages = {"load": load_ms, "image": 0.0, "text": 0.0, "head": 0.0}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._stages[name] += _milliseconds(started)
+
+    def milliseconds(self) -> dict[str, float]:
+        stages = self._stages | {"total": _milliseconds(self._started)}
+        return {name: round(value, 4) for name, value in stages.items()}
+
+
+def _milliseconds(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _peak_rss(info: dict[str, Any]) -> int:
+    """The most that this process and the engine's worker, where it has one, can have held together."""
+    worker = info.get("pid")
+    return process_memory().peak_rss_bytes + (process_memory(worker).peak_rss_bytes if worker else 0)

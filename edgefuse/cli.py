@@ -1,0 +1,112 @@
+"""The `edgefuse` command: a static table of verbs, each imported only when it is called."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from edgefuse import __version__
+from edgefuse_runtimes.errors import EdgefuseError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb lives and what `--help` says of it."""
+
+    module: str
+    """Holds a click command named `command`."""
+    summary: str
+
+
+VERBS = {
+    "starter": Verb("edgefuse_export.commands.starter", "Build the starter kit from encoders on the package registry."),
+    "export": Verb("edgefuse_export.commands.export", "Turn pretrained encoders into small, fast files."),
+    "extract": Verb("edgefuse.commands.extract", "Run the encoders over a data set: the embedding table."),
+    "train": Verb("edgefuse.commands.train", "Fit the alignment and train the head on an embedding table."),
+    "evaluate": Verb("edgefuse.commands.evaluate", "Judge a trained head on the test rows."),
+    "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
+    "kits": Verb("edgefuse.commands.kits", "Choose the kit that this device uses."),
+    "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),
+    "bench": Verb("edgefuse_bench.commands.bench", "Measure what a kit costs on this device."),
+    "completion": Verb("edgefuse.commands.completion", "Print the completion script of a shell."),
+}
+
+
+class VerbGroup(click.Group):
+    """A group whose commands are looked up in the table, so that `--help` imports none of them."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The verbs in the order of a kit's life."""
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import and return one verb's command."""
+        if name not in VERBS:
+            return None
+        command = import_module(VERBS[name].module).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table into the help page."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+
+@click.group(
+    cls=VerbGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Example: edgefuse classify img.jpg --text notes.txt --kit my.kit",
+)
+@click.version_option(__version__, prog_name="edgefuse")
+def main() -> None:
+    """Image + text classification with frozen foundation models, on a small device with no network.
+
+    In the workshop: export, extract, train, evaluate, pack (or starter, which does them all). In the field: classify.
+    """
+
+
+def run() -> None:
+    """Run the command line; end the process with one of the documented exit codes."""
+    try:
+        code = main.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        _complain("interrupted; nothing was left half written.")
+        sys.exit(130)
+    except click.UsageError as error:
+        page = error.ctx.command_path if error.ctx else "edgefuse"
+        _complain(f"{error.format_message().rstrip('.')}; see '{page} --help'.")
+        sys.exit(2)
+    except click.ClickException as error:
+        _complain(error.format_message())
+        sys.exit(2)
+    except EdgefuseError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not try to flush into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        place = error.filename or "a file"
+        _complain(
+            f"{place} cannot be read or written ({error.strerror}); check the path, its permissions and the disk."
+        )
+        sys.exit(7 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 2)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
+        if os.environ.get("EDGEFUSE_DEBUG"):
+            traceback.print_exc()
+        kind = type(error).__name__
+        _complain(f"this is a fault in edgefuse ({kind}: {error}); set EDGEFUSE_DEBUG=1 to see where, and report it.")
+        sys.exit(1)
+
+
+def _complain(sentence: str) -> None:
+    click.echo(f"edgefuse: {sentence}", err=True)

@@ -1,0 +1,81 @@
+"""`edgefuse extract`: from a data set to an embedding table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from edgefuse.commands.options import FOLDER, engine_option, threads_option
+from edgefuse.datasets import ADAPTERS, open_dataset
+from edgefuse.encoders import Encoders
+from edgefuse.extraction import Extraction, Settings, extract
+from edgefuse.progress import bar
+
+
+@click.command(
+    "extract",
+    epilog="Example: edgefuse extract --dataset ham10000 --root HAM10000 --encoders E --output V",
+)
+@click.option(
+    "--dataset",
+    required=True,
+    metavar="NAME|TABLE.csv",
+    help=f"{', '.join(ADAPTERS)}, or a CSV file with the columns image, text, label and, if wanted, id, group, split.",
+)
+@click.option("--root", type=FOLDER, help="Folder of the data set.  [default for a CSV file: where it lies]")
+@click.option("--encoders", "encoders_folder", type=FOLDER, required=True, help="Folder made by 'edgefuse export'.")
+@click.option("--output", type=FOLDER, required=True, help="The table: a new folder, or an unfinished one.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split into parts.")
+@click.option("--skip-missing", is_flag=True, help="Leave out samples whose picture is missing or unreadable.")
+@engine_option
+@threads_option
+def command(
+    dataset: str,
+    root: Path | None,
+    encoders_folder: Path,
+    output: Path,
+    split_seed: int,
+    skip_missing: bool,
+    engine: str,
+    threads: int | None,
+) -> None:
+    """Run both encoders over a data set and write the embedding table that 'edgefuse train' reads.
+
+    Equal notes are encoded once. After an interruption the same command goes on where it stopped. Rows are
+    divided into training, validation and test parts by group and label; only --split-seed changes that.
+    """
+    encoders = Encoders.open(encoders_folder)
+    done = extract(
+        open_dataset(dataset, root, skip_missing=skip_missing),
+        encoders,
+        output,
+        split_seed=split_seed,
+        skip_missing=skip_missing,
+        settings=Settings(engine, threads, notify=_say),
+        progress=bar,
+    )
+    for sentence in summary(done):
+        _say(sentence)
+
+
+def summary(done: Extraction) -> list[str]:
+    """What the user should know about a finished table."""
+    table = done.table
+    parts = Counter(table.splits.tolist())
+    sentences = [
+        f"{table.folder}: {len(table.ids)} rows ("
+        f"{parts['train']} training, {parts['validation']} validation, "
+        f"{parts['test']} test), {len(table.classes)} classes, {done.distinct_notes} different notes."
+    ]
+    if done.cut_notes:
+        sentences.append(f"{done.cut_notes} notes are over the text encoder's token limit and were cut at their end.")
+    if done.left_out:
+        names = ", ".join(done.left_out[:5]) + (", ..." if len(done.left_out) > 5 else "")
+        sentences.append(f"{len(done.left_out)} samples were left out for want of a readable picture: {names}.")
+    return sentences
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)

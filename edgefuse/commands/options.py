@@ -1,0 +1,27 @@
+"""Options and parameter types that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgefuse_runtimes.encoder import ENGINE_NAMES
+
+FOLDER = click.Path(path_type=Path, file_okay=True)
+"""A path that the verb itself checks, so that every complaint is one of our sentences."""
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINE_NAMES),
+    default="auto",
+    envvar="EDGEFUSE_ENGINE",
+    show_default=True,
+    help="What runs the encoders; auto: the fastest one that passed its probe here.",
+)
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of the encoders.  [default: the physical cores]",
+)

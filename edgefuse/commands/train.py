@@ -1,0 +1,71 @@
+"""`edgefuse train`: from an embedding table to a head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgefuse.commands.options import FOLDER
+from edgefuse.embeddings import open_table
+from edgefuse.heads import Head, write_head
+from edgefuse.progress import bar
+from edgefuse.training.recipe import SHIFTS, train_head
+from edgefuse.training.report import DRAWN, figure_lines
+from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.machine import set_blas_threads
+
+
+@click.command("train", epilog="Example: edgefuse train V --fusion early --seed 0 --output H")
+@click.argument("table_folder", metavar="V", type=FOLDER)
+@click.option(
+    "--fusion",
+    type=click.Choice(["early", "late"]),
+    required=True,
+    help="early: one block over text and image together; late: a block for each, joined after.",
+)
+@click.option("--output", type=FOLDER, required=True, help="The head: a new folder.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of start values and batches.")
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
+@click.option(
+    "--shift",
+    type=click.FloatRange(-1, 1),
+    help="How far the gap between text and image is closed (1) or widened (-1).  "
+    f"[default: of {', '.join(f'{shift:g}' for shift in SHIFTS)} the best on validation rows]",
+)
+def command(table_folder: Path, fusion: str, output: Path, seed: int, epochs: int, shift: float | None) -> None:
+    """Fit the alignment and train the head on the embedding table V, made by 'edgefuse extract'.
+
+    Training rows fit; validation rows choose the epoch, the shift and the temperature. Test rows are not
+    read. A text-only and an image-only head are trained beside it, to compare with.
+    """
+    if output.exists():
+        raise BadInput(f"{output} already exists; choose another output or remove it first.")
+    set_blas_threads(1)  # a head is so small that a second thread costs more than it gives
+    head = train_head(
+        open_table(table_folder),
+        fusion="early" if fusion == "early" else "late",
+        seed=seed,
+        settings=Settings(epochs=epochs),
+        shifts=SHIFTS if shift is None else (shift,),
+        progress=bar,
+    )
+    write_head(output, head)
+    for line in summary(head):
+        click.echo(line)
+    click.echo(f"{output}: judge it on the test rows with 'edgefuse evaluate {output}'.", err=True)
+
+
+def summary(head: Head) -> list[str]:
+    """What was trained, and its figures on the validation rows."""
+    kept = head.training
+    lines = [
+        f"{head.dataset['name']}: {head.fusion} fusion, {len(head.classes)} classes, "
+        f"{kept['rows']} training rows, "
+        f"shift {kept['shift']:g}, epoch {kept['epochs_kept']['fused']} of {kept['epochs']}, "
+        f"temperature {head.temperature:.2f}",
+        "validation rows (they chose epoch and shift, so the figures flatter):",
+        *figure_lines(head.validation, head.validation["rows"]),
+    ]
+    return [*lines, DRAWN] if head.dataset["drawn"] else lines

@@ -1,0 +1,113 @@
+"""Data sets: one module each, that turns a folder as published into samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgefuse.datasets import drawn, ham10000, table
+from edgefuse.datasets.sample import Sample
+from edgefuse_runtimes.errors import BadInput
+
+__all__ = ["ADAPTERS", "Adapter", "Dataset", "Sample", "open_dataset"]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How the folder of one data set is read."""
+
+    read: Callable[[Path], list[Sample]]
+    """From the data set's folder to its samples, in the order of its table."""
+    licence: str
+    drawn: bool = False
+    """Whether it is the drawn example, whose figures say nothing about any real use."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Checked samples: at least one, ids unique, labels not empty, every picture's file there."""
+
+    name: str
+    licence: str
+    samples: tuple[Sample, ...]
+    drawn: bool = False
+    """Whether it is the drawn example."""
+    left_out: tuple[str, ...] = ()
+    """Ids of samples without a usable picture, left out because the user said so."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that occur, sorted."""
+        return tuple(sorted({sample.label for sample in self.samples}))
+
+
+ADAPTERS = {
+    "drawn": Adapter(drawn.read, drawn.LICENCE, drawn=True),
+    "ham10000": Adapter(ham10000.read, ham10000.LICENCE),
+}
+
+
+def open_dataset(name: str, root: Path | None = None, *, skip_missing: bool = False) -> Dataset:
+    """The data set `name` of `ADAPTERS` in the folder `root`, or the CSV file `name` with its pictures there.
+
+    Without `root`, a CSV file's pictures are looked for beside it.
+
+    Raises:
+        BadInput: no such data set or file, a malformed table, duplicate ids, empty labels, or samples without
+            their picture's file (with `skip_missing` they are left out instead).
+    """
+    if name in ADAPTERS:
+        if root is None:
+            raise BadInput(f"The data set {name} needs its folder; name it with --root.")
+        adapter = ADAPTERS[name]
+        samples = adapter.read(root)
+    elif name.lower().endswith(".csv"):
+        adapter = Adapter(lambda root: table.read(Path(name), root), table.LICENCE)
+        samples = adapter.read(root or Path(name).parent)
+    else:
+        known = ", ".join(sorted(ADAPTERS))
+        raise BadInput(f"There is no data set called {name!r}; name one of {known}, or a table ending in .csv.")
+    _check(name, samples)
+    missing = [sample for sample in samples if not sample.image.is_file()]
+    if missing and not skip_missing:
+        raise BadInput(missing_sentence("have no picture file", [f"{s.id} ({s.image})" for s in missing]))
+    dataset = Dataset(Path(name).stem, adapter.licence, tuple(samples), adapter.drawn)
+    return leave_out(dataset, [sample.id for sample in missing])
+
+
+def leave_out(dataset: Dataset, ids: Sequence[str]) -> Dataset:
+    """The data set without the samples `ids`.
+
+    Raises:
+        BadInput: no sample would remain.
+    """
+    dropped = set(ids)
+    kept = tuple(sample for sample in dataset.samples if sample.id not in dropped)
+    if not kept:
+        raise BadInput(f"Not one sample of {dataset.name} has a usable picture; check --root.")
+    return replace(dataset, samples=kept, left_out=(*dataset.left_out, *ids))
+
+
+def missing_sentence(what: str, names: Sequence[str]) -> str:
+    """One sentence for samples that have no usable picture; it names the first few."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"{len(names)} of the samples {what}: {', '.join(names[:3])}{more}; "
+        "repair them, or leave them out with --skip-missing."
+    )
+
+
+def _check(name: str, samples: Sequence[Sample]) -> None:
+    if not samples:
+        raise BadInput(f"{name} holds no samples; give a table with at least one row.")
+    twice = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
+    if twice:
+        raise BadInput(f"{name} has the id {twice[0]!r} more than once; give every row an id of its own.")
+    unlabelled = [sample.id for sample in samples if not sample.label]
+    if unlabelled:
+        raise BadInput(
+            f"{len(unlabelled)} rows of {name} have an empty label, the first is {unlabelled[0]!r}; "
+            "fill or remove them."
+        )

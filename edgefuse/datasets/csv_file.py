@@ -1,0 +1,63 @@
+"""Reading CSV files that people made."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgefuse_runtimes.errors import BadInput
+
+Row = dict[str, str]
+
+
+def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
+    """The rows of a UTF-8 CSV file with a header line; cells are stripped of surrounding blanks.
+
+    Raises:
+        BadInput: the file is missing, not UTF-8, not CSV, lacks a required column, or a row has another
+            number of cells than the header.
+    """
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(path, header, required)
+        rows = []
+        for cells in reader:
+            if not cells:
+                continue  # blank lines, as spreadsheets leave at the end
+            if len(cells) != len(header):
+                raise BadInput(
+                    f"Line {reader.line_num} of {path} has {len(cells)} cells, its header has {len(header)}; "
+                    "put a text that holds commas in double quotes."
+                )
+            rows.append({name: cell.strip() for name, cell in zip(header, cells, strict=True)})
+    except csv.Error as error:
+        raise BadInput(f"Line {reader.line_num} of {path} is not valid CSV ({error}); correct it.") from error
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no table at {path}; check the path.") from error
+    except OSError as error:
+        raise BadInput(f"The table {path} cannot be read ({error.strerror}); check what it is.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path} is not UTF-8 (line {line}); save it as CSV in UTF-8.") from error
+
+
+def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise BadInput(
+            f"{path} lacks the column {', '.join(missing)}; its first line names: {', '.join(header) or 'nothing'}."
+        )
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise BadInput(f"{path} has the column {twice[0]!r} more than once; rename or remove one.")

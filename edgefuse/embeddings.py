@@ -1,0 +1,205 @@
+"""The embedding table: a folder of vectors that the encoders gave for a data set, row by row.
+
+`table.json` says what made the vectors, `rows.csv` what the rows are, and `image-0000.npy`, `text-0000.npy`
+and so on hold the vectors of `SHARD_ROWS` rows each, the last of the rest. Description and rows are written
+first, a shard under its final name only when it is whole: what is missing is what remains to be computed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import write_bytes, write_json
+from edgefuse_runtimes.spec import Modality
+
+Floats = NDArray[np.float32]
+Strings = NDArray[np.str_]
+
+SCHEMA = 1
+SHARD_ROWS = 256
+
+
+class Row(NamedTuple):
+    """One line of `rows.csv`."""
+
+    id: str
+    label: str
+    group: str
+    split: str
+    """One of `splits.PARTS`."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A complete embedding table; row k of every member is the same sample."""
+
+    folder: Path
+    ids: Strings
+    """(n,)"""
+    labels: NDArray[np.int64]
+    """(n,) class numbers: row k has the label `classes[labels[k]]`"""
+    groups: Strings
+    """(n,)"""
+    splits: Strings
+    """(n,) of `splits.PARTS`: the training rows are `splits == "train"`"""
+    image: Floats
+    """(n, d_i)"""
+    text: Floats
+    """(n, d_t)"""
+    classes: tuple[str, ...]
+    """In the order of a head's outputs."""
+    encoders: dict[str, dict[str, Any]]
+    """`Encoders.identity` of what made the vectors."""
+    dataset: dict[str, Any]
+    """The data set's name and licence, and whether it is the drawn example."""
+    split_seed: int | None
+    """None: the data set brought its split along."""
+
+
+def shards(count: int) -> list[range]:
+    """Row numbers of every shard of a table with `count` rows."""
+    return [range(start, min(start + SHARD_ROWS, count)) for start in range(0, count, SHARD_ROWS)]
+
+
+def shard_path(folder: Path, modality: Modality, number: int) -> Path:
+    """Where shard `number` of one modality is, or will be."""
+    return folder / f"{modality}-{number:04d}.npy"
+
+
+def write_description(folder: Path, description: dict[str, Any], rows: Sequence[Row]) -> None:
+    """Write `table.json` (`description` with schema, number of rows and their hash), then `rows.csv`."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(Row._fields)
+    table.writerows(rows)
+    data = text.getvalue().encode()
+    facts = {"rows": len(rows), "rows_sha256": hashlib.sha256(data).hexdigest()}
+    write_json(folder / "table.json", {"schema": SCHEMA} | description | facts)
+    write_bytes(folder / "rows.csv", data)
+
+
+def write_shard(path: Path, vectors: Floats) -> None:
+    """Put one shard (m, d) at `path`, whole or not at all."""
+    data = io.BytesIO()
+    np.save(data, vectors.astype(np.float32, copy=False), allow_pickle=False)
+    write_bytes(path, data.getvalue())
+
+
+def read_shard(path: Path) -> Floats:
+    """One shard (m, d), mapped from the file.
+
+    Raises:
+        BadInput: the shard is missing or no float32 matrix.
+    """
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path.parent} lacks the shard {path.name}; run 'edgefuse extract' again.") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"The shard {path} is damaged ({error}); remove it and extract again.") from error
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.ndim != 2:
+        raise BadInput(f"The shard {path} is no float32 matrix; remove it and extract again.")
+    return vectors
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of `table.json`.
+
+    Raises:
+        BadInput: the folder is no embedding table, or its description is damaged or of another schema.
+    """
+    path = folder / "table.json"
+    if not path.is_file():
+        raise BadInput(f"{folder} is no embedding table (no table.json); make one with 'edgefuse extract'.")
+    try:
+        description = json.loads(path.read_bytes())
+        schema = description["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is damaged ({error}); extract the table again.") from error
+    if schema != SCHEMA:
+        raise BadInput(f"{path} has schema {schema}, this edgefuse reads {SCHEMA}; extract the table again.")
+    return dict(description)
+
+
+def open_table(folder: Path) -> Table:
+    """Read a table and check it: rows, widths and finite vectors.
+
+    Raises:
+        BadInput: no such table, or it is unfinished, damaged, or holds NaN or infinite vectors.
+    """
+    description = read_description(folder)
+    try:
+        encoders, dataset = dict(description["encoders"]), dict(description["dataset"])
+        classes, seed = tuple(description["classes"]), description["split_seed"]
+        widths = {modality: int(encoders[modality]["width"]) for modality in ("image", "text")}
+        count, digest = int(description["rows"]), str(description["rows_sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{folder / 'table.json'} is damaged ({error}); extract the table again.") from error
+    rows = _read_rows(folder / "rows.csv", digest)
+    if len(rows) != count or not {row.label for row in rows} <= set(classes):
+        raise BadInput(f"{folder / 'table.json'} does not fit its rows.csv; extract the table again.")
+    image = _read_vectors(folder, "image", rows, widths["image"])  # (n, d_i)
+    text = _read_vectors(folder, "text", rows, widths["text"])  # (n, d_t)
+    return Table(
+        folder=folder,
+        ids=np.array([row.id for row in rows]),
+        labels=np.array([classes.index(row.label) for row in rows], np.int64),
+        groups=np.array([row.group for row in rows]),
+        splits=np.array([row.split for row in rows]),
+        image=image,
+        text=text,
+        classes=classes,
+        encoders=encoders,
+        dataset=dataset,
+        split_seed=seed,
+    )
+
+
+def _read_rows(path: Path, digest: str) -> tuple[Row, ...]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"The rows {path} cannot be read ({error.strerror}); extract the table again.") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise BadInput(f"{path} is not the file that was extracted (sha256 differs); extract the table again.")
+    _, *lines = csv.reader(io.StringIO(data.decode(), newline=""))
+    return tuple(Row(*line) for line in lines)
+
+
+def _read_vectors(folder: Path, modality: Modality, rows: Sequence[Row], width: int) -> Floats:
+    spans = shards(len(rows))
+    missing = [path.name for k in range(len(spans)) if not (path := shard_path(folder, modality, k)).is_file()]
+    if missing:
+        raise BadInput(
+            f"{folder} is unfinished: {len(missing)} of {len(spans)} {modality} shards are missing, "
+            f"the first is {missing[0]}; run the same 'edgefuse extract' again to go on."
+        )
+    vectors = np.empty((len(rows), width), np.float32)  # (n, d)
+    for number, span in enumerate(spans):
+        path = shard_path(folder, modality, number)
+        shard = read_shard(path)  # (m, d)
+        if shard.shape != (len(span), width):
+            raise BadInput(
+                f"The shard {path} has shape {shard.shape} in place of {(len(span), width)}; "
+                "remove it and extract again."
+            )
+        vectors[span.start : span.stop] = shard
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))  # numbers of rows
+    if len(broken):
+        names = ", ".join(rows[row].id for row in broken[:3])
+        raise BadInput(
+            f"{folder} holds NaN or infinite {modality} vectors in {len(broken)} rows ({names}); "
+            "remove the folder and extract it again."
+        )
+    return vectors

@@ -1,0 +1,197 @@
+"""The head folder: alignment, fused head and both baselines, with all that says what they were trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse.embeddings import Table
+from edgefuse_runtimes import alignment, fusion
+from edgefuse_runtimes.alignment import Alignment
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import new_folder, sha256, write_bytes, write_json
+from edgefuse_runtimes.fusion import Head as FusionHead
+from edgefuse_runtimes.spec import Modality
+
+Floats = NDArray[np.float32]
+Fusion = Literal["early", "late"]
+
+SCHEMA = 1
+DESCRIPTION, ARRAYS, EVALUATION = "head.json", "head.npz", "evaluation.json"
+PARTS = ("fused", "image_only", "text_only")
+"""The three heads, by the names they have in `head.npz` and in every table of figures."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained head; classes are in the order of its outputs."""
+
+    fusion: Fusion
+    classes: tuple[str, ...]
+    alignment: Alignment
+    fused: FusionHead
+    image_only: FusionHead
+    text_only: FusionHead
+    temperature: float
+    """Of the fused head, fitted on validation rows."""
+    encoders: dict[str, dict[str, Any]]
+    """The identity of both encoders, as the table has it."""
+    dataset: dict[str, Any]
+    """The table's data set: name, licence, whether it is the drawn example."""
+    split_seed: int | None
+    table_sha256: str
+    """`table_digest` of the table it was trained on."""
+    table_path: Path | None
+    """Where that table was; never part of a kit."""
+    training: dict[str, Any]
+    """Settings: seed, epochs, batch, optimiser, matching, what was kept."""
+    validation: dict[str, Any]
+    """"rows", and accuracy and macro-F1 of the majority class and the three heads on the validation rows."""
+
+    def probabilities(self, text: Floats, image: Floats) -> Floats:
+        """Class probabilities (K,) of the encoders' vectors of one sample (d_t,), (d_i,) or (n, K) of n."""
+        return fusion.probabilities(self.logits("fused", text, image), self.temperature)
+
+    def logits(self, part: str, text: Floats, image: Floats) -> Floats:
+        """Logits (C,) or (n, C) of one of PARTS, from the encoders' vectors (..., d_t) and (..., d_i)."""
+        head: FusionHead = getattr(self, part)
+        aligned_text, aligned_image = alignment.apply(self.alignment, text, image)  # each (..., w)
+        return fusion.logits(head, {"text": aligned_text, "image": aligned_image})
+
+    def description(self) -> dict[str, Any]:
+        """Everything but arrays and the table's path, as plain JSON types: what a kit takes over."""
+        return {
+            "schema": SCHEMA,
+            "fusion": self.fusion,
+            "classes": list(self.classes),
+            "temperature": self.temperature,
+            "encoders": self.encoders,
+            "dataset": self.dataset,
+            "split_seed": self.split_seed,
+            "table_sha256": self.table_sha256,
+            "training": self.training,
+            "validation": self.validation,
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The content of `head.npz`."""
+        parts = {"alignment": alignment.to_arrays(self.alignment)}
+        parts |= {part: fusion.to_arrays(getattr(self, part)) for part in PARTS}
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+
+def write_head(folder: Path, head: Head) -> None:
+    """Write the head folder.
+
+    Raises:
+        BadInput: `folder` exists already.
+    """
+    data = io.BytesIO()
+    np.savez(data, **head.arrays())  # type: ignore[arg-type]  # its stub lets no name but allow_pickle pass
+    table = None if head.table_path is None else str(head.table_path.resolve())
+    with new_folder(folder) as part:
+        write_bytes(part / ARRAYS, data.getvalue())
+        write_json(
+            part / DESCRIPTION,
+            {
+                **head.description(),
+                "table_path": table,
+                "arrays_sha256": hashlib.sha256(data.getvalue()).hexdigest(),
+            },
+        )
+
+
+def open_head(folder: Path) -> Head:
+    """Read a head folder.
+
+    Raises:
+        BadInput: there is no head, or it is damaged or of another schema.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise BadInput(f"{folder} is no head (no {DESCRIPTION}); make one with 'edgefuse train'.")
+    try:
+        description = json.loads(path.read_bytes())
+        digest = description["arrays_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is damaged ({error}); train the head again.") from error
+    arrays = folder / ARRAYS
+    if not arrays.is_file() or sha256(arrays) != digest:
+        raise BadInput(f"{arrays} is missing or not the file that was trained (sha256 differs); train the head again.")
+    return read_head(description, arrays)
+
+
+def read_head(description: Mapping[str, Any], path: Path) -> Head:
+    """A head out of its description and its arrays in the file `path`: in a head folder or in a kit.
+
+    Raises:
+        BadInput: the two do not fit, or one is damaged or of another schema.
+    """
+    if description.get("schema") != SCHEMA:
+        raise BadInput(
+            f"The head of {path.parent} has schema {description.get('schema')}, "
+            f"this edgefuse reads {SCHEMA}; "
+            "train the head again."
+        )
+    arrays = _read_arrays(path)
+    try:
+        classes = tuple(map(str, description["classes"]))
+        widths: dict[Modality, int] = {
+            "text": int(description["encoders"]["text"]["width"]),
+            "image": int(description["encoders"]["image"]["width"]),
+        }
+        fitted = alignment.from_arrays(_part(arrays, "alignment"), widths)
+        aligned: dict[Modality, int] = {"text": fitted.width, "image": fitted.width}
+        heads = {part: fusion.from_arrays(_part(arrays, part), aligned, len(classes)) for part in PARTS}
+        temperature, kind = float(description["temperature"]), description["fusion"]
+        if not temperature > 0 or kind not in ("early", "late"):
+            raise ValueError(f"temperature {temperature}, fusion {kind}")
+        table = description.get("table_path")
+        return Head(
+            fusion=kind,
+            classes=classes,
+            alignment=fitted,
+            temperature=temperature,
+            encoders=description["encoders"],
+            dataset=description["dataset"],
+            split_seed=description["split_seed"],
+            table_sha256=description["table_sha256"],
+            table_path=None if table is None else Path(table),
+            training=description["training"],
+            validation=description["validation"],
+            **heads,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"The description of the head {path} is damaged ({error}); train the head again.") from error
+
+
+def table_digest(table: Table) -> str:
+    """Hex sha256 over all that is read of a table: classes, rows, split, encoders, vectors."""
+    digest = hashlib.sha256()
+    facts = [table.classes, table.encoders, table.dataset, table.split_seed]
+    rows = [column.tolist() for column in (table.ids, table.labels, table.groups, table.splits)]
+    digest.update(json.dumps([*facts, *rows], sort_keys=True).encode())
+    for vectors in (table.image, table.text):
+        digest.update(np.ascontiguousarray(vectors, np.float32).data)
+    return digest.hexdigest()
+
+
+def _part(arrays: fusion.Arrays, part: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")}
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise BadInput(f"The arrays {path} cannot be read ({error}); train the head again.") from error

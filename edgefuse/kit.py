@@ -1,0 +1,159 @@
+"""The field kit: one folder with all that a device needs to answer, described and guarded by `kit.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edgefuse.heads import ARRAYS, Head, read_head
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import sha256, write_bytes
+from edgefuse_runtimes.spec import EncoderSpec
+
+SCHEMA = 1
+MANIFEST = "kit.json"
+
+
+@dataclass(frozen=True)
+class Kit:
+    """An opened kit; `file` is the only way to a path inside it."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Kit:
+        """Read the manifest and check it, the head's bytes, and the size of every file.
+
+        Raises:
+            BadInput: there is no kit, it is damaged or incomplete, or a newer edgefuse made it.
+        """
+        path = folder / MANIFEST
+        if not folder.exists():
+            raise BadInput(f"There is no kit at {folder}; check the path.")
+        if not path.is_file():
+            raise BadInput(f"{folder} is not a kit (it has no {MANIFEST}); name a folder made by 'edgefuse pack'.")
+        kit = cls(folder, _read_manifest(path))
+        for name, entry in kit.manifest["files"].items():
+            file = _inside(folder, name)
+            if not file.is_file():
+                raise BadInput(f"The kit {folder} lacks the file {name}; copy the kit again.")
+            if file.stat().st_size != entry["bytes"]:
+                raise BadInput(f"The kit's file {file} has the wrong size; copy the kit again.")
+        kit._check_hash(ARRAYS)
+        return kit
+
+    def file(self, name: str) -> Path:
+        """The path of a file that the manifest lists.
+
+        Raises:
+            BadInput: the manifest does not list it.
+        """
+        if name not in self.manifest["files"]:
+            raise BadInput(f"The manifest of the kit {self.folder} lists no file {name}; copy the kit again.")
+        return _inside(self.folder, name)
+
+    def verify(self) -> None:
+        """Hash every file again.
+
+        Raises:
+            BadInput: a file is not the one that was packed.
+        """
+        for name in self.manifest["files"]:
+            self._check_hash(name)
+
+    def _check_hash(self, name: str) -> None:
+        if sha256(self.file(name)) != self.manifest["files"][name]["sha256"]:
+            raise BadInput(f"The kit's file {self.file(name)} is damaged (sha256 differs); copy the kit again.")
+
+    @property
+    def name(self) -> str:
+        """What the kit is called."""
+        return str(self.manifest["name"])
+
+    @property
+    def version(self) -> str:
+        """The kit's own version."""
+        return str(self.manifest["version"])
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels, in the order of the probabilities."""
+        return list(self.manifest["classes"])
+
+    @cached_property
+    def image(self) -> EncoderSpec:
+        """The image encoder."""
+        return EncoderSpec.from_json(self.manifest["encoders"]["image"])
+
+    @cached_property
+    def text(self) -> EncoderSpec:
+        """The text encoder."""
+        return EncoderSpec.from_json(self.manifest["encoders"]["text"])
+
+    @cached_property
+    def head(self) -> Head:
+        """The alignment and the heads."""
+        return read_head(self.manifest["head"], self.file(ARRAYS))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the head was trained on the drawn example, so that its labels mean nothing."""
+        return bool(self.manifest["dataset"]["drawn"])
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """List and hash every file of `folder` and write `kit.json` with the digest over all of it."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    files = {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
+    manifest = {"schema": SCHEMA, **content, "files": files}
+    write_bytes(folder / MANIFEST, _serialize(manifest | {"digest": _digest(manifest)}))
+
+
+def _serialize(manifest: dict[str, Any]) -> bytes:
+    """The one way to write a manifest down: any other bytes are refused."""
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(_serialize(rest)).hexdigest()
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    damaged = BadInput(f"{path} is damaged (its digest does not fit); copy the kit again.")
+    try:
+        manifest = json.loads(data)
+    except ValueError as error:
+        raise damaged from error
+    if not isinstance(manifest, dict):
+        raise damaged
+    schema = manifest.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise BadInput(
+            f"The kit {path.parent} has schema {schema} and this edgefuse reads up to {SCHEMA}; upgrade edgefuse."
+        )
+    if _serialize(manifest) != data or manifest.get("digest") != _digest(manifest):
+        raise damaged
+    return manifest
+
+
+def _inside(folder: Path, name: str) -> Path:
+    plain = PurePosixPath(name)
+    path = folder / plain
+    if (
+        plain.is_absolute()
+        or not name
+        or "\\" in name
+        or "\0" in name
+        or any(part in ("..", ".", "") for part in name.split("/"))
+        or not path.resolve().is_relative_to(folder.resolve())
+    ):
+        raise BadInput(f"The kit {folder} names a file outside itself ({name!r}); do not use this kit.")
+    return path

@@ -1,0 +1,1 @@
+"""Head training in numpy, in the workshop."""

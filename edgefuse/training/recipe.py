@@ -1,0 +1,138 @@
+"""From an embedding table to a head: alignment, shift, fused head, both baselines, temperature.
+
+Only training and validation rows are read: the training rows fit, the validation rows choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from edgefuse.embeddings import Table
+from edgefuse.heads import Fusion, Head, table_digest
+from edgefuse.progress import Progress, silent
+from edgefuse.training import align, metrics, network, temperature
+from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, train
+from edgefuse_runtimes import fusion as fusion_heads
+from edgefuse_runtimes.alignment import Alignment, apply
+from edgefuse_runtimes.errors import BadInput
+
+SHIFTS = (0.0, 0.5, 1.0)
+"""Lambdas that are tried where none is given: leave the gap, halve it, close it."""
+
+
+def train_head(
+    table: Table,
+    *,
+    fusion: Fusion,
+    seed: int = 0,
+    settings: Settings = PAPER,
+    shifts: Sequence[float] = SHIFTS,
+    progress: Progress = silent,
+) -> Head:
+    """Train the fused head and both baselines on a table.
+
+    Every lambda of `shifts` starts from the same parameters and sees the same batches; the one whose head is
+    best on the validation rows is kept, of equals the one nearest to 0. The baselines use its alignment.
+
+    Raises:
+        BadInput: the table has fewer than two classes, a class without training rows, or no validation rows.
+    """
+    check_rows(table)
+    part = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
+    text, image = table.text[part["train"]], table.image[part["train"]]  # (n, d_t), (n, d_i)
+    matching = align.match(text, image)
+    fitted: list[tuple[Trained, Alignment]] = []
+    for shift in sorted(shifts, key=abs):
+        alignment = align.fit(text, image, matching, shift)
+        rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
+        label = f"{fusion} head, shift {shift:g}"
+        shape = _architecture(table, alignment, fusion)
+        done = train(shape, rows["train"], rows["validation"], settings, _rng(seed, 0), progress, label)
+        fitted.append((done, alignment))
+    fused, alignment = max(fitted, key=lambda pair: (pair[0].figures.macro_f1, -pair[0].loss))
+    rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
+    validation = rows["validation"]
+    outputs = _outputs(table)
+    image_shape = network.image_only(alignment.width, alignment.width, outputs)
+    image_only = train(image_shape, rows["train"], validation, settings, _rng(seed, 1), progress, "image-only head")
+    text_shape = network.text_only(alignment.width, outputs)
+    text_only = train(text_shape, rows["train"], validation, settings, _rng(seed, 2), progress, "text-only head")
+    logits = fusion_heads.logits(fused.head, validation.vectors())  # (n, C)
+    return Head(
+        fusion=fusion,
+        classes=table.classes,
+        alignment=alignment,
+        fused=fused.head,
+        image_only=image_only.head,
+        text_only=text_only.head,
+        temperature=temperature.fit(logits, validation.labels),
+        encoders=table.encoders,
+        dataset=table.dataset,
+        split_seed=table.split_seed,
+        table_sha256=table_digest(table),
+        table_path=table.folder,
+        training={
+            "seed": seed,
+            "rows": len(part["train"]),
+            **asdict(settings),
+            "parameters": _architecture(table, alignment, fusion).parameter_count,
+            "matching": matching.method,
+            "width": alignment.width,
+            "gap": float(np.linalg.norm(alignment.gap)),
+            "shift": alignment.shift,
+            "shifts_tried": list(shifts),
+            "epochs_kept": {
+                "fused": fused.epoch,
+                "image_only": image_only.epoch,
+                "text_only": text_only.epoch,
+            },
+        },
+        validation={
+            "rows": len(validation.labels),
+            "majority": asdict(metrics.majority(rows["train"].labels, validation.labels)),
+            "text_only": asdict(text_only.figures),
+            "image_only": asdict(image_only.figures),
+            "fused": asdict(fused.figures),
+        },
+    )
+
+
+def check_rows(table: Table) -> None:
+    """Accept a table that a head can be trained on.
+
+    Raises:
+        BadInput: fewer than two classes, a class without training rows, or no validation rows.
+    """
+    if len(table.classes) < 2:
+        raise BadInput(f"{table.folder} has one class only ({', '.join(table.classes)}); a head needs two or more.")
+    counts = np.bincount(table.labels[table.splits == "train"], minlength=len(table.classes))  # (K,)
+    missing = [name for name, count in zip(table.classes, counts, strict=True) if count == 0]
+    if missing:
+        raise BadInput(
+            f"{table.folder} has no training rows of the class {', '.join(missing)}; "
+            "add samples of it or leave the class out."
+        )
+    if not np.any(table.splits == "validation"):
+        raise BadInput(f"{table.folder} has no validation rows, which choose the epoch; extract it with more samples.")
+
+
+def _rows(table: Table, alignment: Alignment, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Rows:
+    text, image = apply(alignment, table.text[chosen], table.image[chosen])  # each (n, w)
+    return Rows(text, image, table.labels[chosen])
+
+
+def _outputs(table: Table) -> int:
+    """Logits: one for two classes, else one per class."""
+    return 1 if len(table.classes) == 2 else len(table.classes)
+
+
+def _architecture(table: Table, alignment: Alignment, fusion: Fusion) -> network.Architecture:
+    build = network.early if fusion == "early" else network.late
+    return build(alignment.width, alignment.width, _outputs(table))
+
+
+def _rng(seed: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, stream])

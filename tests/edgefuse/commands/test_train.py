@@ -1,0 +1,62 @@
+"""`edgefuse train` as a user meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgefuse.commands.train import command
+from edgefuse.embeddings import Table
+from edgefuse.heads import open_head
+from edgefuse.training.report import DRAWN
+from edgefuse_runtimes.errors import BadInput
+
+
+def _train(table: Path, output: Path, *more: str, fusion: str = "early") -> str:
+    arguments = [str(table), "--fusion", fusion, "--output", str(output), "--epochs", "3", *more]
+    outcome = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.stdout
+
+
+def test_it_writes_a_head_and_prints_validation_figures(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    printed = _train(make_table().folder, tmp_path / "H", "--seed", "3")
+    head = open_head(tmp_path / "H")
+    assert head.training["seed"] == 3
+    assert head.training["epochs"] == 3
+    assert "validation rows" in printed
+    for name in ("majority", "text-only", "image-only", "fused"):
+        assert name in printed
+    assert f"{head.validation['fused']['macro_f1']:.3f}" in printed
+    assert DRAWN not in printed
+
+
+def test_a_given_shift_is_used(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    _train(make_table().folder, tmp_path / "H", "--shift", "-0.25", fusion="late")
+    head = open_head(tmp_path / "H")
+    assert head.alignment.shift == -0.25
+    assert head.fusion == "late"
+
+
+def test_the_drawn_example_is_called_what_it_is(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    printed = _train(make_table(drawn=True).folder, tmp_path / "H")
+    assert "drawn example: not an accuracy figure for any real use" in printed
+    assert open_head(tmp_path / "H").dataset["drawn"] is True
+
+
+def test_an_existing_output_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="already exists"):
+        CliRunner().invoke(command, ["nowhere", "--fusion", "early", "--output", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_shift_outside_its_range_is_refused(tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(command, ["V", "--fusion", "early", "--output", "H", "--shift", "2"])
+    assert outcome.exit_code == 2
+    assert "-1<=x<=1" in outcome.output
+
+
+def test_the_help_has_an_example() -> None:
+    assert "Example: edgefuse train" in CliRunner().invoke(command, ["--help"]).output

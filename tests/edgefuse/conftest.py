@@ -1,0 +1,57 @@
+"""Embedding tables to train heads on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgefuse.embeddings import Row, Table, open_table, shard_path, shards, write_description, write_shard
+
+IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokenization": None}
+
+
+@pytest.fixture
+def make_table(tmp_path: Path) -> Callable[..., Table]:
+    """Writes a table of 300 rows whose text and image vectors each tell half of what the label is."""
+
+    def make(
+        folder: Path = tmp_path / "V",
+        *,
+        classes: tuple[str, ...] = ("akiec", "bcc", "nv"),
+        splits: tuple[str, ...] = ("train", "train", "train", "validation", "test"),
+        labels: Callable[[int, int], int] | None = None,
+        widths: tuple[int, int] = (24, 16),
+        drawn: bool = False,
+        seed: int = 0,
+    ) -> Table:
+        rng = np.random.default_rng(seed)
+        n, (d_t, d_i) = 300, widths
+        numbers = [labels(k, len(classes)) if labels else k * 7 // 5 % len(classes) for k in range(n)]
+        text_signs, image_signs = rng.normal(size=(len(classes), d_t)), rng.normal(size=(len(classes), d_i))
+        text = 5 + rng.normal(size=(n, d_t)) + 0.6 * text_signs[numbers]  # a large common mean, as real notes
+        image = rng.normal(size=(n, d_i)) + 0.6 * image_signs[numbers]
+        description: dict[str, Any] = {
+            "encoders": {
+                "image": {"sha256": "1" * 64, "width": d_i, **IDENTITY},
+                "text": {"sha256": "2" * 64, "width": d_t, **IDENTITY},
+            },
+            "dataset": {"name": "invented", "licence": "CC0-1.0", "drawn": drawn},
+            "classes": list(classes),
+            "split_seed": 0,
+        }
+        rows = [
+            Row(f"s{k}", classes[number], f"g{k // 2}", splits[k // 2 % len(splits)])
+            for k, number in enumerate(numbers)
+        ]
+        folder.mkdir(parents=True)
+        write_description(folder, description, rows)
+        for number, span in enumerate(shards(n)):
+            write_shard(shard_path(folder, "image", number), image[span.start : span.stop])
+            write_shard(shard_path(folder, "text", number), text[span.start : span.stop])
+        return open_table(folder)
+
+    return make

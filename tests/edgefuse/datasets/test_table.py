@@ -1,0 +1,105 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from edgefuse.datasets import open_dataset
+from edgefuse_runtimes.errors import BadInput
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a table beside the pictures a.png, b.png and c.png."""
+    for name in "abc":
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
+
+    def write(text: str) -> str:
+        (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+        return str(tmp_path / "table.csv")
+
+    return write
+
+
+def test_three_columns_are_enough(write: Write, tmp_path: Path) -> None:
+    dataset = open_dataset(write('image,text,label\na.png,"itches, at night",x\nb.png,,y\n'))
+    first, second = dataset.samples
+    assert (first.id, first.image, first.text, first.label) == (
+        "a.png",
+        tmp_path / "a.png",
+        "itches, at night",
+        "x",
+    )
+    assert first.group != second.group
+    assert second.text == ""
+    assert dataset.classes == ("x", "y")
+
+
+def test_optional_columns_are_taken_in_any_order(write: Write) -> None:
+    dataset = open_dataset(write("split,group,id,label,text,image\ntrain,g,1,x,t,a.png\ntest,h,2,y,t,b.png\n"))
+    assert [(s.id, s.group, s.split) for s in dataset.samples] == [("1", "g", "train"), ("2", "h", "test")]
+
+
+def test_pictures_lie_under_root(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "elsewhere" / "a.png")
+    dataset = open_dataset(write("image,text,label\na.png,t,x\n"), tmp_path / "elsewhere")
+    assert dataset.samples[0].image.is_file()
+
+
+def test_a_spreadsheets_byte_order_mark_and_blank_lines_do_no_harm(write: Write) -> None:
+    dataset = open_dataset(write("\ufeffimage,text,label\r\na.png,t,x\r\n\r\n"))
+    assert len(dataset.samples) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("image,label\na.png,x\n", "lacks the column text; its first line names: image, label"),
+        ("", "lacks the column image, text, label; its first line names: nothing"),
+        ("image,text,label,text\na.png,t,x,u\n", "column 'text' more than once"),
+        ("image,text,label\n", "holds no samples"),
+        ("image,text,label\na.png,t,x\na.png,t,x\n", "the id 'a.png' more than once"),
+        ("image,text,label\na.png,t,\n", "empty label, the first is 'a.png'"),
+        ("image,text,label\n,t,x\n", "Row 1 of .* empty cell in the column image"),
+        ("id,image,text,label\n,a.png,t,x\n", "empty cell in the column id"),
+        ("image,text,label\na.png,itches, at night,x\n", "Line 2 of .* has 4 cells, its header has 3"),
+        ('image,text,label\na.png,"t"t,x\n', "Line 2 of .* is not valid CSV"),
+    ],
+)
+def test_a_malformed_table_gets_a_sentence(write: Write, text: str, complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        open_dataset(write(text))
+
+
+def test_missing_pictures_are_named_or_left_out(write: Write) -> None:
+    table = write("image,text,label\na.png,t,x\nnone.png,t,x\nb.png,t,y\n")
+    with pytest.raises(BadInput, match=r"1 of the samples have no picture file: none\.png .*--skip-missing"):
+        open_dataset(table)
+    dataset = open_dataset(table, skip_missing=True)
+    assert [sample.id for sample in dataset.samples] == ["a.png", "b.png"]
+    assert dataset.left_out == ("none.png",)
+
+
+def test_a_table_without_any_picture_is_refused(write: Write) -> None:
+    table = write("image,text,label\nnone.png,t,x\n")
+    with pytest.raises(BadInput, match="Not one sample"):
+        open_dataset(table, skip_missing=True)
+
+
+def test_a_table_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("image,text,label\na.png,crème,x\n".encode("latin-1"))
+    with pytest.raises(BadInput, match=r"not UTF-8 \(line 2\)"):
+        open_dataset(str(path))
+
+
+def test_a_file_that_is_not_there_or_not_a_table(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="There is no table at"):
+        open_dataset(str(tmp_path / "none.csv"))
+    with pytest.raises(BadInput, match=r"no data set called 'ham1000'; name one of drawn, ham10000"):
+        open_dataset("ham1000", tmp_path)
+    with pytest.raises(BadInput, match="needs its folder"):
+        open_dataset("ham10000")

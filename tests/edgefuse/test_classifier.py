@@ -1,0 +1,102 @@
+"""From a picture and a note to an answer, with a kit of tiny random encoders."""
+
+from __future__ import annotations
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from edgefuse import Classifier
+from edgefuse.kit import Kit
+from edgefuse_runtimes.errors import BadInput
+
+NOTE = "Age: 45 years. Sex: male. Localization: trunk."
+
+
+@pytest.fixture
+def picture(tiny_kit: Path) -> Path:
+    return tiny_kit / "golden" / "1.png"
+
+
+def test_an_answer_has_all_its_parts(tiny_kit: Path, picture: Path) -> None:
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        prediction = classifier.predict(str(picture), NOTE)
+    assert prediction.image == str(picture)
+    assert list(prediction.probabilities) == ["lumo", "pavi", "ziru"]
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.__getitem__)
+    assert prediction.kit == {"name": "tiny", "version": "1"}
+    assert prediction.engines == {"image": "numpy", "text": "numpy"}
+    assert set(prediction.timings_ms) == {"load", "image", "text", "head", "total"}
+    stages = sum(value for name, value in prediction.timings_ms.items() if name != "total")
+    assert 0 < stages <= prediction.timings_ms["total"] + 0.1
+    assert set(prediction.memory) == {"peak_rss_bytes", "anon_bytes", "file_bytes"}
+    assert prediction.memory["peak_rss_bytes"] >= prediction.memory["anon_bytes"] > 0
+    assert prediction.notes == []
+    assert json.loads(json.dumps(prediction.to_json())) == prediction.to_json()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+def test_golden_samples_get_the_packed_probabilities(tiny_kit: Path, engine: str) -> None:
+    kit = Kit.open(tiny_kit)
+    with Classifier.open(tiny_kit, engine=engine) as classifier:
+        for golden in kit.manifest["golden"]:
+            note = kit.file(golden["text"]).read_text()
+            found = classifier.predict(kit.file(golden["image"]), note)
+            assert list(found.probabilities.values()) == pytest.approx(golden["probabilities"], abs=0.02)
+
+
+def test_a_path_its_bytes_and_a_pil_image_get_the_same_answer(tiny_kit: Path, picture: Path) -> None:
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        answers = [
+            classifier.predict(form, NOTE)
+            for form in (picture, str(picture), picture.read_bytes(), Image.open(picture))
+        ]
+    assert len({tuple(answer.probabilities.values()) for answer in answers}) == 1
+    assert [answer.image for answer in answers[2:]] == ["(in memory)", "(in memory)"]
+
+
+def test_encoders_stay_open_only_when_asked(tiny_kit: Path, picture: Path) -> None:
+    with Classifier.open(tiny_kit, engine="numpy", keep_open=False) as once:
+        first, second = once.predict(picture, NOTE), once.predict(picture, NOTE)
+    assert first.probabilities == second.probabilities
+
+
+def test_threads_take_turns(tiny_kit: Path, picture: Path) -> None:
+    with Classifier.open(tiny_kit, engine="numpy") as classifier, ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: classifier.predict(picture, NOTE).probabilities, range(8)))
+    assert all(answer == answers[0] for answer in answers)
+
+
+@pytest.mark.parametrize("note", ["", "  \n\t "])
+def test_an_empty_note_is_refused(tiny_kit: Path, picture: Path, note: str) -> None:
+    with pytest.raises(BadInput, match="The note is empty"):
+        Classifier.open(tiny_kit).predict(picture, note)
+
+
+def test_a_long_note_is_cut_counted_and_noted(tiny_kit: Path, picture: Path) -> None:
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        limit = classifier.kit.text.tokenization.max_tokens
+        whole = classifier.predict(picture, "x" * limit)
+        one_over = classifier.predict(picture, "x" * (limit + 1))
+        three_over = classifier.predict(picture, "x" * (limit + 3))
+    assert whole.notes == []
+    assert one_over.notes == ["The note is too long: its last 1 token was not read."]
+    assert three_over.notes == ["The note is too long: its last 3 tokens were not read."]
+    assert one_over.probabilities == whole.probabilities
+
+
+def test_a_turned_photo_gets_the_answer_of_the_upright_one(tiny_kit: Path, picture: Path) -> None:
+    upright = Image.open(picture).convert("RGB")
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees clockwise to see it
+    data = io.BytesIO()
+    turned.save(data, "PNG", exif=exif)
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        expected = classifier.predict(upright, NOTE).probabilities
+        assert classifier.predict(data.getvalue(), NOTE).probabilities == expected

@@ -1,0 +1,120 @@
+"""The head folder: written, read back, damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgefuse.embeddings import Table
+from edgefuse.heads import Head, open_head, read_head, write_head
+from edgefuse.training.recipe import train_head
+from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.errors import BadInput
+
+
+@pytest.fixture
+def trained(make_table: Callable[..., Table]) -> tuple[Head, Table]:
+    table = make_table()
+    return train_head(table, fusion="late", settings=Settings(epochs=2), shifts=(0.5,)), table
+
+
+@pytest.fixture
+def folder(trained: tuple[Head, Table], tmp_path: Path) -> Path:
+    write_head(tmp_path / "H", trained[0])
+    return tmp_path / "H"
+
+
+def test_a_head_read_back_answers_the_same(trained: tuple[Head, Table], folder: Path) -> None:
+    head, table = trained
+    again = open_head(folder)
+    np.testing.assert_array_equal(
+        again.probabilities(table.text, table.image), head.probabilities(table.text, table.image)
+    )
+    assert again.description() == json.loads(json.dumps(head.description()))
+    assert again.table_path == table.folder.resolve()
+    assert again.encoders == table.encoders
+
+
+def test_a_sample_alone_gets_what_it_gets_in_a_batch(trained: tuple[Head, Table]) -> None:
+    head, table = trained
+    together = head.probabilities(table.text, table.image)
+    alone = [head.probabilities(text, image) for text, image in zip(table.text, table.image, strict=True)]
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+
+
+def test_a_kit_reads_it_from_the_description_without_the_tables_path(folder: Path) -> None:
+    head = open_head(folder)
+    in_kit = read_head(json.loads(json.dumps(head.description())), folder / "head.npz")
+    assert in_kit.table_path is None
+    assert "table_path" not in head.description()
+
+
+def test_the_same_head_gives_the_same_bytes(trained: tuple[Head, Table], folder: Path, tmp_path: Path) -> None:
+    write_head(tmp_path / "again", trained[0])
+    for name in ("head.json", "head.npz"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_an_existing_folder_is_not_overwritten(trained: tuple[Head, Table], folder: Path) -> None:
+    with pytest.raises(BadInput, match="already exists"):
+        write_head(folder, trained[0])
+
+
+def test_no_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is no head"):
+        open_head(tmp_path)
+
+
+def test_a_flipped_bit_is_seen(folder: Path) -> None:
+    path = folder / "head.npz"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match="sha256 differs"):
+        open_head(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"classes": ["a", "b"]}, "in place of"),
+        ({"classes": None}, "damaged"),
+        ({"encoders": {"text": {"width": 24}}}, "damaged"),
+        ({"encoders": {"text": {"width": 23}, "image": {"width": 16}}}, "in place of"),
+        ({"temperature": "warm"}, "damaged"),
+        ({"temperature": 0}, "temperature"),
+        ({"fusion": "none"}, "fusion"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(folder: Path, change: dict[str, object], said: str) -> None:
+    path = folder / "head.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadInput, match=said):
+        open_head(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
+def test_a_damaged_description_is_refused(folder: Path, text: str) -> None:
+    (folder / "head.json").write_text(text)
+    with pytest.raises(BadInput, match="damaged"):
+        open_head(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"\x93NUMPY\x01\x00"])
+def test_arrays_that_are_no_archive_are_refused(folder: Path, data: bytes) -> None:
+    description = open_head(folder).description()
+    (folder / "head.npz").write_bytes(data)
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_head(description, folder / "head.npz")
+
+
+def test_pickled_arrays_are_refused(folder: Path) -> None:
+    description = open_head(folder).description()
+    np.savez(folder / "head.npz", evil=np.array([{}], dtype=object))
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_head(description, folder / "head.npz")

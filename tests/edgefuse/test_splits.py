@@ -1,0 +1,87 @@
+import random
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from edgefuse.splits import FRACTIONS, PARTS, check_split, split_rows
+from edgefuse_runtimes.errors import BadInput
+
+# Rows as (label, group) pairs: up to four classes, groups of chance sizes that may hold several classes.
+ROWS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 40).map(str)), min_size=3, max_size=120)
+
+
+def split(rows: list[tuple[str, str]], seed: int = 0) -> list[str]:
+    try:
+        return split_rows([label for label, _ in rows], [group for _, group in rows], seed)
+    except BadInput:
+        assume(False)
+        raise
+
+
+@given(ROWS, st.integers(0, 5))
+def test_every_row_gets_a_part_and_no_group_two(rows: list[tuple[str, str]], seed: int) -> None:
+    parts = split(rows, seed)
+    assert len(parts) == len(rows)
+    assert set(parts) == set(PARTS)
+    of_group = defaultdict(set)
+    for (_, group), part in zip(rows, parts, strict=True):
+        of_group[group].add(part)
+    assert all(len(found) == 1 for found in of_group.values())
+
+
+@given(ROWS)
+def test_a_class_with_three_groups_of_its_own_is_in_every_part(rows: list[tuple[str, str]]) -> None:
+    parts = split(rows)
+    classes_of = defaultdict(set)
+    for label, group in rows:
+        classes_of[group].add(label)
+    own = Counter(next(iter(classes)) for classes in classes_of.values() if len(classes) == 1)
+    for label in (label for label, groups in own.items() if groups >= 3):
+        assert {part for (row, _), part in zip(rows, parts, strict=True) if row == label} == set(PARTS)
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(rows: list[tuple[str, str]], chance: random.Random) -> None:
+    parts = dict(zip((group for _, group in rows), split(rows), strict=True))
+    shuffled = rows.copy()
+    chance.shuffle(shuffled)
+    assert dict(zip((group for _, group in shuffled), split(shuffled), strict=True)) == parts
+
+
+def test_parts_and_classes_have_their_shares() -> None:
+    chance = random.Random(0)
+    labels, groups = [], []
+    for group in range(900):
+        label = chance.choices("abc", (0.7, 0.25, 0.05))[0]
+        for _ in range(chance.choice((1, 1, 1, 2, 4))):
+            labels.append(label)
+            groups.append(str(group))
+    parts = split_rows(labels, groups, 0)
+    for label in "abc":
+        of_class = Counter(part for part, row in zip(parts, labels, strict=True) if row == label)
+        for part, share in FRACTIONS.items():
+            assert of_class[part] / of_class.total() == pytest.approx(share, abs=0.02)
+
+
+def test_the_seed_changes_the_split_and_nothing_else_does() -> None:
+    labels, groups = ["a", "b"] * 50, [str(row) for row in range(100)]
+    assert split_rows(labels, groups, 0) == split_rows(labels, groups, 0)
+    assert split_rows(labels, groups, 0) != split_rows(labels, groups, 1)
+
+
+def test_too_few_groups_get_a_sentence() -> None:
+    with pytest.raises(BadInput, match="No class has samples of three groups"):
+        split_rows(["a"] * 5, ["1", "1", "1", "2", "2"], 0)
+
+
+def test_a_given_split_is_checked() -> None:
+    ids, groups = ["1", "2", "3"], ["g", "h", "i"]
+    check_split(["train", "validation", "test"], groups, ids)
+    with pytest.raises(BadInput, match="Sample 2 has the split 'dev'"):
+        check_split(["train", "dev", "test"], groups, ids)
+    with pytest.raises(BadInput, match="has no validation rows"):
+        check_split(["train", "train", "test"], groups, ids)
+    with pytest.raises(BadInput, match="the group 'g' in both train and test"):
+        check_split(["train", "validation", "test"], ["g", "h", "g"], ids)

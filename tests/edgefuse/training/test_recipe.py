@@ -1,0 +1,84 @@
+"""From a table to a head: what is learnt, from which rows, and which tables are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgefuse.embeddings import Table
+from edgefuse.heads import Fusion
+from edgefuse.training.recipe import train_head
+from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.errors import BadInput
+
+MakeTable = Callable[..., Table]
+
+
+@pytest.mark.parametrize("fusion", ["early", "late"])
+@pytest.mark.parametrize("classes", [("no", "yes"), ("akiec", "bcc", "nv")])
+def test_the_fused_head_beats_chance_and_its_figures_are_those_of_the_head(
+    make_table: MakeTable, fusion: Fusion, classes: tuple[str, ...]
+) -> None:
+    table = make_table(classes=classes)
+    head = train_head(table, fusion=fusion)
+    chosen = table.splits == "validation"
+    found = head.probabilities(table.text[chosen], table.image[chosen])
+    assert found.shape == (chosen.sum(), len(classes))
+    accuracy = np.mean(found.argmax(axis=1) == table.labels[chosen])
+    assert head.validation["fused"]["accuracy"] == pytest.approx(accuracy)
+    assert accuracy > head.validation["majority"]["accuracy"] + 0.2
+    assert len(head.fused.bias) == (1 if len(classes) == 2 else 3)
+
+
+def test_test_rows_are_never_read(make_table: MakeTable) -> None:
+    table = make_table()
+    test = table.splits == "test"
+    spoilt = replace(table, text=table.text.copy(), image=table.image.copy(), labels=table.labels.copy())
+    spoilt.text[test], spoilt.image[test], spoilt.labels[test] = 1e6, -1e6, 0
+    heads = [train_head(each, fusion="early", settings=Settings(epochs=2)) for each in (table, spoilt)]
+    for name, array in heads[0].arrays().items():
+        np.testing.assert_array_equal(array, heads[1].arrays()[name], err_msg=name)
+    assert heads[0].temperature == heads[1].temperature
+
+
+def test_validation_rows_choose_but_do_not_fit(make_table: MakeTable) -> None:
+    table = make_table()
+    other = replace(table, text=table.text.copy())
+    other.text[table.splits == "validation"] *= -1
+    fits = [train_head(each, fusion="early", settings=Settings(epochs=1), shifts=(0.5,)) for each in (table, other)]
+    np.testing.assert_array_equal(fits[0].alignment.gap, fits[1].alignment.gap)
+    np.testing.assert_array_equal(fits[0].fused.weight, fits[1].fused.weight)
+
+
+def test_a_given_shift_is_kept_and_the_seed_decides_the_rest(make_table: MakeTable) -> None:
+    table = make_table()
+    one, same, other = (
+        train_head(table, fusion="late", seed=seed, settings=Settings(epochs=2), shifts=(-0.5,)) for seed in (1, 1, 2)
+    )
+    assert one.alignment.shift == -0.5
+    np.testing.assert_array_equal(one.fused.weight, same.fused.weight)
+    assert not np.array_equal(one.fused.weight, other.fused.weight)
+
+
+def test_equal_notes_everywhere_still_train(make_table: MakeTable) -> None:
+    table = make_table()
+    head = train_head(replace(table, text=np.ones_like(table.text)), fusion="early", settings=Settings(epochs=3))
+    assert np.isfinite(head.probabilities(table.text[:1], table.image[:1])).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ("nv",)}, "one class only"),
+        ({"splits": ("train", "test")}, "no validation rows"),
+        ({"labels": lambda k, _: int(k // 2 % 5 == 4)}, "no training rows of the class bcc, nv"),
+    ],
+)
+def test_tables_that_cannot_be_learnt_from_are_refused(
+    make_table: MakeTable, change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        train_head(make_table(**change), fusion="early")
