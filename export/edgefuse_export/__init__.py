@@ -1,0 +1,1 @@
+"""From pretrained weights to files a small device can run (workshop only)."""

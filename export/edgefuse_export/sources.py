@@ -1,0 +1,189 @@
+"""What an export source is, and the sentences for what it cannot be."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import edgefuse
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import sha256
+
+Kind = Literal["folder", "onnx", "gguf"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "README.md"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from, as it is told in a kit."""
+
+    source: dict[str, Any]
+    """Name, version or content hash, remarks; plain JSON types."""
+    licence: str
+
+
+def importable(module: str, extra: str) -> ModuleType:
+    """Import a workshop library.
+
+    Raises:
+        BadInput: it is not installed; the sentence names the extra that brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise BadInput(
+            f"This needs the Python package {error.name!r}, which is not installed; "
+            f"run: pip install 'edgefuse[{extra}]'"
+        ) from error
+
+
+def find_source(source: str) -> Path:
+    """The folder or file that `source` names; a hub id is downloaded first.
+
+    Raises:
+        BadInput: nothing lies there, and it is no hub id that can be reached.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if path.suffix in (".onnx", ".gguf") or not _HUB_ID.fullmatch(source):
+        raise BadInput(f"There is no file or folder {source}; check the path of the source.")
+    return _download(source)
+
+
+def _download(hub_id: str) -> Path:
+    hub = importable("huggingface_hub", "export-torch")
+    errors = importable("huggingface_hub.errors", "export-torch")
+    requests = importable("requests", "export-torch")
+    try:
+        return Path(hub.snapshot_download(hub_id, allow_patterns=_HUB_FILES))
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise BadInput(
+            f"{hub_id!r} is neither a folder here nor a model on the hub that may be read; check its name."
+        ) from error
+    except (
+        errors.HfHubHTTPError,
+        errors.LocalEntryNotFoundError,
+        requests.RequestException,
+        OSError,
+    ) as error:
+        raise BadInput(
+            f"{hub_id!r} is no folder here, and the hub cannot be reached to download it; "
+            "give the path of a folder that holds the model."
+        ) from error
+
+
+def kind_of(path: Path) -> Kind:
+    """What lies at `path`.
+
+    Raises:
+        BadInput: neither a Hugging Face folder, an .onnx file nor a .gguf file.
+    """
+    if path.is_dir():
+        if (path / "config.json").is_file():
+            return "folder"
+        raise BadInput(f"{path} holds no config.json, so it is no Hugging Face model folder; check the path.")
+    if path.suffix == ".onnx":
+        return "onnx"
+    if path.suffix == ".gguf":
+        return "gguf"
+    if path.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"):
+        raise BadInput(f"{path} is a pickle, which can run code when read; convert it to safetensors first.")
+    raise BadInput(f"{path} is neither a Hugging Face folder, an .onnx file nor a .gguf file; give one of these.")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        BadInput: the file is missing or holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} is missing; the model's folder is not complete.") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read as JSON ({error}); fetch the file again.") from error
+    if not isinstance(value, dict):
+        raise BadInput(f"{path} holds no JSON object; fetch the file again.")
+    return value
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a Hugging Face folder, which must say its `model_type`.
+
+    Raises:
+        BadInput: it is missing, damaged or does not name its model type.
+    """
+    config = read_object(folder / "config.json")
+    if not isinstance(config.get("model_type"), str):
+        raise BadInput(f"{folder / 'config.json'} names no model_type, so the model's family is unknown.")
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder, single or sharded.
+
+    Raises:
+        BadInput: there are none, only pickles, or a shard is missing.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = read_object(index).get("weight_map")
+        if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+            raise BadInput(f"{index} holds no weight_map; fetch the file again.")
+        names = sorted(set(shards.values()))
+        for name in names:
+            if Path(name).name != name or not (folder / name).is_file():
+                raise BadInput(f"{index} names the weights file {name}, which is missing; fetch it again.")
+        return [folder / name for name in names]
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    if any(folder.glob("*.bin")):
+        raise BadInput(
+            f"{folder} holds its weights as .bin pickles only, which can run code when read; "
+            "convert them to safetensors first."
+        )
+    raise BadInput(f"{folder} holds no model.safetensors; the model's folder is not complete.")
+
+
+def model_card_licence(folder: Path) -> str:
+    """The licence that the model card (README.md) in `folder` states, else "unknown"."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return "unknown"
+    front = re.match(r"---\s*\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    stated = front and re.search(r"^license:\s*['\"]?([\w.+-]+)", front[1], re.MULTILINE)
+    return stated[1] if stated else "unknown"
+
+
+def origin_of(source: Path, stated_licence: str = "unknown") -> Origin:
+    """Name, content hashes and licence of a folder or file; no path of this machine is recorded.
+
+    A folder's model card says its licence; for a file it is `stated_licence`.
+    """
+    if source.is_dir():
+        files = weight_files(source)
+        hashes = {file.name: sha256(file) for file in files}
+        licence = model_card_licence(source)
+        if source.parent.name == "snapshots":  # the hub's cache: models--ORG--NAME/snapshots/REVISION
+            name = source.parent.parent.name.removeprefix("models--").replace("--", "/")
+            return Origin({"name": name, "revision": source.name, "sha256": hashes}, licence)
+        return Origin({"name": source.resolve().name, "sha256": hashes}, licence)
+    return Origin({"name": source.name, "sha256": {source.name: sha256(source)}}, stated_licence)
+
+
+def tool_versions(distributions: list[str]) -> dict[str, str]:
+    """Installed versions, edgefuse's own first."""
+    versions = {"edgefuse": edgefuse.__version__}
+    return versions | {name: importlib.metadata.version(name) for name in distributions}

@@ -1,0 +1,185 @@
+"""The tokenizer of a Hugging Face folder, as the `tokenizer.ggml.*` metadata of a GGUF file.
+
+What ends up in the file equals what llama.cpp's convert_hf_to_gguf.py writes wherever an id depends on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefuse_export.sources import importable, read_object
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx import protobuf
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+"""Token types of GGUF, the same numbers as SentencePiece's."""
+
+ADDED_SCORE, UNUSED_SCORE = -1000.0, -10000.0
+
+_BPE_MODEL = 2  # sentencepiece_model.proto: TrainerSpec.ModelType
+_FLOAT = np.dtype("<f4")
+_SPACE = "▁"
+_LLAMA3_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+@dataclass
+class Token:
+    """One entry of a vocabulary."""
+
+    text: str
+    score: float
+    type: int
+
+
+def add_tokenizer(writer: Any, folder: Path, vocabulary: int) -> None:
+    """Add a folder's tokenizer to a gguf.GGUFWriter: tokenizer.model (SentencePiece), else tokenizer.json.
+
+    Args:
+        writer: gets the metadata.
+        folder: a Hugging Face folder.
+        vocabulary: rows of the embedding matrix; ids beyond the tokenizer's own become unused tokens.
+
+    Raises:
+        BadInput: there is no tokenizer, or one whose ids could not be reproduced on the device.
+    """
+    config_file = folder / "tokenizer_config.json"
+    config = read_object(config_file) if config_file.is_file() else {}
+    if isinstance(config.get("add_prefix_space"), bool):
+        writer.add_add_space_prefix(config["add_prefix_space"])
+    if (folder / "tokenizer.model").is_file():
+        _understood(folder / "tokenizer.model", lambda: _add_sentencepiece(writer, folder, config, vocabulary))
+    elif (folder / "tokenizer.json").is_file():
+        _understood(folder / "tokenizer.json", lambda: _add_byte_level(writer, folder, vocabulary))
+    else:
+        raise BadInput(
+            f"{folder} holds neither tokenizer.model nor tokenizer.json; the model's folder is not complete."
+        )
+
+
+def _understood(file: Path, add: Callable[[], None]) -> None:
+    try:
+        add()
+    except (protobuf.Malformed, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | AttributeError) else str(error)
+        raise BadInput(f"{file} is no tokenizer that edgefuse can use ({reason.rstrip('.')}); use another.") from error
+
+
+def _add_byte_level(writer: Any, folder: Path, vocabulary: int) -> None:
+    tokenizer = read_object(folder / "tokenizer.json")
+    model = tokenizer["model"]
+    if model.get("byte_fallback"):
+        raise ValueError("it is a SentencePiece vocabulary, whose tokenizer.model is missing from the folder")
+    if model["type"] != "BPE" or tokenizer.get("normalizer"):
+        raise ValueError("it is not a byte-level BPE without normalizer")
+    if any(model.get(key) for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix")):
+        raise ValueError("its BPE model has a dropout, prefix or suffix")
+    pre = _pre_tokenizer(tokenizer["pre_tokenizer"], bool(model.get("ignore_merges")))
+    tokens = _unused(vocabulary)
+    for text, number in model["vocab"].items():
+        _put(tokens, number, Token(text, 0.0, NORMAL))
+    for entry in tokenizer.get("added_tokens", []):
+        _put(tokens, entry["id"], _added(entry["content"], entry.get("special", False)))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list([token.text for token in tokens])
+    writer.add_token_types([token.type for token in tokens])
+    _add_special(writer, folder, vocabulary, merges=True)
+
+
+def _pre_tokenizer(settings: Any, ignore_merges: bool) -> str:
+    """llama.cpp's name (tokenizer.ggml.pre) of a way to cut texts into words."""
+    steps = settings["pretokenizers"] if settings["type"] == "Sequence" else [settings]
+    level = steps[-1]
+    if level["type"] != "ByteLevel" or level.get("add_prefix_space"):
+        raise ValueError("its pre-tokenizer does not end in ByteLevel without prefix space")
+    before, words_of_gpt2 = steps[:-1], level.get("use_regex", True)
+    match before:
+        case [] if words_of_gpt2 and not ignore_merges:
+            return "gpt-2"
+        case [{"type": "Digits", "individual_digits": True}] if words_of_gpt2 and not ignore_merges:
+            return "smollm"
+        case [{"type": "Split", "pattern": {"Regex": words}, "behavior": "Isolated"}] if (
+            words == _LLAMA3_WORDS and not words_of_gpt2 and ignore_merges
+        ):
+            return "llama-bpe"
+    raise ValueError("its pre-tokenizer is none of GPT-2's, SmolLM's and LLaMA-3's")
+
+
+def _add_sentencepiece(writer: Any, folder: Path, config: dict[str, Any], vocabulary: int) -> None:
+    pieces, prefix = _read_sentencepiece((folder / "tokenizer.model").read_bytes())
+    tokens = _unused(vocabulary)
+    for number, piece in enumerate(pieces):
+        _put(tokens, number, piece)
+    added_file = folder / "added_tokens.json"
+    for text, number in (read_object(added_file) if added_file.is_file() else {}).items():
+        _put(tokens, number, Token(text, ADDED_SCORE, USER_DEFINED))
+    for number, entry in config.get("added_tokens_decoder", {}).items():
+        _put(tokens, int(number), _added(entry["content"], entry.get("special", False)))
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([token.text for token in tokens])
+    writer.add_token_scores([token.score for token in tokens])
+    writer.add_token_types([token.type for token in tokens])
+    if not prefix and "add_prefix_space" not in config:
+        writer.add_add_space_prefix(False)
+    _add_special(writer, folder, vocabulary, merges=False)
+
+
+def _read_sentencepiece(data: bytes) -> tuple[list[Token], bool]:
+    """Pieces by id and whether a space is put before a text, from a serialized sentencepiece.ModelProto.
+
+    Field numbers and defaults are those of sentencepiece_model.proto.
+    """
+    pieces, kind = [], 1
+    normalizer: dict[int, Any] = {3: 1, 4: 1}  # add_dummy_prefix, remove_extra_whitespaces
+    for number, value in protobuf.fields(memoryview(data)):
+        if number == 1:
+            piece = dict(protobuf.fields(protobuf.chunk(value)))
+            score = protobuf.numbers(piece[2], _FLOAT) if 2 in piece else [0.0]
+            pieces.append(Token(protobuf.text(piece[1]), float(score[0]), protobuf.unsigned(piece.get(3, NORMAL))))
+        elif number == 2:
+            kind = protobuf.unsigned(dict(protobuf.fields(protobuf.chunk(value))).get(3, 1))
+        elif number == 3:
+            normalizer.update(protobuf.fields(protobuf.chunk(value)))
+    if kind != _BPE_MODEL or not pieces:
+        raise ValueError("it is not a BPE model of SentencePiece")
+    if normalizer.get(2) or normalizer[4]:
+        raise ValueError("it changes texts before it cuts them (normalisation or removal of white space)")
+    return pieces, bool(normalizer[3])
+
+
+def _unused(count: int) -> list[Token]:
+    return [Token(f"[PAD{number}]", UNUSED_SCORE, UNUSED) for number in range(count)]
+
+
+def _put(tokens: list[Token], number: int, token: Token) -> None:
+    if not 0 <= number < len(tokens):
+        raise ValueError(
+            f"token {token.text!r} has the id {number}, and the model's vocabulary ends at {len(tokens) - 1}"
+        )
+    tokens[number] = token
+
+
+def _added(text: str, special: bool) -> Token:
+    looks_special = text in ("<pad>", "<mask>", "<2mass>", "[@BOS@]") or re.fullmatch(r"<\|.*\|>|<unused.*>", text)
+    if special or looks_special:
+        return Token(text, ADDED_SCORE, CONTROL)
+    return Token(text.replace(_SPACE, " "), ADDED_SCORE, USER_DEFINED)
+
+
+def _add_special(writer: Any, folder: Path, vocabulary: int, merges: bool) -> None:
+    """Ids of BOS, EOS, ...; whether a text begins with BOS; the merges of a byte-level BPE."""
+    gguf = importable("gguf", "export")
+    special = gguf.SpecialVocab(folder, load_merges=merges, n_vocab=vocabulary)
+    if merges and not special.merges:
+        raise ValueError("it holds no merges")
+    special.add_to_gguf(writer, quiet=True)
