@@ -1,0 +1,1 @@
+"""What a kit costs on the device it runs on."""

@@ -1,0 +1,125 @@
+"""Environments as the field has them: made without a network, with base dependencies only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class FieldVenv:
+    """A virtual environment that holds edgefuse, numpy, Pillow, click, psutil and (from `venv`) pip."""
+
+    folder: Path
+    wheelhouse: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def run(self, *arguments: str | Path, check: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment (`"edgefuse"`, `"python"`, ...), cut off from the network."""
+        program, *rest = map(str, arguments)
+        command = [*no_network(), str(self.folder / "bin" / program), *rest]
+        settings = {"capture_output": True, "text": True, "check": False, "env": self.environment()} | options
+        done = subprocess.run(command, **settings)
+        assert done.returncode == 0 or not check, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def environment(self) -> dict[str, str]:
+        """Nothing of the developer's: no PYTHONPATH, pip settings or user packages; a home of its own."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        closed = "http://127.0.0.1:9"
+        return kept | {
+            "HOME": str(home),
+            "PYTHONNOUSERSITE": "1",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "http_proxy": closed,
+            "https_proxy": closed,
+        }
+
+
+def no_network() -> list[str]:
+    """What a command is prefixed with to have no network device at all, where the kernel lets us."""
+    prefix = ["unshare", "--map-root-user", "--net"]
+    allowed = shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    return prefix if allowed and allowed.returncode == 0 else []
+
+
+@pytest.fixture(scope="session")
+def tool() -> ModuleType:
+    """packaging/wheelhouse.py as a module."""
+    spec = importlib.util.spec_from_file_location("edgefuse_wheelhouse", ROOT / "packaging" / "wheelhouse.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def edgefuse_wheel(tool: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this repository."""
+    try:
+        return tool.build_edgefuse(tmp_path_factory.mktemp("wheel"))
+    except tool.RegistryUnreachable as error:
+        pytest.skip(f"building the wheel needs hatchling from the package registry: {error}")
+
+
+@pytest.fixture(scope="session", params=["running", "3.13"])
+def field_venv(
+    request: pytest.FixtureRequest,
+    tool: ModuleType,
+    edgefuse_wheel: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> FieldVenv:
+    """What a device has after an installation without a network, on the running Python and on 3.13."""
+    python = Path(sys.executable) if request.param == "running" else find_python_3_13()
+    version = ask(python, "import sys; print('%d.%d' % sys.version_info[:2])")
+    base = tmp_path_factory.mktemp("field")
+    wheelhouse = base / "wheelhouse"
+    try:
+        tool.build_wheelhouse(wheelhouse, target=tool.this_platform(), python=version, edgefuse_wheel=edgefuse_wheel)
+    except tool.RegistryUnreachable as error:
+        pytest.skip(f"collecting the wheels needs the package registry: {error}")
+    subprocess.run([python, "-m", "venv", base / "venv"], check=True)
+    venv = FieldVenv(base / "venv", wheelhouse)
+    venv.run(
+        "python", "-m", "pip", "install", "--no-index", "--find-links", wheelhouse,
+        "--require-hashes", "-r", wheelhouse / tool.LOCK,
+    )  # fmt: skip
+    return venv
+
+
+def find_python_3_13() -> Path:
+    """Python 3.13 beside the running one."""
+    if sys.version_info[:2] == (3, 13):
+        pytest.skip("the running Python is 3.13 and stands for it")
+    named, on_path = os.environ.get("EDGEFUSE_PYTHON313"), shutil.which("python3.13")
+    candidates = [
+        *([Path(named)] if named else []),
+        *([Path(on_path)] if on_path else []),
+        *sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python")),
+    ]
+    for candidate in candidates:
+        if ask(candidate, "import sys, venv, ensurepip; print(sys.version_info[:2])") == "(3, 13)":
+            return candidate
+    pytest.skip("needs Python 3.13 as python3.13 on the PATH, as $EDGEFUSE_PYTHON313 or in ~/.pyenv")
+
+
+def ask(python: Path, code: str) -> str:
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
