@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgefuse.golden import probe_sample
 from edgefuse.kit import Kit
-from edgefuse_runtimes.encoder import Encoder, encode_notes, encode_pictures, open_encoder
+from edgefuse_runtimes.encoder import Encoder, Memory, encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import Picture
 from edgefuse_runtimes.machine import process_memory
@@ -66,7 +66,8 @@ class Classifier:
 
     def __init__(self, kit: Kit, *, engine: str, threads: int | None, keep_open: bool) -> None:
         self.kit = kit
-        self._settings: dict[str, Any] = {"engine": engine, "threads": threads}
+        memory: Memory = "normal" if keep_open else "low"  # what one sample needs is not worth keeping
+        self._settings: dict[str, Any] = {"engine": engine, "threads": threads, "memory": memory}
         self._keep_open = keep_open
         self._stages: dict[str, _Stage] = {}
         self._tokenizer: Tokenizer | None = None

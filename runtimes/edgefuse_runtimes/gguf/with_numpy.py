@@ -33,7 +33,8 @@ class GgufNumpyEncoder:
     """The LLaMA network of a GGUF file as an `Encoder` of notes.
 
     With memory "low" one half of one layer is float32 at a time, and what was read of the file is let go.
-    With "normal" the float32 layers are kept from the first batch on where they fit in `KEEP_BYTES`.
+    With "normal" the float32 layers are kept where they fit in `KEEP_BYTES`, but not before the second group of
+    notes: an encoder that answers once gains nothing from keeping them.
     """
 
     def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
@@ -57,6 +58,7 @@ class GgufNumpyEncoder:
         self._rope_factors = read_tensor(self._file, weights.ROPE_FACTORS) if has_factors else None
         self._keep = memory == "normal" and 4 * self._layer_values() * self._sizes.layers <= KEEP_BYTES
         self._kept: list[llama.Block] = []
+        self._groups_seen = 0
         self._threads_set = set_blas_threads(threads)
 
     def encode(self, batch: Batch) -> Floats:
@@ -116,13 +118,15 @@ class GgufNumpyEncoder:
             yield from self._kept
             return
         self._kept = []
-        scratch = None if self._keep else self._scratch()
+        self._groups_seen += 1
+        keep = self._keep and self._groups_seen > 1
+        scratch = None if keep else self._scratch()
         for layer in range(self._sizes.layers):
             for kind, make in _MAKERS:
                 block = make(self._file, layer, scratch)
-                if self._keep:
+                if keep:
                     self._kept.append(block)
-                if self._keep or self._memory == "low":
+                if keep or self._memory == "low":
                     for name in weights.block_tensors(kind, layer):
                         self._file.drop_pages(name)
                 yield block
