@@ -19,7 +19,7 @@ def find_kit() -> Path:
     if named:
         return Path(named)
     try:
-        return Path(_record().read_text(encoding="utf-8").rstrip("\n"))
+        return Path(os.fsdecode(_record().read_bytes().rstrip(b"\n")))
     except FileNotFoundError:
         raise BadInput(
             "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with 'edgefuse kits use KIT'."
@@ -28,7 +28,7 @@ def find_kit() -> Path:
 
 def activate(kit: Path) -> None:
     """Make `kit` the active kit of this user."""
-    write_bytes(_record(), f"{kit.resolve()}\n".encode())
+    write_bytes(_record(), os.fsencode(kit.resolve()) + b"\n")
 
 
 def _record() -> Path:

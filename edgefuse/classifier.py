@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.golden import probe_sample
 from edgefuse.kit import Kit
-from edgefuse_runtimes.encoder import Encoder, Memory, encode_notes, encode_pictures, open_encoder
-from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import Picture
+from edgefuse_runtimes.closing import Closing
+from edgefuse_runtimes.encoder import Encoder, Memory, encode_notes, open_encoder
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import process_memory
-from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.spec import EncoderSpec, Modality
 from edgefuse_runtimes.tokenizers import Tokenizer, open_tokenizer
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,13 @@ class _Stage:
     """One modality's encoder while it is open."""
 
     encoder: Encoder
+    tokenizer: Tokenizer | None
+    """Of the text encoder."""
     remarks: list[str]
+    """What every answer must say about the choice of the engine."""
 
 
-class Classifier:
+class Classifier(Closing):
     """Answers with one kit; may be shared by threads, which then take turns.
 
     Text comes first and its encoder is the heavy part, so with `keep_open=False` its memory is returned before the
@@ -69,8 +74,7 @@ class Classifier:
         memory: Memory = "normal" if keep_open else "low"  # what one sample needs is not worth keeping
         self._settings: dict[str, Any] = {"engine": engine, "threads": threads, "memory": memory}
         self._keep_open = keep_open
-        self._stages: dict[str, _Stage] = {}
-        self._tokenizer: Tokenizer | None = None
+        self._stages: dict[Modality, _Stage] = {}
         self._lock = threading.Lock()
         self._load_ms = 0.0
 
@@ -78,13 +82,15 @@ class Classifier:
     def open(
         cls, kit: Path | str, *, engine: str = "auto", threads: int | None = None, keep_open: bool = True
     ) -> Classifier:
-        """Open and check a kit; encoders are opened when they are first needed.
+        """Open a kit and check all of it but the encoders, which are opened when they are first needed.
 
         Raises:
             BadInput: there is no kit, or it is damaged.
         """
         started = time.perf_counter()
-        classifier = cls(Kit.open(Path(kit)), engine=engine, threads=threads, keep_open=keep_open)
+        opened = Kit.open(Path(kit))
+        _ = opened.head  # read now, so that a head that does not fit is refused before minutes of encoding
+        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open)
         classifier._load_ms = _milliseconds(started)
         return classifier
 
@@ -93,6 +99,7 @@ class Classifier:
 
         Raises:
             BadInput: the picture cannot be read, or the note is empty.
+            EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         """
         if not text.strip():
             raise BadInput("The note is empty; write at least a few words about the picture.")
@@ -105,25 +112,25 @@ class Classifier:
         notes: list[str] = []
         name = image if isinstance(image, str) else str(image) if isinstance(image, Path) else "(in memory)"
 
-        with clock.stage("load"):
-            stage = self._open("text", self.kit.text, notes)
-            self._tokenizer = self._tokenizer or open_tokenizer(self.kit.file(self.kit.text.file))
-        with clock.stage("text"):
-            text_vectors, dropped = encode_notes(stage.encoder, self._tokenizer, [text])  # (1, d_t)
-        if dropped[0]:
-            tokens = "token was" if dropped[0] == 1 else "tokens were"
-            notes.append(f"The note is too long: its last {dropped[0]} {tokens} not read.")
-        text_engine = stage.encoder.info()
-        peak = _peak_rss(text_engine)
-        self._release("text")
+        with clock.stage("image"):  # before the note, which may take minutes: a picture may be unreadable
+            assert self.kit.image.preprocess is not None
+            pixels = prepare(load_image(image), self.kit.image.preprocess)[None]  # (1, 3, H, W)
 
         with clock.stage("load"):
-            stage = self._open("image", self.kit.image, notes)
+            self._open("text", self.kit.text)
+        with clock.stage("text"):
+            text_vectors, dropped = self._run("text", lambda stage: _encode_note(stage, text))  # (1, d_t)
+        text_engine = self._finish("text", notes)
+        if dropped:
+            tokens = "token was" if dropped == 1 else "tokens were"
+            notes.append(f"The note is too long: its last {dropped} {tokens} not read.")
+
+        with clock.stage("load"):
+            self._open("image", self.kit.image)
         with clock.stage("image"):
-            image_vectors = encode_pictures(stage.encoder, [image])  # (1, d_i)
-        image_engine = stage.encoder.info()
-        peak = max(peak, _peak_rss(image_engine))
-        self._release("image")
+            image_vectors = self._run("image", lambda stage: stage.encoder.encode(pixels))  # (1, d_i)
+        image_engine = self._finish("image", notes)
+        peak = max(text_engine["peak_rss_bytes"], image_engine["peak_rss_bytes"])
 
         with clock.stage("head"):
             probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (C,)
@@ -143,24 +150,43 @@ class Classifier:
             notes=notes,
         )
 
-    def _open(self, modality: str, spec: EncoderSpec, notes: list[str]) -> _Stage:
+    def _open(self, modality: Modality, spec: EncoderSpec) -> None:
         if modality not in self._stages:
+            path = self.kit.file(spec.file)
             remarks: list[str] = []
             encoder = open_encoder(
                 spec,
-                self.kit.folder,
+                path.parent,
                 probe_sample=probe_sample(self.kit.file, spec),
                 notify=remarks.append,
                 **self._settings,
             )
-            self._stages[modality] = _Stage(encoder, remarks)
+            tokenizer = open_tokenizer(path) if modality == "text" else None
+            self._stages[modality] = _Stage(encoder, tokenizer, remarks)
+
+    def _run(self, modality: Modality, encode: Callable[[_Stage], T]) -> T:
+        """What `encode` gives; an engine chosen by "auto" that dies, hangs or fails over it is replaced by numpy."""
+        stage = self._stages[modality]
+        try:
+            return encode(stage)
+        except EngineUnavailable as error:
+            if self._settings["engine"] != "auto":
+                raise
+            stage.encoder.close()
+            spec = stage.encoder.spec
+            stage.encoder = open_encoder(spec, self.kit.folder, **self._settings | {"engine": "numpy"})
+            stage.remarks.append(f"{error} numpy runs {spec.file} instead.")
+            return encode(stage)
+
+    def _finish(self, modality: Modality, notes: list[str]) -> dict[str, Any]:
+        """What the stage's engine says of itself, and its peak memory; the stage is closed unless it is kept."""
         stage = self._stages[modality]
         notes.extend(stage.remarks)
-        return stage
-
-    def _release(self, modality: str) -> None:
+        info = stage.encoder.info()
+        info["peak_rss_bytes"] = _peak_rss(info)
         if not self._keep_open:
             self._stages.pop(modality).encoder.close()
+        return info
 
     def close(self) -> None:
         """Close both encoders."""
@@ -168,11 +194,12 @@ class Classifier:
             while self._stages:
                 self._stages.popitem()[1].encoder.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def _encode_note(stage: _Stage, note: str) -> tuple[Floats, int]:
+    """Vector (1, d_t) of the note, and how many of its tokens were over the limit."""
+    assert stage.tokenizer is not None
+    vectors, dropped = encode_notes(stage.encoder, stage.tokenizer, [note])  # (1, d_t)
+    return vectors, dropped[0]
 
 
 class _Clock:

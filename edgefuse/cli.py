@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from edgefuse import __version__
-from edgefuse_runtimes.errors import EdgefuseError
+from edgefuse_runtimes.errors import BadInput, DoesNotFit, EdgefuseError
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,11 @@ def run() -> None:
         _complain(
             f"{place} cannot be read or written ({error.strerror}); check the path, its permissions and the disk."
         )
-        sys.exit(7 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 2)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        sys.exit(DoesNotFit.exit_code if full else BadInput.exit_code)
+    except MemoryError:
+        _complain("there is not enough memory for this; close other programs or use a smaller kit.")
+        sys.exit(DoesNotFit.exit_code)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
         if os.environ.get("EDGEFUSE_DEBUG"):
             traceback.print_exc()

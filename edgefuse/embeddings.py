@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import write_bytes, write_json
+from edgefuse_runtimes.files import read_versioned, write_bytes, write_json
 from edgefuse_runtimes.spec import Modality
 
 Floats = NDArray[np.float32]
@@ -119,17 +119,18 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises:
         BadInput: the folder is no embedding table, or its description is damaged or of another schema.
     """
-    path = folder / "table.json"
-    if not path.is_file():
-        raise BadInput(f"{folder} is no embedding table (no table.json); make one with 'edgefuse extract'.")
-    try:
-        description = json.loads(path.read_bytes())
-        schema = description["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is damaged ({error}); extract the table again.") from error
-    if schema != SCHEMA:
-        raise BadInput(f"{path} has schema {schema}, this edgefuse reads {SCHEMA}; extract the table again.")
-    return dict(description)
+    return read_versioned(folder / "table.json", SCHEMA, what="no embedding table", verb="extract")
+
+
+def table_digest(table: Table) -> str:
+    """Hex sha256 over all that is read of a table: classes, rows, split, encoders, vectors."""
+    digest = hashlib.sha256()
+    facts = [table.classes, table.encoders, table.dataset, table.split_seed]
+    rows = [column.tolist() for column in (table.ids, table.labels, table.groups, table.splits)]
+    digest.update(json.dumps([*facts, *rows], sort_keys=True).encode())
+    for vectors in (table.image, table.text):
+        digest.update(np.ascontiguousarray(vectors, np.float32).data)
+    return digest.hexdigest()
 
 
 def open_table(folder: Path) -> Table:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefuse.golden import write_golden
+import numpy as np
+
+from edgefuse.datasets.drawn import draw
+from edgefuse.golden import COUNT, FILES, NOTES, PICTURES, VECTORS
 from edgefuse.progress import Progress, silent
+from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sha256, write_json
+from edgefuse_runtimes.files import read_versioned, sha256, write_json
 from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.tokenizers import open_tokenizer
 
 SCHEMA = 1
 SPECS = "encoders.json"
+
+FIRST_SEED = 1_000_000
+"""Far from the seeds of any training example, so that no golden sample was ever trained on."""
 
 
 @dataclass(frozen=True)
@@ -30,32 +37,31 @@ class Encoders:
         return self.folder / name
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all files that a kit takes over from this folder."""
+        return (self.image.file, self.text.file, *FILES)
+
+    @property
     def identity(self) -> dict[str, dict[str, Any]]:
         """What decides the vectors: heads and tables made with another identity do not fit these encoders."""
         return {"image": identity(self.image), "text": identity(self.text)}
 
     @classmethod
     def open(cls, folder: Path) -> Encoders:
-        """Read the folder and check both files against their hashes.
+        """Read the folder; check that it is whole, and both encoder files against their hashes.
 
         Raises:
             BadInput: the folder is no encoders folder, or a file of it is missing or damaged.
         """
-        path = folder / SPECS
-        if not path.is_file():
-            raise BadInput(f"{folder} is not an encoders folder (no {SPECS}); make one with 'edgefuse export'.")
-        try:
-            data = json.loads(path.read_bytes())
-            schema, image, text = data["schema"], data["image"], data["text"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"{path} is damaged ({error}); export the encoders again.") from error
-        if schema != SCHEMA:
-            raise BadInput(f"{path} has schema {schema}, this edgefuse reads {SCHEMA}; export the encoders again.")
-        encoders = cls(folder, EncoderSpec.from_json(image), EncoderSpec.from_json(text))
+        data = read_versioned(folder / SPECS, SCHEMA, what="not an encoders folder", verb="export")
+        image = EncoderSpec.from_json(data.get("image"), "image")
+        text = EncoderSpec.from_json(data.get("text"), "text")
+        encoders = cls(folder, image, text)
+        for name in encoders.files:
+            if not encoders.file(name).is_file():
+                raise BadInput(f"{folder} lacks the file {name}; export the encoders again.")
         for spec in (encoders.image, encoders.text):
-            file = folder / spec.file
-            if not file.is_file():
-                raise BadInput(f"{folder} lacks the encoder file {spec.file}; export the encoders again.")
+            file = encoders.file(spec.file)
             if sha256(file) != spec.sha256:
                 raise BadInput(f"{file} is not the file that was exported (sha256 differs); export it again.")
         return encoders
@@ -70,5 +76,19 @@ def identity(spec: EncoderSpec) -> dict[str, Any]:
 def write_encoders(folder: Path, image: EncoderSpec, text: EncoderSpec, progress: Progress = silent) -> None:
     """Finish a folder that already holds the two encoder files: golden samples and `encoders.json`."""
     for _ in progress("golden samples", [None], 1):
-        write_golden(folder, image, text)
+        _write_golden(folder, image, text)
     write_json(folder / SPECS, {"schema": SCHEMA, "image": image.to_json(), "text": text.to_json()})
+
+
+def _write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec) -> None:
+    """Draw the golden samples and store the vectors that the numpy engines give for them."""
+    (folder / "golden").mkdir()
+    samples = [draw(FIRST_SEED + index) for index in range(COUNT)]
+    for sample, picture, note in zip(samples, PICTURES, NOTES, strict=True):
+        sample.image.save(folder / picture)
+        (folder / note).write_text(sample.note + "\n", encoding="utf-8")
+    with open_encoder(text, folder, engine="numpy") as encoder:
+        texts, _ = encode_notes(encoder, open_tokenizer(folder / text.file), [sample.note for sample in samples])
+    with open_encoder(image, folder, engine="numpy") as encoder:
+        images = encode_pictures(encoder, [sample.image for sample in samples])
+    np.savez(folder / VECTORS, image=images, text=texts)  # (COUNT, d_i), (COUNT, d_t)

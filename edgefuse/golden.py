@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.datasets.drawn import draw
-from edgefuse_runtimes.encoder import ProbeSample, encode_notes, encode_pictures, open_encoder
+from edgefuse_runtimes.encoder import Batch, ProbeSample
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import read_arrays
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize
@@ -18,64 +18,45 @@ from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize
 COUNT = 8
 """Enough for a mean vector to subtract before two engines are compared."""
 
-FIRST_SEED = 1_000_000
-"""Far from the seeds of any training example, so that no golden sample was ever trained on."""
-
-
 VECTORS = "golden.npz"
+"""Arrays "image" (COUNT, d_i) and "text" (COUNT, d_t): what the numpy engines give."""
 PICTURES = tuple(f"golden/{index}.png" for index in range(COUNT))
 NOTES = tuple(f"golden/{index}.txt" for index in range(COUNT))
+FILES = (VECTORS, *PICTURES, *NOTES)
 
 Locate = Callable[[str], Path]
 """From the name of a file in an encoders folder or a kit to its path."""
 
 
-def write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec) -> None:
-    """Draw the golden samples into `folder` and store the vectors that the numpy engines give for them."""
-    (folder / "golden").mkdir()
-    for index, (picture, note) in enumerate(zip(PICTURES, NOTES, strict=True)):
-        drawn = draw(FIRST_SEED + index)
-        drawn.image.save(folder / picture)
-        (folder / note).write_text(drawn.note + "\n", encoding="utf-8")
-    notes = [_read_note(folder / note) for note in NOTES]
-    with open_encoder(text, folder, engine="numpy") as encoder:
-        texts, _ = encode_notes(encoder, open_tokenizer(folder / text.file), notes)  # (k, d_t)
-    with open_encoder(image, folder, engine="numpy") as encoder:
-        images = encode_pictures(encoder, [folder / picture for picture in PICTURES])  # (k, d_i)
-    np.savez(folder / VECTORS, image=images, text=texts)
-
-
-def golden_vectors(locate: Locate) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The stored vectors of the golden samples: image (k, d_i), text (k, d_t).
+def golden_vectors(locate: Locate, spec: EncoderSpec) -> NDArray[np.float32]:
+    """The vectors (COUNT, d) of the golden samples that an engine must give for `spec`'s file.
 
     Raises:
-        BadInput: the file is missing, damaged or of another shape.
+        BadInput: the file is missing or damaged, or its vectors are not those of such an encoder.
     """
-    path = locate(VECTORS)
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            image, text = arrays["image"], arrays["text"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"The golden vectors {path} cannot be read ({error}); make or copy them again.") from error
-    if image.ndim != 2 or text.ndim != 2 or len(image) != COUNT or len(text) != COUNT:
-        raise BadInput(f"The golden vectors {path} have the wrong shape; make or copy them again.")
-    return image, text
+    path, again = locate(VECTORS), "make or copy the folder again"
+    vectors = read_arrays(path, again).get(spec.modality)
+    if vectors is None or vectors.dtype != np.float32 or vectors.shape != (COUNT, spec.width):
+        raise BadInput(
+            f"The golden vectors {path} are not {COUNT} {spec.modality} vectors of width {spec.width}; {again}."
+        )
+    if not np.isfinite(vectors).all():
+        raise BadInput(f"The golden vectors {path} hold NaN or infinite numbers; {again}.")
+    return vectors
 
 
 def probe_sample(locate: Locate, spec: EncoderSpec) -> Callable[[], ProbeSample]:
-    """What an engine is tried on before it is trusted with `spec`'s file; read only when it is needed."""
+    """What an engine is tried on before it is trusted with `spec`'s file: read when called, which raises BadInput."""
 
     def load() -> ProbeSample:
-        image, text = golden_vectors(locate)
+        vectors = golden_vectors(locate, spec)  # (COUNT, d)
+        batch: Batch
         if spec.preprocess is not None:
-            pixels = prepare(load_image(locate(PICTURES[0])), spec.preprocess)  # (3, H, W)
-            return ProbeSample(pixels[None], image[0], image.mean(axis=0))
-        assert spec.tokenization is not None
-        tokens = tokenize(open_tokenizer(locate(spec.file)), spec.tokenization, _read_note(locate(NOTES[0])))
-        return ProbeSample([tokens.ids], text[0], text.mean(axis=0))
+            batch = prepare(load_image(locate(PICTURES[0])), spec.preprocess)[None]  # (1, 3, H, W)
+        else:
+            assert spec.tokenization is not None
+            note = locate(NOTES[0]).read_text(encoding="utf-8")
+            batch = [tokenize(open_tokenizer(locate(spec.file)), spec.tokenization, note).ids]
+        return ProbeSample(batch, vectors[0], vectors.mean(axis=0))
 
     return load
-
-
-def _read_note(path: Path) -> str:
-    return path.read_text(encoding="utf-8")

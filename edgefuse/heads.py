@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Table
 from edgefuse_runtimes import alignment, fusion
 from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import new_folder, sha256, write_bytes, write_json
+from edgefuse_runtimes.files import new_folder, read_arrays, read_versioned, sha256, write_bytes, write_json
 from edgefuse_runtimes.fusion import Head as FusionHead
 from edgefuse_runtimes.spec import Modality
 
@@ -49,7 +46,7 @@ class Head:
     """The table's data set: name, licence, whether it is the drawn example."""
     split_seed: int | None
     table_sha256: str
-    """`table_digest` of the table it was trained on."""
+    """`embeddings.table_digest` of the table it was trained on."""
     table_path: Path | None
     """Where that table was; never part of a kit."""
     training: dict[str, Any]
@@ -116,16 +113,9 @@ def open_head(folder: Path) -> Head:
     Raises:
         BadInput: there is no head, or it is damaged or of another schema.
     """
-    path = folder / DESCRIPTION
-    if not path.is_file():
-        raise BadInput(f"{folder} is no head (no {DESCRIPTION}); make one with 'edgefuse train'.")
-    try:
-        description = json.loads(path.read_bytes())
-        digest = description["arrays_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is damaged ({error}); train the head again.") from error
+    description = read_versioned(folder / DESCRIPTION, SCHEMA, what="no head", verb="train")
     arrays = folder / ARRAYS
-    if not arrays.is_file() or sha256(arrays) != digest:
+    if not arrays.is_file() or sha256(arrays) != description.get("arrays_sha256"):
         raise BadInput(f"{arrays} is missing or not the file that was trained (sha256 differs); train the head again.")
     return read_head(description, arrays)
 
@@ -138,11 +128,10 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
     """
     if description.get("schema") != SCHEMA:
         raise BadInput(
-            f"The head of {path.parent} has schema {description.get('schema')}, "
-            f"this edgefuse reads {SCHEMA}; "
+            f"The head of {path.parent} has schema {description.get('schema')}, this edgefuse reads {SCHEMA}; "
             "train the head again."
         )
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path, "train the head again")
     try:
         classes = tuple(map(str, description["classes"]))
         widths: dict[Modality, int] = {
@@ -174,24 +163,5 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
         raise BadInput(f"The description of the head {path} is damaged ({error}); train the head again.") from error
 
 
-def table_digest(table: Table) -> str:
-    """Hex sha256 over all that is read of a table: classes, rows, split, encoders, vectors."""
-    digest = hashlib.sha256()
-    facts = [table.classes, table.encoders, table.dataset, table.split_seed]
-    rows = [column.tolist() for column in (table.ids, table.labels, table.groups, table.splits)]
-    digest.update(json.dumps([*facts, *rows], sort_keys=True).encode())
-    for vectors in (table.image, table.text):
-        digest.update(np.ascontiguousarray(vectors, np.float32).data)
-    return digest.hexdigest()
-
-
 def _part(arrays: fusion.Arrays, part: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")}
-
-
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise BadInput(f"The arrays {path} cannot be read ({error}); train the head again.") from error

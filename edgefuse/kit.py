@@ -38,11 +38,11 @@ class Kit:
         if not path.is_file():
             raise BadInput(f"{folder} is not a kit (it has no {MANIFEST}); name a folder made by 'edgefuse pack'.")
         kit = cls(folder, _read_manifest(path))
-        for name, entry in kit.manifest["files"].items():
+        for name in kit._said("files"):
             file = _inside(folder, name)
             if not file.is_file():
                 raise BadInput(f"The kit {folder} lacks the file {name}; copy the kit again.")
-            if file.stat().st_size != entry["bytes"]:
+            if file.stat().st_size != kit._said("files", name, "bytes"):
                 raise BadInput(f"The kit's file {file} has the wrong size; copy the kit again.")
         kit._check_hash(ARRAYS)
         return kit
@@ -53,7 +53,7 @@ class Kit:
         Raises:
             BadInput: the manifest does not list it.
         """
-        if name not in self.manifest["files"]:
+        if name not in self._said("files"):
             raise BadInput(f"The manifest of the kit {self.folder} lists no file {name}; copy the kit again.")
         return _inside(self.folder, name)
 
@@ -63,47 +63,59 @@ class Kit:
         Raises:
             BadInput: a file is not the one that was packed.
         """
-        for name in self.manifest["files"]:
+        for name in self._said("files"):
             self._check_hash(name)
 
     def _check_hash(self, name: str) -> None:
-        if sha256(self.file(name)) != self.manifest["files"][name]["sha256"]:
+        if sha256(self.file(name)) != self._said("files", name, "sha256"):
             raise BadInput(f"The kit's file {self.file(name)} is damaged (sha256 differs); copy the kit again.")
+
+    def _said(self, *keys: str) -> Any:
+        """What the manifest says under `keys`, one inside the other."""
+        found: Any = self.manifest
+        for key in keys:
+            if not isinstance(found, dict) or key not in found:
+                raise BadInput(f"The manifest of the kit {self.folder} does not say {'.'.join(keys)!r}; pack it again.")
+            found = found[key]
+        return found
 
     @property
     def name(self) -> str:
         """What the kit is called."""
-        return str(self.manifest["name"])
+        return str(self._said("name"))
 
     @property
     def version(self) -> str:
         """The kit's own version."""
-        return str(self.manifest["version"])
+        return str(self._said("version"))
 
     @property
     def classes(self) -> list[str]:
         """The labels, in the order of the probabilities."""
-        return list(self.manifest["classes"])
+        return list(self._said("classes"))
 
     @cached_property
     def image(self) -> EncoderSpec:
         """The image encoder."""
-        return EncoderSpec.from_json(self.manifest["encoders"]["image"])
+        return EncoderSpec.from_json(self._said("encoders", "image"), "image")
 
     @cached_property
     def text(self) -> EncoderSpec:
         """The text encoder."""
-        return EncoderSpec.from_json(self.manifest["encoders"]["text"])
+        return EncoderSpec.from_json(self._said("encoders", "text"), "text")
 
     @cached_property
     def head(self) -> Head:
         """The alignment and the heads."""
-        return read_head(self.manifest["head"], self.file(ARRAYS))
+        head = read_head(self._said("head"), self.file(ARRAYS))
+        if list(head.classes) != self.classes:
+            raise BadInput(f"The kit {self.folder} has a head of other classes than its own; pack it again.")
+        return head
 
     @property
     def drawn(self) -> bool:
         """Whether the head was trained on the drawn example, so that its labels mean nothing."""
-        return bool(self.manifest["dataset"]["drawn"])
+        return bool(self._said("dataset", "drawn"))
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
@@ -130,16 +142,22 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     damaged = BadInput(f"{path} is damaged (its digest does not fit); copy the kit again.")
     try:
         manifest = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged from error
     if not isinstance(manifest, dict):
         raise damaged
     schema = manifest.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
+    if not isinstance(schema, int) or schema < SCHEMA:
+        raise damaged
+    if schema > SCHEMA:
         raise BadInput(
             f"The kit {path.parent} has schema {schema} and this edgefuse reads up to {SCHEMA}; upgrade edgefuse."
         )
-    if _serialize(manifest) != data or manifest.get("digest") != _digest(manifest):
+    try:
+        whole = _serialize(manifest) == data and manifest.get("digest") == _digest(manifest)
+    except ValueError as error:  # a changed digit can make a number infinite, which JSON has no word for
+        raise damaged from error
+    if not whole:
         raise damaged
     return manifest
 

@@ -29,6 +29,11 @@ def read_note(source: str) -> tuple[str, list[str]]:
         raise BadInput(f"The note {path} cannot be read ({error.strerror}); check its permissions.") from error
 
 
+def given_words(words: str) -> tuple[str, list[str]]:
+    """The same for words of the command line, where Python keeps bytes that it cannot read as lone surrogates."""
+    return _decode(words.encode("utf-8", "surrogateescape"), "The note")
+
+
 def _decode(data: bytes, name: str) -> tuple[str, list[str]]:
     try:
         return data.decode("utf-8-sig"), []

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse import __version__
-from edgefuse.encoders import SPECS, Encoders
+from edgefuse.encoders import Encoders
 from edgefuse.golden import NOTES, PICTURES, golden_vectors
 from edgefuse.heads import ARRAYS, open_head
 from edgefuse.kit import Kit, write_manifest
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import new_folder
+from edgefuse_runtimes.files import new_folder, sha256
 
 
 def pack(
@@ -39,16 +39,16 @@ def pack(
                 f"The head {head_folder} was trained on vectors of another {modality} encoder than the one in "
                 f"{encoders.folder}; run 'edgefuse extract' and 'edgefuse train' with these encoders."
             )
-    if evaluation.get("table_sha256") != head.table_sha256:
+    if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
         raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
-    images, texts = golden_vectors(encoders.file)  # (k, d_i), (k, d_t)
+    images, texts = (
+        golden_vectors(encoders.file, spec) for spec in (encoders.image, encoders.text)
+    )  # (k, d_i), (k, d_t)
     probabilities = head.probabilities(texts, images)  # (k, C)
     with new_folder(output) as folder:
-        names = [file.relative_to(encoders.folder) for file in sorted(encoders.folder.rglob("*")) if file.is_file()]
-        names = [file for file in names if file.as_posix() != SPECS]
-        for file in progress("copying into the kit", names, len(names)):
-            (folder / file).parent.mkdir(exist_ok=True)
-            shutil.copyfile(encoders.folder / file, folder / file)
+        for name_in_kit in progress("copying into the kit", encoders.files, len(encoders.files)):
+            (folder / name_in_kit).parent.mkdir(exist_ok=True)
+            shutil.copyfile(encoders.file(name_in_kit), folder / name_in_kit)
         shutil.copyfile(head_folder / ARRAYS, folder / ARRAYS)
         write_manifest(
             folder,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -30,6 +32,38 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("EDGEFUSE_KIT", raising=False)
     monkeypatch.delenv("EDGEFUSE_ENGINE", raising=False)
+
+
+class Outcome(NamedTuple):
+    """What a run of the command line left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def refusal(self) -> str:
+        """The sentence by which input was refused, after checking that there is nothing beside it."""
+        assert (self.code, self.out) == (2, ""), self
+        assert self.err.count("\n") == 1, self.err
+        assert self.err.startswith("edgefuse: "), self.err
+        return self.err.removeprefix("edgefuse: ").rstrip("\n")
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run `edgefuse` with arguments, in this process, from `run` on: exit codes and sentences as users meet them."""
+    from edgefuse.cli import run
+
+    def call(*arguments: Path | str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["edgefuse", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            run()
+        printed = capsys.readouterr()
+        return Outcome(end.value.code, printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 import sys
@@ -42,17 +43,18 @@ def command(
     from edgefuse.active import find_kit
     from edgefuse.answer import render
     from edgefuse.classifier import Classifier
-    from edgefuse.note import read_note
+    from edgefuse.note import given_words, read_note
 
     if (text is None) == (note is None):
         raise click.UsageError("Give the note either with --text FILE or with --note WORDS.")
-    words, remarks = read_note(text) if text is not None else (note or "", [])
+    words, remarks = read_note(text) if text is not None else given_words(note or "")
     with Classifier.open(kit or find_kit(), engine=engine, threads=threads, keep_open=False) as classifier:
         prediction = classifier.predict(image, words)
         drawn = classifier.kit.drawn
     prediction = dataclasses.replace(prediction, notes=remarks + prediction.notes)
     if as_json:
-        click.echo(json.dumps(prediction.to_json(), ensure_ascii=False))
+        click.echo(json.dumps(prediction.to_json()))
     else:
-        encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-        click.echo(render(prediction, drawn=drawn, unicode=encoding == "utf8"))
+        encoding = codecs.lookup(sys.stdout.encoding or "ascii").name
+        page = render(prediction, drawn=drawn, unicode=encoding == "utf-8")
+        click.echo(page.encode(encoding, "backslashreplace").decode(encoding))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -26,15 +25,14 @@ def command(encoders_folder: Path, head_folder: Path, name: str, version: str, o
     from edgefuse.packing import pack
     from edgefuse.progress import bar
     from edgefuse.training.evaluation import evaluate_folder
-    from edgefuse_runtimes.errors import BadInput
+    from edgefuse_runtimes.files import read_json
 
+    encoders = Encoders.open(encoders_folder)
     path = head_folder / EVALUATION
-    try:
-        evaluation = json.loads(path.read_bytes()) if path.exists() else evaluate_folder(head_folder)
-    except ValueError as error:
-        raise BadInput(f"{path} is damaged ({error}); run 'edgefuse evaluate {head_folder}' again.") from error
+    again = f"run 'edgefuse evaluate {head_folder}' again"
+    evaluation = read_json(path, again) if path.exists() else evaluate_folder(head_folder)
     kit = pack(
-        Encoders.open(encoders_folder),
+        encoders,
         head_folder,
         evaluation,
         output,

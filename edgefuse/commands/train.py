@@ -13,7 +13,7 @@ from edgefuse.progress import bar
 from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines
 from edgefuse.training.trainer import Settings
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import require_new
 from edgefuse_runtimes.machine import set_blas_threads
 
 
@@ -40,8 +40,7 @@ def command(table_folder: Path, fusion: str, output: Path, seed: int, epochs: in
     Training rows fit; validation rows choose the epoch, the shift and the temperature. Test rows are not
     read. A text-only and an image-only head are trained beside it, to compare with.
     """
-    if output.exists():
-        raise BadInput(f"{output} already exists; choose another output or remove it first.")
+    require_new(output)
     set_blas_threads(1)  # a head is so small that a second thread costs more than it gives
     head = train_head(
         open_table(table_folder),

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from edgefuse.embeddings import Table, open_table
-from edgefuse.heads import EVALUATION, PARTS, Head, open_head, table_digest
+from edgefuse.embeddings import Table, open_table, table_digest
+from edgefuse.heads import ARRAYS, EVALUATION, PARTS, Head, open_head
 from edgefuse.training import metrics
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import write_json
+from edgefuse_runtimes.files import sha256, write_json
 
 SCHEMA = 1
 
@@ -30,9 +30,9 @@ def evaluate_folder(head_folder: Path, table_folder: Path | None = None) -> dict
     if folder is None or not folder.exists():
         raise BadInput(
             f"The embedding table {folder} is not there, which {head_folder} was trained on; "
-            "say where it is now with --table."
+            f"say where it is now with 'edgefuse evaluate {head_folder} --table V'."
         )
-    evaluation = evaluate(head, open_table(folder))
+    evaluation = evaluate(head, open_table(folder)) | {"head_sha256": sha256(head_folder / ARRAYS)}
     write_json(head_folder / EVALUATION, evaluation)
     return evaluation
 

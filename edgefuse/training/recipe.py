@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from edgefuse.embeddings import Table
-from edgefuse.heads import Fusion, Head, table_digest
+from edgefuse.embeddings import Table, table_digest
+from edgefuse.heads import Fusion, Head
 from edgefuse.progress import Progress, silent
 from edgefuse.training import align, metrics, network, temperature
 from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, train

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.with_onnxruntime import errors_of, first_line
 
 EXTRA = "export"
 MAX_BYTES = 2**31 - 1
@@ -29,10 +30,12 @@ def load_graph(file: Path) -> Any:
             raise BadInput(f"{file} is larger than 2 GB, which one ONNX file cannot be; give a smaller encoder.")
         onnx.checker.check_model(model)
     except (message.DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
-        raise BadInput(f"{file} is not a valid ONNX file ({_first_line(error)}); export or fetch it again.") from error
+        raise BadInput(f"{file} is not a valid ONNX file ({first_line(error)}); export or fetch it again.") from error
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT and not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
-            raise BadInput(f"{file} has values that are not finite in {tensor.name!r}; the encoder is damaged.")
+            raise BadInput(
+                f"{file} has values that are not finite in {tensor.name!r}; the encoder is damaged, fetch it again."
+            )
     return model
 
 
@@ -93,9 +96,9 @@ def fold(source: Path, target: Path, side: int) -> int:
             fixed, options, providers=["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"]
         )
         (output,) = session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, side, side), np.float32)})
-    except tuple(_errors(ort)) as error:
+    except errors_of(ort) as error:
         raise BadInput(
-            f"{source} does not run on one picture of {side}x{side} pixels ({_first_line(error)}); "
+            f"{source} does not run on one picture of {side}x{side} pixels ({first_line(error)}); "
             "give an image encoder for this size."
         ) from error
     finally:
@@ -185,22 +188,3 @@ def quantise(source: Path, target: Path) -> None:
         weight_type=quantization.QuantType.QInt8,
         extra_options={"WeightSymmetric": True, "MatMulConstBOnly": True},
     )
-
-
-def _errors(ort: Any) -> list[type[Exception]]:
-    """onnxruntime's exceptions, which share no base class."""
-    state = importable("onnxruntime.capi.onnxruntime_pybind11_state", EXTRA)
-    names = (
-        "Fail",
-        "InvalidArgument",
-        "InvalidGraph",
-        "InvalidProtobuf",
-        "NoSuchFile",
-        "NotImplemented",
-        "RuntimeException",
-    )
-    return [getattr(state, name) for name in names]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -116,7 +116,9 @@ def _reader(gguf: Any, file: GgufFile, name: str) -> Callable[[], NDArray[Any]]:
                 "give a file in another type."
             ) from error
         if not np.isfinite(values).all():
-            raise BadInput(f"{file.path} has values that are not finite in {name!r}; the encoder is damaged.")
+            raise BadInput(
+                f"{file.path} has values that are not finite in {name!r}; the encoder is damaged, fetch it again."
+            )
         return raw if tensor.type == "Q8_0" else values.reshape(tensor.shape)
 
     return read

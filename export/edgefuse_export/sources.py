@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 import edgefuse
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sha256
+from edgefuse_runtimes.files import read_json, sha256
 
 Kind = Literal["folder", "onnx", "gguf"]
 
@@ -103,20 +102,12 @@ def kind_of(path: Path) -> Kind:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """A JSON object from a file of a model's folder.
 
     Raises:
         BadInput: the file is missing or holds something else.
     """
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise BadInput(f"{path} is missing; the model's folder is not complete.") from error
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read as JSON ({error}); fetch the file again.") from error
-    if not isinstance(value, dict):
-        raise BadInput(f"{path} holds no JSON object; fetch the file again.")
-    return value
+    return read_json(path, "fetch the model's folder again")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

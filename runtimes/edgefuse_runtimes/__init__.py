@@ -1,1 +1,7 @@
 """All that computes on the device: encoders, tokenizers, alignment, fusion. Needs numpy and Pillow only."""
+
+import os
+
+# From 1.29 on, onnxruntime's wheels report every session to their maker as soon as they are imported, unless this is
+# set before. Set here, it holds for whatever imports onnxruntime later, worker processes included.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

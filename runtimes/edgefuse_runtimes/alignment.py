@@ -1,8 +1,9 @@
 """From the encoders' two vectors to what the head reads: one length, one width, one centre.
 
 The steps are those of Restrepo et al. (medRxiv 2024.06.03.24308401): L2-normalise, match unequal widths, move
-both modalities along the gap between them, L2-normalise again. A last step of ours gives the head inputs
-around 0 of size 1. All numbers were fitted on training rows; here they are only applied.
+both modalities along the gap between them, L2-normalise again. A last step, which the paper does not have, gives
+the head inputs around 0 of size 1 (docs/explanation/method.md says why). All numbers were fitted on training
+rows; here they are only applied.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class ProbeSample:
     """A batch of one."""
     expected: NDArray[np.float32]
     """Its vector (d,)."""
-    center: NDArray[np.float32]
+    centre: NDArray[np.float32]
     """Mean vector (d,) of a sample set, subtracted before vectors are compared."""
 
 

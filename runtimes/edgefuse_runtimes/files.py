@@ -7,10 +7,15 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgefuse_runtimes.errors import BadInput
 
@@ -19,6 +24,87 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in the file `path`.
+
+    Args:
+        path: of the file.
+        remedy: what to do where there is none, as the end of a sentence.
+
+    Raises:
+        BadInput: the file is missing, cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} is missing; {remedy}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged and cannot be read as JSON ({error}); {remedy}.") from error
+    if not isinstance(value, dict):
+        raise BadInput(f"{path} is damaged and holds no JSON object; {remedy}.")
+    return value
+
+
+def read_versioned(path: Path, schema: int, *, what: str, verb: str) -> dict[str, Any]:
+    """The JSON object that describes a folder which `edgefuse VERB` made: `path` is table.json, head.json or the like.
+
+    Args:
+        path: of the description, in its folder.
+        schema: the one that is read here.
+        what: what a folder without it is, for the sentence: "no head".
+        verb: of the command that makes one.
+
+    Raises:
+        BadInput: the folder is none of these, or its description is damaged or of another schema.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path.parent} is {what} (no {path.name}); make one with 'edgefuse {verb}'.")
+    again = f"make it again with 'edgefuse {verb}'"
+    description = read_json(path, again)
+    found = description.get("schema")
+    if found is None:
+        raise BadInput(f"{path} is damaged (it names no schema); {again}.")
+    if found != schema:
+        raise BadInput(f"{path} has schema {found}, this edgefuse reads {schema}; {again}.")
+    return description
+
+
+def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
+    """The arrays of the npz file `path` by name; nothing in it is unpickled.
+
+    Args:
+        path: of the file.
+        remedy: what to do where it cannot be read, as the end of a sentence.
+
+    Raises:
+        BadInput: the file is missing, damaged, no npz file, or holds objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise BadInput(f"The arrays {path} cannot be read ({error}); {remedy}.") from error
+
+
+def require_new(path: Path) -> None:
+    """Refuse to overwrite: a step asks before it works for minutes.
+
+    Raises:
+        BadInput: `path` already exists and is not an empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise BadInput(f"{path} already exists; choose another output or remove it first.")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -50,8 +136,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         BadInput: `path` already exists and is not an empty folder.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise BadInput(f"{path} already exists; choose another output or remove it first.")
+    require_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:

@@ -52,13 +52,15 @@ def load_image(picture: Picture) -> Image.Image:
     """Decode to 8-bit RGB, turned upright by its EXIF orientation; transparency becomes white.
 
     Raises:
-        BadInput: the file is missing, empty, not a picture, broken, or over 100 megapixels.
+        BadInput: the file is missing, empty, not a picture, broken, without pixels, or over 100 megapixels.
     """
     name = str(picture) if isinstance(picture, str | Path) else "the picture"
     try:
         opened = picture if isinstance(picture, Image.Image) else Image.open(_stream(picture, name), formats=FORMATS)
         if opened.width * opened.height > MAX_PIXELS:
             raise _too_large(name)
+        if not opened.width * opened.height:
+            raise BadInput(f"{name} has no pixels; take or copy the picture again.")
         return _to_rgb(_upright(opened), name)
     except UnidentifiedImageError as error:
         raise BadInput(

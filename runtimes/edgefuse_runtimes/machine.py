@@ -51,24 +51,22 @@ def _core(cpu: int) -> str:
 def set_blas_threads(threads: int) -> bool:
     """Make numpy's own BLAS use `threads` threads; False where its library offers no setter.
 
-    numpy's wheels bundle OpenBLAS under names with a prefix and a suffix that changed over time.
+    numpy's wheels bundle OpenBLAS under names with a prefix and a suffix that changed over time. Where other libraries
+    brought an OpenBLAS of their own along, it is set too.
     """
     np.dot(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # loads the library where that is lazy
-    for library in _loaded_openblas():
-        handle = ctypes.CDLL(library)
-        for prefix in ("scipy_", ""):
-            for suffix in ("64_", ""):
-                setter = getattr(handle, f"{prefix}openblas_set_num_threads{suffix}", None)
-                if setter is not None:
-                    setter(ctypes.c_int(threads))
-                    return True
-    return False
+    names = [f"{prefix}openblas_set_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
+    handles = [ctypes.CDLL(library) for library in _loaded_openblas()]
+    setters = [getattr(handle, name) for handle in handles for name in names if hasattr(handle, name)]
+    for setter in setters:
+        setter(ctypes.c_int(threads))
+    return bool(setters)
 
 
 def _loaded_openblas() -> list[str]:
     with Path("/proc/self/maps").open() as maps:
-        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "openblas" in line}
-    return sorted(paths)
+        paths = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "openblas" in line}
+    return sorted(path for path in paths if "openblas" in Path(path).name and Path(path).is_file())
 
 
 def cpu_model() -> str:

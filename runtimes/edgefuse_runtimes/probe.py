@@ -13,7 +13,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +24,10 @@ from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.files import write_json
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.worker import WorkerEncoder
+from edgefuse_runtimes.worker import WorkerEncoder, time_limit
 
 if TYPE_CHECKING:
     from edgefuse_runtimes.encoder import Engine, Memory, ProbeSample
-
-SECONDS = 60.0
-BYTES_PER_SECOND = 10e6
-"""A probe may last 60 s and as long as a slow SD card needs to read the file."""
 
 MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95}
 """Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.
@@ -64,14 +60,17 @@ def probe(
     """The remembered verdict on `engine` with this file, or a new one from a child process.
 
     A time-out counts for this call only: the machine may have been busy.
+
+    Raises:
+        BadInput: `sample` has no golden sample to try the engine on.
     """
     key = _key(engine, path, spec, threads, memory)
     known = _read_verdicts().get(key)
     if known is not None:
         return known
-    seconds = SECONDS + spec.bytes / BYTES_PER_SECOND
+    golden, seconds = sample(), time_limit(spec)
     try:
-        verdict = _try(engine, path, spec, sample(), threads, memory, seconds)
+        verdict = _try(engine, path, spec, golden, threads, memory, seconds)
     except TimeoutError:
         return Verdict(False, f"its probe took over {seconds:.0f} s")
     except (EngineUnavailable, BadInput) as error:
@@ -80,9 +79,9 @@ def probe(
     return verdict
 
 
-def centered_cosine(a: NDArray[np.float32], b: NDArray[np.float32], center: NDArray[np.float32]) -> float:
-    """Cosine of two vectors (d,) after `center` (d,) is subtracted from both; a shared offset hides no error."""
-    x, y = (a - center).astype(np.float64), (b - center).astype(np.float64)  # (d,), (d,)
+def centred_cosine(a: NDArray[np.float32], b: NDArray[np.float32], centre: NDArray[np.float32]) -> float:
+    """Cosine of two vectors (d,) after `centre` (d,) is subtracted from both; a shared offset hides no error."""
+    x, y = (a - centre).astype(np.float64), (b - centre).astype(np.float64)  # (d,), (d,)
     return float(x @ y / max(float(np.linalg.norm(x) * np.linalg.norm(y)), 1e-30))
 
 
@@ -97,8 +96,8 @@ def _try(
 ) -> Verdict:
     with WorkerEncoder(engine.child, path, spec, threads=threads, memory=memory, timeout=seconds) as encoder:
         vector = encoder.encode(sample.batch)[0]  # (d,)
-    cosine = centered_cosine(vector, sample.expected, sample.center)
-    if cosine < MIN_COSINE.get(spec.precision, MIN_COSINE["fp32"]):  # a NaN vector never gets here: engines refuse it
+    cosine = centred_cosine(vector, sample.expected, sample.centre)
+    if not cosine >= MIN_COSINE.get(spec.precision, MIN_COSINE["fp32"]):  # NaN is wrong too
         return Verdict(False, f"its vector of the golden sample is wrong, centred cosine {cosine:.4f}")
     return Verdict(True, "")
 
@@ -106,10 +105,20 @@ def _try(
 def _key(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Memory) -> str:
     stat = path.stat()
     facts = [
-        engine.name, metadata.version(engine.package), spec.sha256, stat.st_size, stat.st_mtime_ns,
+        engine.name, _library(engine), spec.sha256, stat.st_size, stat.st_mtime_ns,
         platform.machine(), cpu_model(), platform.python_version(), threads, memory,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _library(engine: Engine) -> str:
+    """The version of the engine's library, or which file it is where another package brings it (onnxruntime-gpu)."""
+    try:
+        return metadata.version(engine.package)
+    except metadata.PackageNotFoundError:
+        found = util.find_spec(engine.module)
+        origin = Path(found.origin) if found and found.origin else None
+        return f"{origin} {origin.stat().st_mtime_ns if origin and origin.is_file() else 0}"
 
 
 def verdicts_path() -> Path:

@@ -78,11 +78,12 @@ class EncoderSpec:
         return data
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> EncoderSpec:
-        """Inverse of `to_json`.
+    def from_json(cls, data: Any, modality: Modality | None = None) -> EncoderSpec:
+        """Inverse of `to_json`; `data` may be anything that JSON can hold.
 
         Raises:
-            BadInput: a field is missing, unknown or of the wrong kind.
+            BadInput: `data` is no object, a field is missing, unknown or of the wrong kind, or the encoder is not
+                one of `modality`.
         """
         try:
             spec = _read(cls, data)
@@ -92,6 +93,8 @@ class EncoderSpec:
             spec.tokenization is not None
         ):
             raise BadInput(f"Nothing says how to feed the encoder {spec.file!r}; export it again.")
+        if modality not in (None, spec.modality):
+            raise BadInput(f"The encoder {spec.file!r} stands in the place of the {modality} encoder; export it again.")
         problem = _problem(spec)
         if problem:
             raise BadInput(f"The description of the encoder {spec.file!r} is wrong: {problem}; export it again.")

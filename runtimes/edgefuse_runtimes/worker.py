@@ -13,13 +13,13 @@ import select
 import threading
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes import errors
+from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.frames import Array, read_frame, write_frame
 from edgefuse_runtimes.spec import EncoderSpec
@@ -28,8 +28,16 @@ from edgefuse_runtimes.worker_process import WorkerProcess
 if TYPE_CHECKING:
     from edgefuse_runtimes.encoder import Batch, Encoder, Memory
 
+SECONDS = 60.0
+BYTES_PER_SECOND = 10e6
 
-class WorkerEncoder:
+
+def time_limit(spec: EncoderSpec) -> float:
+    """Seconds that opening a file, or one sample, may last: a minute, and what a slow card needs to read the file."""
+    return SECONDS + spec.bytes / BYTES_PER_SECOND
+
+
+class WorkerEncoder(Closing):
     """Any `Encoder` class, run in a child process and used like one in this process.
 
     Samples go over one at a time, so that `timeout` is the limit of one sample. After a death or a time-out
@@ -99,14 +107,6 @@ class WorkerEncoder:
             self._child.close()
         finally:
             self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _end_with_parent(requests: int) -> None:

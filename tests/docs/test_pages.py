@@ -20,6 +20,7 @@ from edgefuse import cli
 from edgefuse.splits import PARTS
 from edgefuse_runtimes import errors
 from edgefuse_runtimes.encoder import ENGINE_NAMES, ENGINES
+from edgefuse_runtimes.probe import MIN_COSINE
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization
 
 Blocks = Callable[[Path, str], list[str]]
@@ -101,8 +102,8 @@ def test_every_engine_is_on_its_pages(root: Path) -> None:
     how_to = (root / "docs/how-to/choose-an-engine.md").read_text()
     assert all(f"`{name}`" in how_to for name in ENGINE_NAMES)
     explanation = (root / "docs/explanation/engines.md").read_text()
-    native = [engine for engines in ENGINES.values() for engine in engines if engine.name != "numpy"]
-    assert all(f"| {engine.name} | {engine.min_cosine} |" in explanation for engine in native)
+    assert all(engine.name in explanation for engines in ENGINES.values() for engine in engines)
+    assert all(f"| `{precision}` | {limit} |" in explanation for precision, limit in MIN_COSINE.items())
 
 
 @pytest.mark.parametrize("kind", [EncoderSpec, Preprocess, Tokenization])

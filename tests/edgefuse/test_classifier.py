@@ -7,12 +7,17 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from edgefuse import Classifier
 from edgefuse.kit import Kit
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.encoder import Batch
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
+from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
+from edgefuse_runtimes.probe import Verdict
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
 
@@ -100,3 +105,35 @@ def test_a_turned_photo_gets_the_answer_of_the_upright_one(tiny_kit: Path, pictu
     with Classifier.open(tiny_kit, engine="numpy") as classifier:
         expected = classifier.predict(upright, NOTE).probabilities
         assert classifier.predict(data.getvalue(), NOTE).probabilities == expected
+
+
+def test_an_unreadable_picture_is_refused_before_the_note_is_read(tiny_kit: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        with pytest.raises(BadInput, match="is not a picture"):
+            classifier.predict(tmp_path / "text.jpg", NOTE)
+        assert classifier._stages == {}
+
+
+class Dying(OnnxNumpyEncoder):
+    """A native engine that passed its probe and dies over a sample."""
+
+    def encode(self, batch: Batch) -> np.ndarray:
+        raise EngineUnavailable("The engine process fake on image.onnx was ended by signal SIGILL.")
+
+
+def test_an_engine_that_dies_over_a_sample_is_replaced_by_numpy(
+    tiny_kit: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        expected = classifier.predict(picture, NOTE).probabilities
+    monkeypatch.setattr("edgefuse_runtimes.onnx.with_onnxruntime.OnnxRuntimeEncoder", Dying)
+    monkeypatch.setattr("edgefuse_runtimes.probe.probe", lambda *_, **__: Verdict(True, ""))
+    monkeypatch.setattr("edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder", GgufNumpyEncoder)
+    said = ["The engine process fake on image.onnx was ended by signal SIGILL. numpy runs image.onnx instead."]
+    with Classifier.open(tiny_kit) as classifier:
+        for _ in range(2):
+            answer = classifier.predict(picture, NOTE)
+            assert (answer.probabilities, answer.engines["image"], answer.notes) == (expected, "numpy", said)
+    with Classifier.open(tiny_kit, engine="onnxruntime") as named, pytest.raises(EngineUnavailable, match="SIGILL"):
+        named.predict(picture, NOTE)

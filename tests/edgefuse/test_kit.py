@@ -106,3 +106,30 @@ def test_a_link_that_leaves_the_kit_is_refused(folder: Path) -> None:
     (folder / "golden" / "0.txt").symlink_to(outside)
     with pytest.raises(BadInput, match="outside itself"):
         Kit.open(folder)
+
+
+@pytest.mark.parametrize("part", ["image", "text", "head", "drawn"])
+def test_what_the_manifest_does_not_say_is_named(folder: Path, part: str) -> None:
+    with pytest.raises(BadInput, match=r"does not say '(encoders|head|dataset)"):
+        getattr(Kit.open(folder), part)
+
+
+@pytest.mark.parametrize("schema", [None, 0, "1"])
+def test_a_schema_that_never_was_is_damage(folder: Path, schema: object) -> None:
+    manifest = folder / "kit.json"
+    manifest.write_text(manifest.read_text().replace(f'"schema": {SCHEMA}', f'"schema": {json.dumps(schema)}'))
+    with pytest.raises(BadInput, match="damaged"):
+        Kit.open(folder)
+
+
+def test_classes_that_are_not_the_heads_are_refused(tiny_kit: Path) -> None:
+    kit = Kit.open(tiny_kit)
+    with pytest.raises(BadInput, match="a head of other classes than its own"):
+        _ = Kit(tiny_kit, kit.manifest | {"classes": ["a", "b", "c"]}).head
+
+
+def test_encoders_in_the_place_of_each_other_are_refused(tiny_kit: Path) -> None:
+    encoders = Kit.open(tiny_kit).manifest["encoders"]
+    swapped = {"image": encoders["text"], "text": encoders["image"]}
+    with pytest.raises(BadInput, match=r"'text\.gguf' stands in the place of the image encoder"):
+        _ = Kit(tiny_kit, Kit.open(tiny_kit).manifest | {"encoders": swapped}).image

@@ -29,28 +29,46 @@ class Recorder:
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         self.log.append((self.name, int(batch[0])))
-        return batch
+        return batch[None].astype(np.float32)  # (1, d)
 
 
 def test_every_sample_goes_to_all_engines_before_the_next(script) -> None:
     log: list[tuple[str, int]] = []
     engines = {name: Recorder(name, log) for name in ("a", "b")}
 
-    times = script.interleave(engines, [np.array([0]), np.array([1]), np.array([2])], "samples")
+    times, vectors = script.interleave(engines, [np.array([0]), np.array([1]), np.array([2])], "samples")
 
     warm, measured = log[:2], log[2:]
     assert warm == [("a", 0), ("b", 0)]
     assert measured == [("a", 0), ("b", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2)]
     assert {name: len(own) for name, own in times.items()} == {"a": 3, "b": 3}
+    assert {name: own.tolist() for name, own in vectors.items()} == {"a": [[0], [1], [2]], "b": [[0], [1], [2]]}
 
 
 def test_ratios_are_per_sample_and_rates_over_all(script) -> None:
-    times = {"first": [10_000_000, 20_000_000, 30_000_000], "second": [30_000_000, 60_000_000, 90_000_000]}
+    numpy = "q8_0 numpy"
+    times = {"q8_0 llama.cpp": [10_000_000, 20_000_000, 30_000_000], numpy: [30_000_000, 60_000_000, 90_000_000]}
+    vectors = dict.fromkeys(times, np.array([[0, 1], [0, 2], [5, 0]], np.float32))
 
-    _, first, second = script.table(times, [6, 6, 6], "tokens")
+    _, first, second = script.table(times, vectors, [6, 6, 6], "tokens")
 
-    assert first.split() == ["first", "20.0", "300.0", "1.00", "1.00", "..", "1.00"]
-    assert second.split() == ["second", "60.0", "100.0", "3.00", "3.00", "..", "3.00"]
+    same = ["1.00000", "1.00000", "3", "of", "3"]
+    assert first.split() == ["q8_0", "llama.cpp", "20.0", "300.0", "1.00", "1.00", "..", "1.00", *same]
+    assert second.split() == ["q8_0", "numpy", "60.0", "100.0", "3.00", "3.00", "..", "3.00", *same]
+
+
+def test_agreement_is_judged_after_the_mean_is_subtracted(script) -> None:
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(10, 4)).astype(np.float32)
+    shared = np.float32([100, 0, 0, 0])  # a large common part that a plain cosine would be all about
+
+    cosines, same = script.agreement(own[:, [1, 0, 2, 3]] + shared, own + shared)
+    assert cosines.mean() < 0.9
+    assert same < 10
+
+    cosines, same = script.agreement(own + shared, own + shared)
+    assert cosines.min() > 0.999999
+    assert same == 10
 
 
 def test_all_installed_engines_are_timed(script, tiny_encoders, tiny_image_onnx) -> None:

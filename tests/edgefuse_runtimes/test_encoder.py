@@ -13,7 +13,7 @@ import pytest
 
 from edgefuse.encoders import Encoders
 from edgefuse.golden import probe_sample
-from edgefuse_runtimes import encoder, probe
+from edgefuse_runtimes import encoder, probe, worker
 from edgefuse_runtimes.encoder import Engine, open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
@@ -141,7 +141,7 @@ def test_an_engine_that_hangs_is_tried_again_next_time(
     encoders: Encoders, with_engine: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_engine("time.sleep(60)")
-    monkeypatch.setattr(probe, "SECONDS", 1.0)
+    monkeypatch.setattr(worker, "SECONDS", 1.0)
     for tries in (1, 2):
         engine, said = opened(encoders)
         assert engine == "numpy"
@@ -172,3 +172,25 @@ def test_a_vector_is_the_same_alone_and_in_a_batch(encoders: Encoders) -> None:
         assert together.shape == (3, spec.width)
         cosines = (together * alone).sum(1) / np.linalg.norm(together, axis=1) / np.linalg.norm(alone, axis=1)
         assert (1 - cosines).max() <= 1e-6
+
+
+def test_a_golden_vector_that_is_no_number_trusts_nobody(
+    encoders: Encoders, with_engine: Callable[[str], None]
+) -> None:
+    with_engine("")
+    said: list[str] = []
+    sample = probe_sample(encoders.file, encoders.image)()
+    broken = dataclasses.replace(sample, expected=sample.expected * np.nan)
+    with open_encoder(encoders.image, encoders.folder, probe_sample=lambda: broken, notify=said.append) as found:
+        assert found.info()["engine"] == "numpy"
+    assert "is wrong, centred cosine nan" in said[0]
+
+
+def test_a_library_from_another_package_is_probed_all_the_same(
+    encoders: Encoders, with_engine: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_engine("")
+    native, numpy = encoder.ENGINES["onnx"]
+    other = dataclasses.replace(native, package="no-such-distribution")
+    monkeypatch.setitem(encoder.ENGINES, "onnx", (other, numpy))
+    assert opened(encoders) == ("fake", [])

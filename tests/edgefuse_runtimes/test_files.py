@@ -219,3 +219,42 @@ def test_every_file_of_a_new_folder_is_synced(tmp_path, monkeypatch) -> None:
         fill(part)
 
     assert synced >= {"a", "b", "inner", part.name, tmp_path.name}
+
+
+def test_read_json_gives_the_object(tmp_path) -> None:
+    (tmp_path / "a.json").write_text('{"a": [1, "ä"]}', encoding="utf-8")
+    assert files.read_json(tmp_path / "a.json", "fetch it again") == {"a": [1, "ä"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (None, "is missing"),
+        (b"", "cannot be read as JSON"),
+        (b"{", "cannot be read as JSON"),
+        (b"\xff{}", "cannot be read as JSON"),
+        (b"[" * 100_000, "cannot be read as JSON"),
+        (b"[]", "holds no JSON object"),
+    ],
+)
+def test_read_json_says_what_is_wrong_and_what_to_do(data, said, tmp_path) -> None:
+    if data is not None:
+        (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(BadInput, match=rf"a\.json .*{said}.*; fetch it again\.$"):
+        files.read_json(tmp_path / "a.json", "fetch it again")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, r"is no head \(no head\.json\); make one with 'edgefuse train'"),
+        ("{", "is damaged"),
+        ("{}", "names no schema"),
+        ('{"schema": 2}', "has schema 2, this edgefuse reads 1; make it again with 'edgefuse train'"),
+    ],
+)
+def test_read_versioned_refuses_what_is_not_of_this_schema(text, said, tmp_path) -> None:
+    if text is not None:
+        (tmp_path / "head.json").write_text(text)
+    with pytest.raises(BadInput, match=said):
+        files.read_versioned(tmp_path / "head.json", 1, what="no head", verb="train")

@@ -418,3 +418,9 @@ def test_mutated_pictures_are_decoded_or_refused(whole, edits) -> None:
             return
     assert image.mode == "RGB"
     assert np.asarray(image).shape == (image.height, image.width, 3)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
+def test_a_picture_without_pixels_is_refused(size) -> None:
+    with pytest.raises(BadInput, match="has no pixels"):
+        load_image(Image.new("RGB", size))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,15 +120,30 @@ class GgufFile:
         if length > 0:
             self.mapped.madvise(mmap.MADV_DONTNEED, start, length)
 
+    def forget_pages(self) -> None:
+        """Take all pages of the file out of this process's memory; they are read again when needed."""
+        self.mapped.madvise(mmap.MADV_DONTNEED)
+
+
+_OPEN: WeakValueDictionary[tuple[Path | int, ...], GgufFile] = WeakValueDictionary()
+
 
 def read_gguf(path: Path) -> GgufFile:
     """Map `path` and read its metadata and tensor table.
+
+    A file that somebody holds open, unchanged since, is not read again: an encoder and its tokenizer share it, and a
+    vocabulary takes a while to read.
 
     Raises:
         BadInput: the file is missing, no GGUF file, truncated or damaged; the sentence says where.
     """
     try:
         with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            key = (path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            known = _OPEN.get(key)
+            if known is not None:
+                return known
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
@@ -139,7 +156,8 @@ def read_gguf(path: Path) -> GgufFile:
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
         cursor.refuse(f"its alignment {alignment!r} is not a power of two")
     tensors = _read_tensor_table(cursor, tensor_count, alignment)
-    return GgufFile(path, metadata, tensors, mapped)
+    opened = _OPEN[key] = GgufFile(path, metadata, tensors, mapped)
+    return opened
 
 
 class _Cursor:

@@ -6,26 +6,22 @@ import ctypes
 from collections import deque
 from importlib import util
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.encoder import Batch, Memory
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.gguf.notes import Ids, check_notes
 from edgefuse_runtimes.pooling import l2_normalize
 from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.worker import WorkerEncoder
+from edgefuse_runtimes.worker import WorkerEncoder, time_limit
 
 Floats = NDArray[np.float32]
 
 IN_CHILD = "edgefuse_runtimes.gguf.with_llama_cpp:LlamaCppInProcess"
-
-SECONDS = 60.0
-BYTES_PER_SECOND = 10e6
-"""Opening, and each note, may last 60 s and as long as a slow SD card needs to read the file."""
 
 CONTEXT_STEP = 256
 """Contexts are made for a multiple of this many tokens: llama.cpp rounds up to it anyway."""
@@ -45,11 +41,10 @@ class LlamaCppEncoder(WorkerEncoder):
         """
         if util.find_spec("llama_cpp") is None:
             raise EngineUnavailable("llama-cpp-python is not installed.")
-        timeout = SECONDS + spec.bytes / BYTES_PER_SECOND
-        super().__init__(IN_CHILD, path, spec, threads=threads, memory=memory, timeout=timeout)
+        super().__init__(IN_CHILD, path, spec, threads=threads, memory=memory, timeout=time_limit(spec))
 
 
-class LlamaCppInProcess:
+class LlamaCppInProcess(Closing):
     """llama.cpp in this process, one note a call; meant for the child, whose death is no loss.
 
     With memory "low" the weights stay pages of the mapped file, which the system may drop. With "normal" they
@@ -121,14 +116,6 @@ class LlamaCppInProcess:
         if self._model:
             self._lib.llama_model_free(self._model)
             self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _encode_note(self, note: Ids) -> Floats:
         self._need_context(len(note))

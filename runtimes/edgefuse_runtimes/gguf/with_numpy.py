@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.encoder import Batch, Memory
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.gguf import llama, weights
@@ -29,7 +29,7 @@ KEEP_BYTES = 512 << 20
 """With memory "normal", all layers stay dequantised if they take no more than this."""
 
 
-class GgufNumpyEncoder:
+class GgufNumpyEncoder(Closing):
     """The LLaMA network of a GGUF file as an `Encoder` of notes.
 
     With memory "low" one half of one layer is float32 at a time, and what was read of the file is let go.
@@ -59,7 +59,7 @@ class GgufNumpyEncoder:
         self._keep = memory == "normal" and 4 * self._layer_values() * self._sizes.layers <= KEEP_BYTES
         self._kept: list[llama.Block] = []
         self._groups_seen = 0
-        self._threads_set = set_blas_threads(threads)
+        self._threads_are_set = set_blas_threads(threads)
 
     def encode(self, batch: Batch) -> Floats:
         """Vectors (n, d) of n notes of token ids, special tokens included.
@@ -75,29 +75,21 @@ class GgufNumpyEncoder:
         return l2_normalize(vectors) if self.spec.normalize else vectors
 
     def info(self) -> dict[str, Any]:
-        """Engine, version, file, threads, precision and memory setting."""
+        """Engine, version, file, threads (None: as numpy's BLAS chooses), precision and memory setting."""
         return {
             "engine": "numpy",
             "version": np.__version__,
             "file": str(self._file.path),
-            "threads": self._threads,
-            "threads_set": self._threads_set,
+            "threads": self._threads if self._threads_are_set else None,
             "precision": self.spec.precision,
             "memory": self._memory,
             "keeps_layers": self._keep,
         }
 
     def close(self) -> None:
-        """Let the layers go; the mapped file goes with the encoder."""
+        """Give the memory of the layers and of the mapped file back."""
         self._kept = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._file.forget_pages()
 
     def _encode_group(self, notes: list[Ids]) -> Floats:
         lengths = [len(note) for note in notes]

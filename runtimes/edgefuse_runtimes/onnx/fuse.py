@@ -53,7 +53,7 @@ def fuse(
                 added.update(new_constants)
                 replaced[new.outputs[0]] = new
         nodes = [replaced.get(node.outputs[0], node) for node in nodes]
-    return _with_centered_quantize(nodes), {**constants, **added}
+    return _with_centred_quantize(nodes), {**constants, **added}
 
 
 def _links(nodes: Iterable[Node], constants: Mapping[str, Array], keep: Sequence[str]) -> _Links:
@@ -125,22 +125,22 @@ def _quantized_linear(node: Node, links: _Links) -> Found:
     return new, {columns: weight.sum(axis=0, dtype=np.float32)}
 
 
-def _with_centered_quantize(nodes: Sequence[Node]) -> list[Node]:
-    """Each DynamicQuantizeLinear beside its centered twin, which the fused linear layers take."""
+def _with_centred_quantize(nodes: Sequence[Node]) -> list[Node]:
+    """Each DynamicQuantizeLinear beside its centred twin, which the fused linear layers take."""
     result = []
     for node in nodes:
         result.append(node)
         if node.operator == "DynamicQuantizeLinear":
-            outputs = tuple(_centered(name) for name in node.outputs)
-            result.append(Node("CenteredQuantize", "edgefuse", node.name, node.inputs, outputs, {}))
+            outputs = tuple(_centred(name) for name in node.outputs)
+            result.append(Node("CentredQuantize", "edgefuse", node.name, node.inputs, outputs, {}))
         elif node.operator == "QuantizedLinear":
-            inputs = tuple(_centered(name) for name in node.inputs[:3]) + node.inputs[3:]
+            inputs = tuple(_centred(name) for name in node.inputs[:3]) + node.inputs[3:]
             result[-1] = Node(node.operator, node.domain, node.name, inputs, node.outputs, node.attributes)
     return result
 
 
-def _centered(name: str) -> str:
-    return f"{name} centered"
+def _centred(name: str) -> str:
+    return f"{name} centred"
 
 
 def _other(node: Node, name: str) -> str:

@@ -112,7 +112,7 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
     ("", "Unsqueeze"): layout.unsqueeze,
     ("", "Where"): elementwise.where,
     ("com.microsoft", "Gelu"): elementwise.gelu,
-    ("edgefuse", "CenteredQuantize"): quantized.centered_quantize,
+    ("edgefuse", "CentredQuantize"): quantized.centred_quantize,
     ("edgefuse", "QuantizedLinear"): quantized.quantized_linear,
 }
 """(domain, name) -> function; those of the domain "edgefuse" stand in no file, `fuse` puts them in."""

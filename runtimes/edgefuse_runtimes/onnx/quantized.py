@@ -39,13 +39,13 @@ def dequantize_linear(
     along = [1] * x.ndim
     if scale.ndim:
         along[axis] = -1
-    centered = x.astype(scale.dtype)
+    centred = x.astype(scale.dtype)
     if zero is not None:
-        centered -= zero.astype(scale.dtype).reshape(along if zero.ndim else ())
-    return np.asarray(centered * scale.reshape(along if scale.ndim else ()))
+        centred -= zero.astype(scale.dtype).reshape(along if zero.ndim else ())
+    return np.asarray(centred * scale.reshape(along if scale.ndim else ()))
 
 
-def centered_quantize(x: Array) -> tuple[Array, Array, Array]:
+def centred_quantize(x: Array) -> tuple[Array, Array, Array]:
     """`dynamic_quantize_linear` with q - CENTER for q; it and the zero point are whole numbers in float32."""
     scale, zero = _scale_and_zero(x)
     q = _quantize(x, scale, zero)
@@ -70,7 +70,7 @@ def quantized_linear(
     so (q - zero) weight = x weight + (CENTER - zero) columns, and both terms are exact.
 
     Args:
-        x: what `centered_quantize` gives of the input, (..., k), like `scale` () and `zero` ().
+        x: what `centred_quantize` gives of the input, (..., k), like `scale` () and `zero` ().
         weight: int8, or the same numbers in float32, (k, n).
         columns: sum of each column of `weight`, float32 (n,).
         weight_scale: float32 () or (n,).

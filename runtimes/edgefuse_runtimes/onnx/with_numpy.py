@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import EngineUnavailable
 from edgefuse_runtimes.machine import set_blas_threads
 from edgefuse_runtimes.onnx.graph import load
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgefuse_runtimes.encoder import Batch, Memory
 
 
-class OnnxNumpyEncoder:
+class OnnxNumpyEncoder(Closing):
     """An `Encoder` that runs its graph with numpy; int8 layers are computed exactly.
 
     The number of BLAS threads belongs to the whole process: the encoder set up last decides it.
@@ -63,11 +63,3 @@ class OnnxNumpyEncoder:
     def close(self) -> None:
         """Give the weights' memory back."""
         self._program = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edgefuse_runtimes.encoder import Batch, Memory
 
 
-class OnnxRuntimeEncoder:
+class OnnxRuntimeEncoder(Closing):
     """An `Encoder` that runs its graph in an onnxruntime session of this process.
 
     Raises:
@@ -34,7 +35,7 @@ class OnnxRuntimeEncoder:
         self._input, self._output = graph.inputs[0].name, graph.outputs[0].name
         runtime = _import_onnxruntime()
         self._version = str(runtime.__version__)
-        self._errors = _errors_of(runtime)
+        self._errors = errors_of(runtime)
         options = session_options(runtime, threads, memory)
         for free, size in zip(graph.inputs[0].shape, self._shape, strict=True):
             if isinstance(free, str) and free:
@@ -43,10 +44,10 @@ class OnnxRuntimeEncoder:
         try:
             self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except runtime.capi.onnxruntime_pybind11_state.NotImplemented as error:
-            raise EngineUnavailable(f"onnxruntime cannot run {path} ({_first_line(error)}).") from error
+            raise EngineUnavailable(f"onnxruntime cannot run {path} ({first_line(error)}).") from error
         except self._errors as error:
             raise BadInput(
-                f"onnxruntime cannot read {path} ({_first_line(error)}); export the encoder again."
+                f"onnxruntime cannot read {path} ({first_line(error)}); export the encoder again."
             ) from error
 
     def encode(self, batch: Batch) -> NDArray[np.float32]:
@@ -73,21 +74,13 @@ class OnnxRuntimeEncoder:
         """Give the session's memory back."""
         self._session = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._session is None:
             raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
         try:
             output: NDArray[np.float32] = self._session.run([self._output], {self._input: x})[0]
         except self._errors as error:
-            raise EngineUnavailable(f"onnxruntime failed while running {self._path} ({_first_line(error)}).") from error
+            raise EngineUnavailable(f"onnxruntime failed while running {self._path} ({first_line(error)}).") from error
         return output
 
 
@@ -115,18 +108,19 @@ def _import_onnxruntime() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         raise EngineUnavailable(
-            f"onnxruntime cannot be imported ({_first_line(error)}); "
+            f"onnxruntime cannot be imported ({first_line(error)}); "
             "install edgefuse[onnxruntime] or use the engine numpy."
         ) from error
     return onnxruntime  # type: ignore[no-any-return]
 
 
-def _errors_of(runtime: ModuleType) -> tuple[type[Exception], ...]:
+def errors_of(runtime: ModuleType) -> tuple[type[Exception], ...]:
     """onnxruntime's exceptions, which have no common base but Exception."""
     state = vars(runtime.capi.onnxruntime_pybind11_state).values()
     own = [kind for kind in state if isinstance(kind, type) and issubclass(kind, Exception)]
     return (*own, RuntimeError, ValueError)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def first_line(error: Exception) -> str:
+    """The first line of an error's text without a full stop, or its name where there is none: what fits a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

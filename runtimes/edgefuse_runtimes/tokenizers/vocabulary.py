@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.errors import BadInput
 
-# Values of tokenizer.ggml.token_type.
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+"""Values of tokenizer.ggml.token_type, the same numbers as SentencePiece's."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.train import command
-from edgefuse.embeddings import Table
+from edgefuse.embeddings import Table, read_shard, shard_path, write_shard
 from edgefuse.heads import open_head
 from edgefuse.training.report import DRAWN
 from edgefuse_runtimes.errors import BadInput
@@ -48,6 +50,7 @@ def test_the_drawn_example_is_called_what_it_is(make_table: Callable[..., Table]
 
 
 def test_an_existing_output_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "head.json").write_text("precious")
     with pytest.raises(BadInput, match="already exists"):
         CliRunner().invoke(command, ["nowhere", "--fusion", "early", "--output", str(tmp_path)], catch_exceptions=False)
 
@@ -56,6 +59,17 @@ def test_a_shift_outside_its_range_is_refused(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(command, ["V", "--fusion", "early", "--output", "H", "--shift", "2"])
     assert outcome.exit_code == 2
     assert "-1<=x<=1" in outcome.output
+
+
+def test_nan_vectors_are_refused(cli: Callable[..., Any], make_table: Callable[..., Table], tmp_path: Path) -> None:
+    table = make_table(tmp_path / "V")
+    path = shard_path(table.folder, "text", 0)
+    vectors = np.array(read_shard(path))
+    vectors[7, 3] = np.nan
+    write_shard(path, vectors)
+    sentence = cli("train", table.folder, "--fusion", "early", "--output", tmp_path / "H").refusal
+    assert sentence.startswith(f"{table.folder} holds NaN or infinite text vectors in 1 rows (s7);")
+    assert [path.name for path in tmp_path.iterdir()] == ["V"]
 
 
 def test_the_help_has_an_example() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -11,6 +14,7 @@ from edgefuse.encoders import Encoders
 from edgefuse_export.commands.export import command
 from edgefuse_runtimes.errors import BadInput
 
+onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 
@@ -51,6 +55,65 @@ def test_existing_output_is_left_alone(tiny_image_onnx: Path, tiny_text_gguf: Pa
     assert isinstance(outcome.exception, BadInput)
     assert "already exists" in str(outcome.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("letter.txt", b"dear", "is neither a Hugging Face folder, an .onnx file nor a .gguf file; give one of these."),
+        ("model.pt", b"\x80\x02}.", "is a pickle, which can run code when read; convert it to safetensors first."),
+        ("empty", None, "holds no config.json, so it is no Hugging Face model folder; check the path."),
+        ("no.onnx", ..., "check the path of the source."),
+    ],
+)
+@pytest.mark.parametrize("place", ["image", "text"])
+def test_a_source_that_is_none_is_refused(
+    cli: Callable[..., Any], tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path,
+    place: str, name: str, content: Any, said: str,
+) -> None:  # fmt: skip
+    source = tmp_path / name
+    if content is None:
+        source.mkdir()
+    elif content is not ...:
+        source.write_bytes(content)
+    sources = {"image": tiny_image_onnx, "text": tiny_text_gguf} | {place: source}
+    before = sorted(tmp_path.rglob("*"))
+    options = ["--image-encoder", sources["image"], "--text-encoder", sources["text"], "--output", tmp_path / "E"]
+    sentence = finished_steps_left_out(cli("export", *options)).refusal
+    assert str(source) in sentence
+    assert sentence.endswith(said)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"a letter", b"GGUF\x03\x00\x00\x00", b"\x08\x09\x12\x04tiny"])
+@pytest.mark.parametrize("place", ["image", "text"])
+def test_a_damaged_source_is_refused(
+    cli: Callable[..., Any], tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path, place: str, content: bytes
+) -> None:
+    source = tmp_path / ("source.onnx" if place == "image" else "source.gguf")
+    source.write_bytes(content)
+    sources = {"image": tiny_image_onnx, "text": tiny_text_gguf} | {place: source}
+    options = ["--image-encoder", sources["image"], "--text-encoder", sources["text"], "--output", tmp_path / "E"]
+    assert str(source) in finished_steps_left_out(cli("export", *options)).refusal
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_weights_that_are_nan_are_refused(
+    cli: Callable[..., Any], tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(tiny_image_onnx)
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")
+    weight.raw_data = np.full((32, 24), np.nan, np.float32).tobytes()
+    broken = tmp_path / "broken.onnx"
+    onnx.save(model, broken)
+    options = ["--image-encoder", broken, "--text-encoder", tiny_text_gguf, "--output", tmp_path / "E"]
+    assert "not finite in 'weight'" in finished_steps_left_out(cli("export", *options)).refusal
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+def finished_steps_left_out(outcome: Any) -> Any:
+    """The outcome without the lines of steps that were finished before."""
+    return outcome._replace(err="".join(line for line in outcome.err.splitlines(True) if line.startswith("edgefuse:")))
 
 
 def test_help_shows_an_example() -> None:

@@ -202,3 +202,13 @@ def test_flipped_bits_are_refused_or_harmless(good_bytes, tmp_path, data):
 def test_random_bytes_are_refused_or_harmless(tmp_path, rest, version, counts):
     header = b"GGUF" + struct.pack("<IQQ", version, *counts)
     usable_or_refused(tmp_path / "random.gguf", header + rest)
+
+
+def test_a_file_that_is_open_is_read_once_and_anew_when_it_changes(tiny_llama, tmp_path):
+    path = tiny_llama().write(tmp_path / "tiny.gguf")
+    first = read_gguf(path)
+    assert read_gguf(path) is first
+    path.unlink()
+    other = read_gguf(tiny_llama(metadata=EXTRA).write(path))
+    assert other is not first
+    assert "test.flag" in other.metadata

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +23,7 @@ from edgefuse_runtimes.spec import EncoderSpec
 ENGINES = [OnnxNumpyEncoder, OnnxRuntimeEncoder]
 
 
-def centered_cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def centred_cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cosine of each pair of rows after the mean row of b is taken from both, (n,)."""
     x, y = (rows.astype(np.float64) - b.mean(axis=0) for rows in (a, b))
     return (x * y).sum(axis=1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
@@ -55,7 +57,7 @@ def test_both_engines_give_the_same_vectors(
 
     assert vectors.dtype == expected.dtype == np.float32
     assert vectors.shape == expected.shape == (20, 32)
-    assert centered_cosines(vectors, expected).min() >= 0.9999
+    assert centred_cosines(vectors, expected).min() >= 0.9999
     np.testing.assert_array_equal(nearest(vectors), nearest(expected))
 
 
@@ -165,3 +167,19 @@ def test_an_operator_that_onnxruntime_does_not_know_is_a_sentence(
 
     with pytest.raises(BadInput, match="onnxruntime cannot read"):
         OnnxRuntimeEncoder(path, tiny_spec, threads=1, memory="normal")
+
+
+def test_onnxruntime_reports_nothing_to_its_maker(tiny_fp32: Path, tmp_path: Path) -> None:
+    """Its telemetry begins with the import: an identity of the device and a queue of events among the user's caches."""
+    code = (
+        "import sys, edgefuse_runtimes, onnxruntime\n"
+        "onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])"
+    )
+    left_out = ("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY")  # each alone would keep it quiet
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tiny_fp32)],
+        env=environment | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)},
+        check=True,
+    )
+    assert list(tmp_path.iterdir()) == []

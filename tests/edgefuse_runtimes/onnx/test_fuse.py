@@ -87,7 +87,7 @@ def test_a_quantised_linear_layer_becomes_two_steps_with_the_very_same_result() 
 
     nodes, constants = fused(LINEAR, LINEAR_CONSTANTS)
 
-    assert [item.operator for item in nodes] == ["CenteredQuantize", "QuantizedLinear"]
+    assert [item.operator for item in nodes] == ["CentredQuantize", "QuantizedLinear"]
     np.testing.assert_array_equal(computed(nodes, constants, x), computed(LINEAR, LINEAR_CONSTANTS, x))
 
 
@@ -97,7 +97,7 @@ def test_a_layer_without_a_bias_is_fused_too() -> None:
 
     nodes, constants = fused(without, LINEAR_CONSTANTS)
 
-    assert [item.operator for item in nodes] == ["CenteredQuantize", "QuantizedLinear"]
+    assert [item.operator for item in nodes] == ["CentredQuantize", "QuantizedLinear"]
     np.testing.assert_array_equal(computed(nodes, constants, x), computed(without, LINEAR_CONSTANTS, x))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgefuse_runtimes.onnx.quantized import (
-    centered_quantize,
+    centred_quantize,
     dynamic_quantize_linear,
     exact_depth,
     matmul_integer,
@@ -72,12 +72,12 @@ def test_matmul_integer_is_exact(weight: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("shift", [-30, -1, 0, 1, 30])
-def test_centered_quantize_is_dynamic_quantize_linear_less_128(shift: int) -> None:
+def test_centred_quantize_is_dynamic_quantize_linear_less_128(shift: int) -> None:
     x = RNG.normal(shift, 3, (5, 64)).astype(np.float32)
 
     q, scale, zero = dynamic_quantize_linear(x)
-    centered, same_scale, same_zero = centered_quantize(x)
+    centred, same_scale, same_zero = centred_quantize(x)
 
-    np.testing.assert_array_equal(centered, q.astype(np.float32) - 128)
+    np.testing.assert_array_equal(centred, q.astype(np.float32) - 128)
     assert (same_scale, same_zero) == (scale, zero)
     assert np.abs((q.astype(np.float32) - zero) * scale - x).max() <= scale * 0.51

@@ -44,8 +44,14 @@ def test_bos_comes_first_and_ids_are_int32() -> None:
 
 def test_line_ends_become_one_space_each() -> None:
     assert tokenize(Letters(), rule(add_bos=False), "a\nb\r\nc\r\n\nd").ids.tolist() == [*map(ord, "a b c  d")]
-    kept = tokenize(Letters(), rule(add_bos=False, newline_to_space=False), "a\r\n")
-    assert kept.ids.tolist() == [*map(ord, "a\r\n")]
+    kept = tokenize(Letters(), rule(add_bos=False, newline_to_space=False), "a\r\nb")
+    assert kept.ids.tolist() == [*map(ord, "a\r\nb")]
+
+
+@pytest.mark.parametrize("newline_to_space", [True, False])
+def test_white_space_at_both_ends_is_left_out(newline_to_space: bool) -> None:
+    tokens = tokenize(Letters(), rule(add_bos=False, newline_to_space=newline_to_space), " \r\n\ta b \n")
+    assert tokens.ids.tolist() == [*map(ord, "a b")]
 
 
 def test_a_long_note_is_cut_at_its_end_and_the_cut_is_counted() -> None:

@@ -1,0 +1,59 @@
+"""`edgefuse kits` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgefuse.active import find_kit
+
+
+def test_the_chosen_kit_answers_from_then_on(
+    cli: Callable[..., Any], tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_kit.parent)
+    outcome = cli("kits", "use", tiny_kit.name)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == f"The active kit is now tiny 1 ({tiny_kit.resolve()}).\n"
+    monkeypatch.chdir("/")
+    picture = tiny_kit / "golden" / "0.png"
+    answer = cli("classify", picture, "--note", "A new spot.", "--engine", "numpy", "--json")
+    assert (answer.code, json.loads(answer.out)["kit"]) == (0, {"name": "tiny", "version": "1"})
+
+
+def test_the_environment_names_another_for_once(
+    cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("kits", "use", tiny_kit)
+    monkeypatch.setenv("EDGEFUSE_KIT", str(tmp_path / "other.kit"))
+    picture = tiny_kit / "golden" / "0.png"
+    assert str(tmp_path / "other.kit") in cli("classify", picture, "--note", "A new spot.").refusal
+
+
+def test_a_kit_that_went_away_is_named(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_kit, tmp_path / "copy.kit"))
+    cli("kits", "use", copy)
+    shutil.rmtree(copy)
+    picture = tiny_kit / "golden" / "0.png"
+    assert cli("classify", picture, "--note", "A new spot.").refusal == f"There is no kit at {copy}; check the path."
+
+
+def test_a_damaged_kit_is_not_chosen(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> None:
+    cli("kits", "use", tiny_kit)
+    copy = Path(shutil.copytree(tiny_kit, tmp_path / "copy.kit"))
+    data = bytearray((copy / "text.gguf").read_bytes())
+    data[-1] ^= 1
+    (copy / "text.gguf").write_bytes(data)
+    sentence = cli("kits", "use", copy).refusal
+    assert sentence == f"The kit's file {copy / 'text.gguf'} is damaged (sha256 differs); copy the kit again."
+    assert find_kit() == tiny_kit.resolve()
+
+
+def test_a_folder_that_is_no_kit_is_not_chosen(cli: Callable[..., Any], tmp_path: Path) -> None:
+    assert cli("kits", "use", tmp_path).refusal.startswith(f"{tmp_path} is not a kit (it has no kit.json);")
+    assert cli("kits", "use", tmp_path / "no.kit").refusal.startswith(f"There is no kit at {tmp_path / 'no.kit'};")

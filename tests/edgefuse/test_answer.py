@@ -1,0 +1,74 @@
+"""The page that people read."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from edgefuse.answer import BAR, render
+from edgefuse.classifier import Prediction
+
+PREDICTION = Prediction(
+    image="photos/lesion.jpg",
+    label="seborrhoeic",
+    probabilities={"nv": 0.25, "seborrhoeic": 0.5, "bcc": 0.0, "mel": 0.25},
+    kit={"name": "ham-mini", "version": "3"},
+    engines={"image": "onnxruntime", "text": "numpy"},
+    timings_ms={"load": 12.3, "image": 45.6, "text": 1234.5, "head": 0.25, "total": 1292.7},
+    memory={"peak_rss_bytes": 300 << 20, "anon_bytes": 1, "file_bytes": 2},
+    notes=["The note is too long: its last 3 tokens were not read."],
+)
+
+
+def page(*, drawn: bool = False, unicode: bool = True, prediction: Prediction = PREDICTION) -> list[str]:
+    return click.unstyle(render(prediction, drawn=drawn, unicode=unicode)).splitlines()
+
+
+def test_the_label_stands_first_with_its_probability() -> None:
+    assert page()[1] == "  seborrhoeic  50%"
+
+
+@pytest.mark.parametrize(("unicode", "block"), [(True, "█"), (False, "#")])
+def test_bars_are_aligned_sorted_and_as_long_as_their_share(unicode: bool, block: str) -> None:
+    rows = page(unicode=unicode)[3:7]
+    assert [row.split()[0] for row in rows] == ["seborrhoeic", "nv", "mel", "bcc"]
+    assert [row[-6:] for row in rows] == [" 50.0%", " 25.0%", " 25.0%", "  0.0%"]
+    assert {len(row) for row in rows} == {2 + len("seborrhoeic") + 2 + BAR + 7}
+    assert {row.index(block) for row in rows[:3]} == {2 + len("seborrhoeic") + 2}
+    assert rows[0].count(block) == BAR // 2
+    assert rows[3].count(block) == 0
+
+
+def test_a_bar_grows_by_eighths_of_a_character_where_there_are_such() -> None:
+    bars = []
+    for eighths in range(BAR * 8 + 1):
+        share = eighths / (BAR * 8)
+        prediction = Prediction(**(vars(PREDICTION) | {"label": "a", "probabilities": {"a": share, "b": 1 - share}}))
+        [row] = [row for row in page(prediction=prediction)[3:5] if row.startswith("  a ")]
+        bars.append(row[5 : 5 + BAR])
+    assert len(set(bars)) == BAR * 8 + 1
+    assert (bars[0], bars[1], bars[8], bars[-1]) == (" " * BAR, "▏".ljust(BAR), "█".ljust(BAR), "█" * BAR)
+
+
+def test_picture_kit_engines_times_and_memory_are_told() -> None:
+    assert page()[8:13] == [
+        "  picture  photos/lesion.jpg",
+        "  kit      ham-mini 3",
+        "  engines  image onnxruntime, text numpy",
+        "  time     1293 ms: load 12, text 1234, image 46, head 0.2",
+        "  memory   300 MiB at the most",
+    ]
+
+
+def test_every_note_is_told_and_the_drawn_example_is_called_what_it_is() -> None:
+    assert page()[13:] == ["", f"  note     {PREDICTION.notes[0]}"]
+    assert page(drawn=True)[14:] == [
+        f"  note     {PREDICTION.notes[0]}",
+        "  note     This kit was trained on the drawn example: its labels are invented, not medicine.",
+    ]
+    assert len(page(prediction=Prediction(**(vars(PREDICTION) | {"notes": []})))) == 13
+
+
+def test_without_unicode_the_page_is_ascii() -> None:
+    assert render(PREDICTION, drawn=True, unicode=False).isascii()
+    assert not render(PREDICTION, drawn=True, unicode=True).isascii()

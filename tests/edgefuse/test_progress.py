@@ -1,0 +1,109 @@
+"""Progress goes to stderr, changes no item, and is quiet where nobody watches."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from edgefuse.progress import bar, silent, waiting
+
+
+def test_items_come_as_they_are_and_when_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for k in range(3):
+            taken.append(k)
+            yield k
+
+    for progress in (silent, bar):
+        taken.clear()
+        steps = progress("pictures", items(), 3)
+        assert taken == []
+        assert next(steps) == 0
+        assert len(taken) == 1
+        assert list(steps) == [1, 2]
+    assert capsys.readouterr().out == ""
+
+
+def test_silent_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    list(silent("pictures", range(3), 3))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_terminal_a_finished_step_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    list(bar("encoding pictures", range(1000), 1000))
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"encoding pictures: \d+\.\d s\n", err)
+
+
+def test_a_step_that_fails_says_nothing_more(capfd: pytest.CaptureFixture[str]) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(bar("encoding pictures", items(), 2))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_waiting_tells_how_long_it_took(capfd: pytest.CaptureFixture[str], fails: bool) -> None:
+    def work() -> None:
+        with waiting("packing"):
+            if fails:
+                raise ValueError("broken")
+
+    if fails:
+        with pytest.raises(ValueError, match="broken"):
+            work()
+    else:
+        work()
+    assert re.fullmatch(r"packing: \d+\.\d s\n", capfd.readouterr().err)
+
+
+def test_waiting_can_be_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    with waiting("packing", show=False):
+        pass
+    assert capfd.readouterr() == ("", "")
+
+
+def on_a_terminal(code: str) -> str:
+    """What `code` writes to a stderr that is a terminal."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # Linux says that the other end was closed by an error
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    out, _ = child.communicate()
+    assert (child.returncode, out) == (0, b"")
+    return shown.decode()
+
+
+def test_on_a_terminal_a_bar_runs_to_its_end() -> None:
+    shown = on_a_terminal("from edgefuse.progress import bar\nlist(bar('encoding pictures', range(4), 4))")
+    assert "encoding pictures" in shown
+    assert "4/4" in shown
+    assert " s\n" not in shown
+
+
+def test_on_a_terminal_waiting_ticks() -> None:
+    code = "import time\nfrom edgefuse.progress import waiting\nwith waiting('packing'):\n    time.sleep(0.5)"
+    shown = on_a_terminal(code)
+    assert "packing ... " in shown
+    assert re.search(r"packing: \d+\.\d s\r\n$", shown)
