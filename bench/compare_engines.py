@@ -30,7 +30,8 @@ from edgefuse.datasets.drawn import draw
 from edgefuse.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_bench.card import TUNING, cpu_name
-from edgefuse_runtimes.encoder import ENGINES, Batch, Encoder, open_encoder
+from edgefuse_runtimes.contract import Batch, Encoder
+from edgefuse_runtimes.encoder import ENGINES, open_encoder
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec

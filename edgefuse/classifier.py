@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edgefuse.golden import probe_sample
 from edgefuse.kit import Kit
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.encoder import Encoder, Memory, encode_notes, open_encoder
+from edgefuse_runtimes.contract import Encoder, Memory
+from edgefuse_runtimes.encoder import encode_notes, open_encoder
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import process_memory

@@ -36,7 +36,8 @@ from edgefuse.encoders import Encoders
 from edgefuse.golden import probe_sample
 from edgefuse.progress import Progress, silent
 from edgefuse.splits import check_split, split_rows
-from edgefuse_runtimes.encoder import Encoder, open_encoder
+from edgefuse_runtimes.contract import Encoder
+from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.machine import physical_cores

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_runtimes.encoder import Batch, ProbeSample
+from edgefuse_runtimes.contract import Batch, ProbeSample
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_arrays
 from edgefuse_runtimes.image import load_image, prepare

@@ -1,80 +1,22 @@
-"""The contract of every encoder, the one place that chooses its engine, and pictures or notes in, vectors out."""
+"""Encoders: the one place that chooses an engine for a file, and pictures or notes in, vectors out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.contract import Encoder, Engine, Memory, ProbeSample
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.probe import probe
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import Tokenizer, tokenize
-
-Memory = Literal["normal", "low"]
-"""How freely an engine may trade memory for speed."""
-
-Batch = NDArray[np.float32] | Sequence[NDArray[np.int32]]
-"""Pictures float32 (n, 3, H, W), or notes as n arrays of int32 token ids."""
-
-
-class Encoder(Protocol):
-    """A frozen model that turns samples of one modality into vectors."""
-
-    spec: EncoderSpec
-
-    def encode(self, batch: Batch) -> NDArray[np.float32]:
-        """Vectors (n, d); each is the same alone or in any batch (1 - cosine <= 1e-6)."""
-        ...
-
-    def info(self) -> dict[str, Any]:
-        """Engine, version, file, threads, precision and memory setting, as plain JSON types."""
-        ...
-
-    def close(self) -> None:
-        """Give the memory back; the encoder cannot be used afterwards."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-@dataclass(frozen=True)
-class ProbeSample:
-    """One sample that every engine must agree on."""
-
-    batch: Batch
-    """A batch of one."""
-    expected: NDArray[np.float32]
-    """Its vector (d,)."""
-    centre: NDArray[np.float32]
-    """Mean vector (d,) of a sample set, subtracted before vectors are compared."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """One way to run one file format."""
-
-    name: str
-    encoder: str
-    """"module:class" of the encoder."""
-    module: str = ""
-    """The library it needs beside numpy; "": none."""
-    package: str = ""
-    """What the library is called where packages come from."""
-    child: str = ""
-    """"module:class" that a probe runs in a child process."""
-
 
 _ONNXRUNTIME = "edgefuse_runtimes.onnx.with_onnxruntime:OnnxRuntimeEncoder"
 _LLAMA_CPP = "edgefuse_runtimes.gguf.with_llama_cpp"
@@ -134,8 +76,6 @@ def open_encoder(
     for candidate in candidates[:-1]:
         if probe_sample is None or not _installed(candidate):
             continue
-        from edgefuse_runtimes.probe import probe
-
         verdict = probe(candidate, path, spec, probe_sample, **settings)
         if verdict.trusted:
             try:

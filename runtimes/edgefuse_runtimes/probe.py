@@ -15,19 +15,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.contract import Engine, Memory, ProbeSample
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.files import write_json
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.worker import WorkerEncoder, time_limit
-
-if TYPE_CHECKING:
-    from edgefuse_runtimes.encoder import Engine, Memory, ProbeSample
 
 MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95}
 """Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.

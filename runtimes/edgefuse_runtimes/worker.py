@@ -13,20 +13,18 @@ import select
 import threading
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes import errors
 from edgefuse_runtimes.closing import Closing
+from edgefuse_runtimes.contract import Batch, Encoder, Memory
 from edgefuse_runtimes.errors import EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.frames import Array, read_frame, write_frame
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.worker_process import WorkerProcess
-
-if TYPE_CHECKING:
-    from edgefuse_runtimes.encoder import Batch, Encoder, Memory
 
 SECONDS = 60.0
 BYTES_PER_SECOND = 10e6

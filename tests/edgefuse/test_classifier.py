@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgefuse import Classifier
 from edgefuse.kit import Kit
-from edgefuse_runtimes.encoder import Batch
+from edgefuse_runtimes.contract import Batch
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder

@@ -14,7 +14,8 @@ import pytest
 from edgefuse.encoders import Encoders
 from edgefuse.golden import probe_sample
 from edgefuse_runtimes import encoder, probe, worker
-from edgefuse_runtimes.encoder import Engine, open_encoder
+from edgefuse_runtimes.contract import Engine
+from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_runtimes.encoder import Batch
+from edgefuse_runtimes.contract import Batch
 from edgefuse_runtimes.errors import BadInput
 
 Ids = NDArray[np.int32]

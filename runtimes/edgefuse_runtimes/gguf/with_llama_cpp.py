@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.encoder import Batch, Memory
+from edgefuse_runtimes.contract import Batch, Memory
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.gguf.notes import Ids, check_notes
 from edgefuse_runtimes.pooling import l2_normalize

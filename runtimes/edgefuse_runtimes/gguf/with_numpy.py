@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.encoder import Batch, Memory
+from edgefuse_runtimes.contract import Batch, Memory
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.dequantize import read_rows, read_tensor

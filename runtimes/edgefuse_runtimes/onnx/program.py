@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.fuse import fuse
 from edgefuse_runtimes.onnx.graph import Graph, Node
 from edgefuse_runtimes.onnx.operators import unsupported
 from edgefuse_runtimes.onnx.simplify import drop_unused, fold, merge_equal, run_node
 from edgefuse_runtimes.onnx.tensor import Array
-
-if TYPE_CHECKING:
-    from edgefuse_runtimes.encoder import Memory
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.contract import Batch
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.graph import Graph
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec
-
-if TYPE_CHECKING:
-    from edgefuse_runtimes.encoder import Batch
 
 Floats = NDArray[np.float32]
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.closing import Closing
+from edgefuse_runtimes.contract import Batch, Memory
 from edgefuse_runtimes.errors import EngineUnavailable
 from edgefuse_runtimes.machine import set_blas_threads
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.program import Program, compile_graph, run
 from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
 from edgefuse_runtimes.spec import EncoderSpec
-
-if TYPE_CHECKING:
-    from edgefuse_runtimes.encoder import Batch, Memory
 
 
 class OnnxNumpyEncoder(Closing):
