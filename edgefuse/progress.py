@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -28,42 +28,37 @@ def silent(label: str, items: Iterable[T], length: int | None = None) -> Iterato
 
 
 def bar(label: str, items: Iterable[T], length: int | None = None) -> Iterator[T]:
-    """A bar on stderr; where stderr is no terminal, one line when the step ends."""
+    """A bar on stderr, or for a single item, whose work cannot be looked into, its seconds ticking.
+
+    Where stderr is no terminal: one line when the step ends.
+    """
     started = time.monotonic()
-    with click.progressbar(
-        items,
-        length=length,
-        label=f"{label:<28}",
-        file=sys.stderr,
-        show_pos=True,
-        hidden=not sys.stderr.isatty(),
-    ) as shown:
-        yield from shown
-    if not sys.stderr.isatty():
+    watched = sys.stderr.isatty()
+    if watched and length == 1:
+        with _ticking(label, started):
+            yield from items
+    else:
+        with click.progressbar(
+            items, length=length, label=f"{label:<28}", file=sys.stderr, show_pos=True, hidden=not watched
+        ) as shown:
+            yield from shown
+    if not watched or length == 1:
         click.echo(f"{label}: {time.monotonic() - started:.1f} s", err=True)
 
 
 @contextmanager
-def waiting(label: str, show: bool = True) -> Iterator[None]:
-    """Seconds ticking beside `label` while one opaque call runs."""
-    if not show:
-        yield
-        return
+def _ticking(label: str, started: float) -> Iterator[None]:
     done = threading.Event()
-    started = time.monotonic()
-    clock = threading.Thread(target=_tick, args=(label, started, done.wait), daemon=True)
-    if sys.stderr.isatty():
-        clock.start()
+
+    def tick() -> None:
+        while not done.wait(0.2):
+            click.echo(f"\r{label} ... {time.monotonic() - started:.0f} s", nl=False, err=True)
+
+    clock = threading.Thread(target=tick, daemon=True)
+    clock.start()
     try:
         yield
     finally:
         done.set()
-        if sys.stderr.isatty():
-            clock.join()
-            click.echo("\r", nl=False, err=True)
-        click.echo(f"{label}: {time.monotonic() - started:.1f} s", err=True)
-
-
-def _tick(label: str, started: float, wait: Callable[[float], bool]) -> None:
-    while not wait(0.2):
-        click.echo(f"\r{label} ... {time.monotonic() - started:.0f} s", nl=False, err=True)
+        clock.join()
+        click.echo("\r\x1b[K", nl=False, err=True)  # clears the line

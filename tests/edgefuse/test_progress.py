@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgefuse.progress import bar, silent, waiting
+from edgefuse.progress import bar, silent
 
 
 def test_items_come_as_they_are_and_when_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,27 +54,6 @@ def test_a_step_that_fails_says_nothing_more(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_waiting_tells_how_long_it_took(capfd: pytest.CaptureFixture[str], fails: bool) -> None:
-    def work() -> None:
-        with waiting("packing"):
-            if fails:
-                raise ValueError("broken")
-
-    if fails:
-        with pytest.raises(ValueError, match="broken"):
-            work()
-    else:
-        work()
-    assert re.fullmatch(r"packing: \d+\.\d s\n", capfd.readouterr().err)
-
-
-def test_waiting_can_be_quiet(capfd: pytest.CaptureFixture[str]) -> None:
-    with waiting("packing", show=False):
-        pass
-    assert capfd.readouterr() == ("", "")
-
-
 def on_a_terminal(code: str) -> str:
     """What `code` writes to a stderr that is a terminal."""
     ours, theirs = pty.openpty()
@@ -102,8 +81,16 @@ def test_on_a_terminal_a_bar_runs_to_its_end() -> None:
     assert " s\n" not in shown
 
 
-def test_on_a_terminal_waiting_ticks() -> None:
-    code = "import time\nfrom edgefuse.progress import waiting\nwith waiting('packing'):\n    time.sleep(0.5)"
+def test_on_a_terminal_a_single_item_ticks() -> None:
+    code = "import time\nfrom edgefuse.progress import bar\nfor _ in bar('packing', [None], 1):\n    time.sleep(0.5)"
     shown = on_a_terminal(code)
-    assert "packing ... " in shown
-    assert re.search(r"packing: \d+\.\d s\r\n$", shown)
+    assert "packing ... 0 s" in shown
+    assert re.search(r"packing: 0\.\d s\r\n$", shown)
+
+
+def test_on_a_terminal_a_single_item_that_fails_leaves_no_clock_behind() -> None:
+    code = (
+        "import threading\nfrom edgefuse.progress import bar\n"
+        "steps = bar('packing', [None], 1)\nnext(steps)\nsteps.close()\nassert threading.active_count() == 1"
+    )
+    assert "packing: " not in on_a_terminal(code)
