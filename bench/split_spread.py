@@ -1,0 +1,81 @@
+"""How far a head's figures move with the split: python bench/split_spread.py V --help
+
+One test part is a few hundred rows, so one figure moves by chance. This divides the rows of an embedding table anew
+with several split seeds, trains and judges a head on each, and prints mean and standard deviation. With scikit-learn
+installed, a logistic regression on the same aligned vectors stands beside it, fitted on the same training rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from importlib import import_module, util
+from pathlib import Path
+
+import click
+import numpy as np
+
+from edgefuse.embeddings import Table, open_table
+from edgefuse.heads import Head
+from edgefuse.progress import bar
+from edgefuse.splits import split_rows
+from edgefuse.training import metrics
+from edgefuse.training.evaluation import evaluate
+from edgefuse.training.recipe import train_head
+from edgefuse_runtimes import alignment
+from edgefuse_runtimes.errors import EdgefuseError
+from edgefuse_runtimes.machine import set_blas_threads
+
+PARTS = ("majority", "text_only", "image_only", "fused")
+
+
+def divided(table: Table, seed: int) -> Table:
+    """The table with the split that `edgefuse extract --split-seed SEED` would have made."""
+    labels = [table.classes[label] for label in table.labels]
+    parts = split_rows(labels, table.groups.tolist(), seed)
+    return dataclasses.replace(table, splits=np.array(parts), split_seed=seed)
+
+
+def logistic_regression(head: Head, table: Table) -> float:
+    """Macro-F1 on the test rows of a class-balanced logistic regression on the head's aligned vectors."""
+    text, image = alignment.apply(head.alignment, table.text, table.image)  # each (n, w)
+    joined = np.concatenate([text, image], axis=1)  # (n, 2w)
+    train, test = (np.flatnonzero(table.splits == part) for part in ("train", "test"))
+    model = import_module("sklearn.linear_model").LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
+    predicted = model.fit(joined[train], table.labels[train]).predict(joined[test])
+    return metrics.figures(table.labels[test], predicted).macro_f1
+
+
+@click.command(epilog="Example: python bench/split_spread.py V --fusion early --splits 10")
+@click.argument("folder", metavar="V", type=click.Path(path_type=Path))
+@click.option("--fusion", type=click.Choice(["early", "late"]), default="early", show_default=True)
+@click.option("--splits", type=click.IntRange(min=2), default=10, show_default=True, help="Split seeds 0, 1, ...")
+def main(folder: Path, fusion: str, splits: int) -> None:
+    """Train and judge heads on several splits of the embedding table V."""
+    set_blas_threads(1)
+    try:
+        table = open_table(folder)
+        found: dict[str, list[float]] = {}
+        for seed in bar("splits", range(splits), splits):
+            own = divided(table, seed)
+            head = train_head(own, fusion="early" if fusion == "early" else "late", seed=0)
+            figures = evaluate(head, own)["metrics"]
+            for part in PARTS:
+                found.setdefault(part.replace("_", "-"), []).append(figures[part]["macro_f1"])
+            found.setdefault("fused less image-only", []).append(
+                figures["fused"]["macro_f1"] - figures["image_only"]["macro_f1"]
+            )
+            if util.find_spec("sklearn"):
+                found.setdefault("logistic regression", []).append(logistic_regression(head, own))
+    except EdgefuseError as error:
+        click.echo(f"split_spread: {error}", err=True)
+        sys.exit(error.exit_code)
+    click.echo(f"{table.dataset['name']}, {fusion} fusion, {splits} splits: test macro-F1")
+    for name, values in found.items():
+        click.echo(f"{name:<24}{np.mean(values):>8.3f} ± {np.std(values, ddof=1):.3f}")
+    if table.dataset["drawn"]:
+        click.echo("drawn example: not an accuracy figure for any real use")
+
+
+if __name__ == "__main__":
+    main()
