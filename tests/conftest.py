@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,24 @@ def shared_folder() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip("needs ../shared (real checkpoints and photographs), which is not part of the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def python_3_13() -> Path:
+    """Python 3.13 beside the running one."""
+    if sys.version_info[:2] == (3, 13):
+        pytest.skip("the running Python is 3.13 and stands for it")
+    named, on_path = os.environ.get("EDGEFUSE_PYTHON313"), shutil.which("python3.13")
+    candidates = [
+        *([Path(named)] if named else []),
+        *([Path(on_path)] if on_path else []),
+        *sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python")),
+    ]
+    for candidate in candidates:
+        asked = [candidate, "-c", "import sys, venv, ensurepip; print(sys.version_info[:2])"]
+        if subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == "(3, 13)":
+            return candidate
+    pytest.skip("needs Python 3.13 as python3.13 on the PATH, as $EDGEFUSE_PYTHON313 or in ~/.pyenv")
 
 
 @pytest.fixture(autouse=True)

@@ -87,8 +87,9 @@ def field_venv(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> FieldVenv:
     """What a device has after an installation without a network, on the running Python and on 3.13."""
-    python = Path(sys.executable) if request.param == "running" else find_python_3_13()
-    version = ask(python, "import sys; print('%d.%d' % sys.version_info[:2])")
+    python = Path(sys.executable) if request.param == "running" else request.getfixturevalue("python_3_13")
+    asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     base = tmp_path_factory.mktemp("field")
     wheelhouse = base / "wheelhouse"
     try:
@@ -102,24 +103,3 @@ def field_venv(
         "--require-hashes", "-r", wheelhouse / tool.LOCK,
     )  # fmt: skip
     return venv
-
-
-def find_python_3_13() -> Path:
-    """Python 3.13 beside the running one."""
-    if sys.version_info[:2] == (3, 13):
-        pytest.skip("the running Python is 3.13 and stands for it")
-    named, on_path = os.environ.get("EDGEFUSE_PYTHON313"), shutil.which("python3.13")
-    candidates = [
-        *([Path(named)] if named else []),
-        *([Path(on_path)] if on_path else []),
-        *sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python")),
-    ]
-    for candidate in candidates:
-        if ask(candidate, "import sys, venv, ensurepip; print(sys.version_info[:2])") == "(3, 13)":
-            return candidate
-    pytest.skip("needs Python 3.13 as python3.13 on the PATH, as $EDGEFUSE_PYTHON313 or in ~/.pyenv")
-
-
-def ask(python: Path, code: str) -> str:
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
