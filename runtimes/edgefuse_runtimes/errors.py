@@ -13,12 +13,6 @@ class BadInput(EdgefuseError):
     exit_code = 2
 
 
-class SamplesFailed(EdgefuseError):
-    """Some samples of many could not be handled; the others were."""
-
-    exit_code = 4
-
-
 class DoesNotFit(EdgefuseError):
     """The work needs more memory or disk than there is."""
 

@@ -25,6 +25,7 @@ from edgefuse_runtimes.files import write_json
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.worker import WorkerEncoder, time_limit
+from edgefuse_runtimes.worker_process import EngineInterrupted
 
 MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95}
 """Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.
@@ -56,7 +57,7 @@ def probe(
 ) -> Verdict:
     """The remembered verdict on `engine` with this file, or a new one from a child process.
 
-    A time-out counts for this call only: the machine may have been busy.
+    A time-out, or a child that was killed from outside, counts for this call only: the machine may have been busy.
 
     Raises:
         BadInput: `sample` has no golden sample to try the engine on.
@@ -68,8 +69,8 @@ def probe(
     golden, seconds = sample(), time_limit(spec)
     try:
         verdict = _try(engine, path, spec, golden, threads, memory, seconds)
-    except TimeoutError:
-        return Verdict(False, f"its probe took over {seconds:.0f} s")
+    except EngineInterrupted as error:
+        return Verdict(False, str(error).rstrip("."))
     except (EngineUnavailable, BadInput) as error:
         verdict = Verdict(False, str(error).rstrip("."))
     _remember(key, verdict)

@@ -22,8 +22,12 @@ STDERR_BYTES = 4096
 CLOSING_SECONDS = 2.0
 
 
-class EngineTimedOut(EngineUnavailable, TimeoutError):
-    """A worker gave no answer in time; the machine may only have been busy."""
+class EngineInterrupted(EngineUnavailable):
+    """A worker was stopped from outside, was not started or had no answer in time: the machine may be to blame."""
+
+
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""No engine dies of these by itself; the kernel sends the first when memory runs out."""
 
 
 class WorkerProcess:
@@ -50,7 +54,7 @@ class WorkerProcess:
         except OSError as error:
             os.close(self._to)
             os.close(self._from)
-            raise EngineUnavailable(f"No process can be started for {name}: {error.strerror}.") from error
+            raise EngineInterrupted(f"No process can be started for {name}: {error.strerror}.") from error
         finally:
             os.close(requests)
             os.close(replies)
@@ -119,7 +123,7 @@ class WorkerProcess:
                             selector.unregister(self._to)
                     elif key.fd == self._from and self._receive(received):
                         return parse_frame(received)
-        raise self.failed(f"gave no answer within {self._timeout:g} s", EngineTimedOut)
+        raise self.failed(f"gave no answer within {self._timeout:g} s", EngineInterrupted)
 
     def _send(self, unsent: memoryview) -> memoryview:
         try:
@@ -158,11 +162,12 @@ class WorkerProcess:
             return self.failed("stopped talking")
         if code >= 0:
             return self.failed(f"ended with exit code {code}")
+        kind = EngineInterrupted if -code in FROM_OUTSIDE else EngineUnavailable
         try:
             name = signal.Signals(-code).name
         except ValueError:
             name = str(-code)
-        return self.failed(f"was ended by signal {name}")
+        return self.failed(f"was ended by signal {name}", kind)
 
 
 def _search_path() -> list[str]:
