@@ -34,8 +34,8 @@ def bar(label: str, items: Iterable[T], length: int | None = None) -> Iterator[T
     """
     started = time.monotonic()
     watched = sys.stderr.isatty()
-    if watched and length == 1:
-        with _ticking(label, started):
+    if length == 1:
+        with ticking(label):
             yield from items
     else:
         with click.progressbar(
@@ -47,8 +47,12 @@ def bar(label: str, items: Iterable[T], length: int | None = None) -> Iterator[T
 
 
 @contextmanager
-def _ticking(label: str, started: float) -> Iterator[None]:
-    done = threading.Event()
+def ticking(label: str) -> Iterator[None]:
+    """Seconds ticking beside `label` on stderr while the block runs, then a clear line; nothing without a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    started, done = time.monotonic(), threading.Event()
 
     def tick() -> None:
         while not done.wait(0.2):
@@ -61,4 +65,4 @@ def _ticking(label: str, started: float) -> Iterator[None]:
     finally:
         done.set()
         clock.join()
-        click.echo("\r\x1b[K", nl=False, err=True)  # clears the line
+        click.echo("\r\x1b[K", nl=False, err=True)

@@ -44,12 +44,14 @@ def command(
     from edgefuse.answer import render
     from edgefuse.classifier import Classifier
     from edgefuse.note import given_words, read_note
+    from edgefuse.progress import ticking
 
     if (text is None) == (note is None):
         raise click.UsageError("Give the note either with --text FILE or with --note WORDS.")
     words, remarks = read_note(text) if text is not None else given_words(note or "")
     with Classifier.open(kit or find_kit(), engine=engine, threads=threads, keep_open=False) as classifier:
-        prediction = classifier.predict(image, words)
+        with ticking("answering"):
+            prediction = classifier.predict(image, words)
         drawn = classifier.kit.drawn
     prediction = dataclasses.replace(prediction, notes=remarks + prediction.notes)
     if as_json:
