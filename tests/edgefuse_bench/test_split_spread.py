@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,17 +12,10 @@ from click.testing import CliRunner
 
 from edgefuse.embeddings import open_table
 
-SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "split_spread.py"
-
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("split_spread", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("bench/split_spread.py")
 
 
 def test_seed_0_is_the_split_that_extract_made_and_others_differ(script: ModuleType, tiny_workshop: Path) -> None:

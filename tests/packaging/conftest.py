@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -60,14 +60,9 @@ def no_network() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tool() -> ModuleType:
+def tool(load_script: Callable[[str], ModuleType]) -> ModuleType:
     """packaging/wheelhouse.py as a module."""
-    spec = importlib.util.spec_from_file_location("edgefuse_wheelhouse", ROOT / "packaging" / "wheelhouse.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("packaging/wheelhouse.py")
 
 
 @pytest.fixture(scope="session")
