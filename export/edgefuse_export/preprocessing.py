@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +42,14 @@ def read_preprocess(file: Path) -> Preprocess:
         return _parse(settings)
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{file} asks for preprocessing that edgefuse cannot do ({error}); correct the file.") from error
+
+
+def squashed(preprocess: Preprocess) -> Preprocess:
+    """The same with both sides brought to the crop size: all of the picture is seen, and its shape is lost.
+
+    This is what the authors' code does before DINOv2.
+    """
+    return replace(preprocess, resize="squash", size=preprocess.crop)
 
 
 def _parse(settings: dict[str, Any]) -> Preprocess:

@@ -1,4 +1,4 @@
-"""An image encoder as one small ONNX file: one picture of one size, int8 MatMuls, all else float32."""
+"""An image encoder as one small ONNX file: one picture of one size, MatMuls in int8 or float32, all else float32."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import graph, parity, preprocessing
@@ -19,6 +19,7 @@ from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Preprocess
 
 FILE = "image.onnx"
+Precision = Literal["int8", "fp32"]
 FAMILIES: dict[str, Pooling] = {"dinov2": "cls"}
 """Model types that can be exported from a Hugging Face folder, and what stands for the picture."""
 
@@ -33,6 +34,8 @@ def export_image_encoder(
     *,
     origin: Origin | None = None,
     preprocess: Preprocess | None = None,
+    squash: bool = False,
+    precision: Precision = "int8",
 ) -> EncoderSpec:
     """Write `image.onnx` into `folder` and return its spec.
 
@@ -42,6 +45,8 @@ def export_image_encoder(
         progress: shows the steps.
         origin: what to record as the source; found out where it is not given.
         preprocess: how pictures are prepared; where it is not given, preprocessor_config.json says it.
+        squash: whether both sides are brought to the crop size instead, which keeps the whole picture.
+        precision: of the weights of MatMul; with "fp32" the folded graph is the file.
 
     Raises:
         BadInput: the source cannot be used, or an extra is not installed.
@@ -51,41 +56,48 @@ def export_image_encoder(
         raise BadInput(f"{source} is a GGUF file, which holds a text encoder; give an image encoder.")
     notes: list[str] = []
     preprocess = preprocess or _find_preprocess(source, notes)
+    preprocess = preprocessing.squashed(preprocess) if squash else preprocess
     steps = []
+    target = folder / FILE
     with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
-        onnx_file, pooling = source, None
+        traced, fp32, pooling = source, Path(work, "fp32.onnx"), None
         if kind == "folder":
-            onnx_file, pooling = (
-                _trace(source, Path(work), progress),
-                FAMILIES[read_config(source)["model_type"]],
-            )
+            traced = _trace(source, Path(work), progress)
+            pooling = FAMILIES[read_config(source)["model_type"]]
             steps.append("PyTorch model traced to ONNX by optimum")
-        fp32, int8 = Path(work, "fp32.onnx"), folder / FILE
         for _ in progress("folding the image encoder", [None], 1):
-            opset = graph.fold(onnx_file, fp32, preprocess.crop)
+            opset = graph.fold(traced, fp32, preprocess.crop)
+        steps.append(
+            f"fixed to one picture of {preprocess.crop}x{preprocess.crop}, constants folded (onnxruntime, basic)"
+        )
         pooling = pooling or _pooling_of(fp32, source)
-        for _ in progress("quantising to int8", [None], 1):
-            graph.quantise(fp32, int8)
-        measured = parity.on_drawn_pictures(fp32, int8, pooling, preprocess, progress)
-    steps += [
-        f"fixed to one picture of {preprocess.crop}x{preprocess.crop}, constants folded (onnxruntime, basic)",
-        "weights of MatMul to int8, symmetric per channel; activations to uint8 when run; all else float32",
-    ]
+        if precision == "int8":
+            for _ in progress("quantising to int8", [None], 1):
+                graph.quantise(fp32, target)
+            steps.append(
+                "weights of MatMul to int8, symmetric per channel; activations to uint8 when run; all else float32"
+            )
+            reference, measured_from = fp32, "its fp32 form"
+        else:
+            fp32.rename(target)
+            reference, measured_from = traced, "the graph before folding"
+        measured = parity.on_drawn_pictures(reference, target, preprocess, pooling, normalize=False, progress=progress)
     recipe: dict[str, Any] = {
         "steps": steps,
+        "preprocess": "squash" if squash else "source",
         "opset": opset,
         "tools": tool_versions(_tools(kind)),
-        "parity": measured,
+        "parity": {"measure": f"1 - cosine between the {precision} file and {measured_from}, onnxruntime"} | measured,
     }
     origin = origin or origin_of(source)
     return EncoderSpec(
         modality="image",
         format="onnx",
         file=FILE,
-        sha256=sha256(int8),
-        bytes=int8.stat().st_size,
-        precision="int8",
-        width=graph.output_shape(int8)[-1],
+        sha256=sha256(target),
+        bytes=target.stat().st_size,
+        precision=precision,
+        width=graph.output_shape(target)[-1],
         pooling=pooling,
         normalize=False,
         preprocess=preprocess,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefuse_export.preprocessing import DINOV2, read_preprocess
+from edgefuse_export.preprocessing import DINOV2, read_preprocess, squashed
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.spec import Preprocess
@@ -49,6 +49,18 @@ def test_bit_image_processor(tmp_path: Path) -> None:
 def test_vit_image_processor_squashes(tmp_path: Path) -> None:
     expected = Preprocess("squash", 224, "bilinear", 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert read_preprocess(write(tmp_path, VIT)) == expected
+
+
+def test_a_squashed_picture_is_seen_whole_at_the_crop_size() -> None:
+    settings = squashed(DINOV2)
+    assert settings == Preprocess("squash", 224, "bicubic", 224, DINOV2.mean, DINOV2.std)
+    wide = Image.new("RGB", (600, 300))
+    wide.paste("white", (0, 0, 30, 300))  # lies outside of the centre crop
+    seen, cropped = prepare(wide, settings), prepare(wide, DINOV2)
+    expected = np.asarray(wide.resize((224, 224), Image.Resampling.BICUBIC), np.float32).transpose(2, 0, 1) / 255
+    mean, std = np.array(DINOV2.mean)[:, None, None], np.array(DINOV2.std)[:, None, None]
+    np.testing.assert_allclose(seen * std + mean, expected, atol=1e-6)
+    assert np.ptp(cropped, axis=(1, 2)).max() == 0
 
 
 def test_sizes_may_be_plain_numbers_and_normalisation_may_be_off(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefuse.datasets.drawn import draw
-from edgefuse_export import graph, parity, vision
+from edgefuse_export import parity, vision
 from edgefuse_export.preprocessing import DINOV2
 from edgefuse_export.sources import Origin
 from edgefuse_runtimes.errors import BadInput
@@ -53,19 +53,6 @@ def test_spec_says_what_a_device_needs(exported: tuple[EncoderSpec, Path], dinov
     assert EncoderSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
-def test_fp32_form_equals_torch(dinov2_folder: Path, tmp_path: Path) -> None:
-    import torch
-    from transformers import Dinov2Model
-
-    model = Dinov2Model.from_pretrained(dinov2_folder).eval()
-    traced = vision._trace(dinov2_folder, tmp_path, lambda label, items, length=None: iter(items))
-    graph.fold(traced, tmp_path / "fp32.onnx", 56)
-    pixels = np.random.default_rng(0).normal(size=(1, 3, 56, 56)).astype(np.float32)
-    with torch.no_grad():
-        expected = model(torch.tensor(pixels)).last_hidden_state.numpy()
-    np.testing.assert_allclose(hidden_states(tmp_path / "fp32.onnx", pixels), expected, atol=1e-4)
-
-
 def test_int8_vectors_stay_near_torch(exported: tuple[EncoderSpec, Path], dinov2_folder: Path) -> None:
     import torch
     from transformers import Dinov2Model
@@ -78,6 +65,7 @@ def test_int8_vectors_stay_near_torch(exported: tuple[EncoderSpec, Path], dinov2
     near = np.stack([hidden_states(folder / "image.onnx", pixels[None])[0, 0] for pixels in batch])
     assert centred_cosines(exact.numpy(), near).mean() > 0.99
     assert 0 < spec.recipe["parity"]["mean"] < 0.01
+    assert spec.recipe["parity"]["mean"] < spec.recipe["parity"]["centred"]["mean"] < 0.01
     assert spec.recipe["parity"]["on"] == "the drawn example"
 
 
@@ -87,8 +75,9 @@ def test_parity_is_zero_for_equal_files_and_seen_for_others(
     spec, folder = exported
     assert spec.preprocess is not None
     file = folder / "image.onnx"
-    same = parity.on_drawn_pictures(file, file, "cls", spec.preprocess)
+    same = parity.on_drawn_pictures(file, file, spec.preprocess, "cls", normalize=False)
     assert abs(same["worst"]) < 1e-12
+    assert abs(same["centred"]["worst"]) < 1e-12
     assert parity.one_minus_cosine(np.array([1, 0], np.float32), np.array([0, 2], np.float32)) == 1
     assert parity.one_minus_cosine(np.array([1, 1], np.float32), np.array([-3, -3], np.float32)) == pytest.approx(2)
     assert parity.one_minus_cosine(np.zeros(2, np.float32), np.ones(2, np.float32)) == 1
@@ -125,6 +114,26 @@ def test_given_origin_and_preprocessing_are_recorded(tiny_image_onnx: Path, tmp_
     spec = vision.export_image_encoder(tiny_image_onnx, tmp_path, origin=origin, preprocess=DINOV2)
     assert (spec.source, spec.licence) == ({"name": "a wheel"}, "MIT")
     assert "notes" not in spec.recipe
+
+
+def test_float32_file_is_the_folded_graph(tiny_image_onnx: Path, tmp_path: Path) -> None:
+    spec = vision.export_image_encoder(tiny_image_onnx, tmp_path, precision="fp32")
+    assert [path.name for path in tmp_path.iterdir()] == ["image.onnx"]
+    assert (spec.precision, spec.sha256) == ("fp32", sha256(tmp_path / "image.onnx"))
+    pixels = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
+    folded = hidden_states(tmp_path / "image.onnx", pixels)
+    np.testing.assert_allclose(folded, hidden_states(tiny_image_onnx, pixels), atol=1e-6)
+    assert not any("int8" in step for step in spec.recipe["steps"])
+    assert spec.recipe["parity"]["measure"].startswith("1 - cosine between the fp32 file and the graph before folding")
+    assert abs(spec.recipe["parity"]["worst"]) < 1e-9
+
+
+@pytest.mark.parametrize("squash", [False, True])
+def test_squashing_is_recorded(dinov2_folder: Path, tmp_path: Path, squash: bool) -> None:
+    spec = vision.export_image_encoder(dinov2_folder, tmp_path, squash=squash)
+    assert spec.preprocess is not None
+    assert (spec.preprocess.resize, spec.preprocess.size) == (("squash", 56) if squash else ("shortest", 64))
+    assert spec.recipe["preprocess"] == ("squash" if squash else "source")
 
 
 def test_exporting_twice_gives_the_same_bytes(tiny_image_onnx: Path, tmp_path: Path) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from edgefuse_export.vision import Precision
+
 EXAMPLE = """\b
 Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --output E
-          edgefuse export --image-encoder dinov2.onnx --text-encoder llama-2.gguf --output E"""
+          edgefuse export --image-encoder dinov2.onnx --text-encoder llama-2.gguf --output E
+          edgefuse export --image-encoder M/dinov2 --precision fp32 --text-encoder M/smollm2 --output E"""
 
 
 @click.command("export", epilog=EXAMPLE)
@@ -17,11 +22,25 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
 )
 @click.option("--text-encoder", required=True, metavar="SRC", help="A Hugging Face folder or hub id, or a .gguf file.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The encoders folder to make.")
-def command(image_encoder: str, text_encoder: str, output: Path) -> None:
+@click.option(
+    "--preprocess",
+    type=click.Choice(["source", "squash"]),
+    default="source",
+    show_default=True,
+    help="Prepare pictures as the source does, or squash them whole to its crop size.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "fp32"]),
+    default="int8",
+    show_default=True,
+    help="Weights of the image encoder; fp32 for devices on which int8 is slower.",
+)
+def command(image_encoder: str, text_encoder: str, output: Path, preprocess: str, precision: Precision) -> None:
     """Turn pretrained encoders into small, fast files.
 
-    The image encoder becomes int8 ONNX, the text encoder GGUF Q8_0. A Hugging Face image encoder needs the
-    extra "export-torch"; all else needs the extra "export".
+    The image encoder becomes int8 ONNX, the text encoder GGUF Q8_0. A Hugging Face image encoder
+    needs the extra "export-torch"; all else needs the extra "export".
     """
     from edgefuse.encoders import write_encoders
     from edgefuse.progress import bar
@@ -32,14 +51,15 @@ def command(image_encoder: str, text_encoder: str, output: Path) -> None:
 
     with new_folder(output) as folder:
         image_source, text_source = find_source(image_encoder), find_source(text_encoder)
-        image = export_image_encoder(image_source, folder, bar)
+        image = export_image_encoder(image_source, folder, bar, squash=preprocess == "squash", precision=precision)
         text = export_text_encoder(text_source, folder, bar)
         write_encoders(folder, image, text, bar)
     for note in image.recipe.get("notes", []):
         click.echo(f"edgefuse: {note}.", err=True)
     parity = image.recipe["parity"]
+    reference = "fp32" if precision == "int8" else "its source"
     click.echo(
         f"{output}: image encoder {image.precision}, {image.bytes / 1e6:.0f} MB, {image.width} wide, "
-        f"mean 1 - cosine to fp32 {parity['mean']:.1e} ({parity['on']}); "
+        f"mean 1 - cosine to {reference} {parity['mean']:.1e} ({parity['on']}); "
         f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide."
     )

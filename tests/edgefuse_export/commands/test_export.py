@@ -11,16 +11,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefuse.encoders import Encoders
+from edgefuse.golden import probe_sample
 from edgefuse_export.commands.export import command
+from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.probe import probe
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 
 
-def export(image: Path | str, text: Path | str, output: Path) -> Result:
-    arguments = ["--image-encoder", str(image), "--text-encoder", str(text), "--output", str(output)]
+def export(image: Path | str, text: Path | str, output: Path, *options: str) -> Result:
+    arguments = ["--image-encoder", str(image), "--text-encoder", str(text), "--output", str(output), *options]
     return CliRunner().invoke(command, arguments)
 
 
@@ -33,6 +36,23 @@ def test_two_sources_become_an_encoders_folder(tiny_image_onnx: Path, tiny_text_
     assert [path.name for path in tmp_path.iterdir()] == ["E"]
     assert "DINOv2's own preprocessing was assumed" in outcome.stderr
     assert "image encoder int8" in outcome.stdout
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_golden_vectors_try_the_engine_of_either_precision(
+    tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path, precision: str
+) -> None:
+    options = ["--precision", precision, "--preprocess", "squash"]
+    outcome = export(tiny_image_onnx, tiny_text_gguf, tmp_path / "E", *options)
+    assert outcome.exit_code == 0, outcome.output
+    assert f"mean 1 - cosine to {'fp32' if precision == 'int8' else 'its source'} " in outcome.stdout
+    spec = Encoders.open(tmp_path / "E").image
+    assert spec.preprocess is not None
+    assert (spec.precision, spec.preprocess.resize, spec.recipe["preprocess"]) == (precision, "squash", "squash")
+    found = {engine.name: engine for engine in ENGINES["onnx"]}["onnxruntime"]
+    sample = probe_sample((tmp_path / "E").joinpath, spec)
+    verdict = probe(found, tmp_path / "E" / spec.file, spec, sample, threads=1, memory="normal")
+    assert verdict.trusted, verdict.reason
 
 
 def test_a_bad_source_leaves_nothing_behind(tiny_image_onnx: Path, tmp_path: Path) -> None:
