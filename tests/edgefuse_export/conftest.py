@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,17 @@ SENTENCES = [
     "Une tache brune sur l'avant-bras, 3,5 mm, stable depuis 12 ans.",
     "皮膚に新しい斑点 — 2週間前から。",
 ]
+
+PREPROCESSOR = {
+    "image_processor_type": "BitImageProcessor",
+    "size": {"shortest_edge": 64},
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": 56, "width": 56},
+    "rescale_factor": 1 / 255,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+}
 
 LLAMA_CPP = """
 import ctypes, json, sys
@@ -68,7 +80,6 @@ def dinov2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `Dinov2Model` of two layers, 48 wide; its position table must be interpolated for 56 pixels."""
     torch = pytest.importorskip("torch", reason="torch is not installed (extra export-torch)")
     transformers = pytest.importorskip("transformers", reason="transformers is not installed (export-torch)")
-    pytest.importorskip("optimum.exporters.onnx", reason="optimum-onnx is not installed (extra export-torch)")
     torch.manual_seed(0)
     config = transformers.Dinov2Config(
         hidden_size=48, num_hidden_layers=2, num_attention_heads=3, mlp_ratio=2, image_size=98, patch_size=14
@@ -79,18 +90,48 @@ def dinov2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             torch.nn.init.normal_(weight, std=0.15)
     folder = tmp_path_factory.mktemp("dinov2") / "tiny-dinov2"
     model.save_pretrained(folder, safe_serialization=True)
-    settings = {
-        "image_processor_type": "BitImageProcessor",
-        "size": {"shortest_edge": 64},
-        "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": 56, "width": 56},
-        "rescale_factor": 1 / 255,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
     return folder
+
+
+@pytest.fixture(scope="session")
+def image_folder(dinov2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model of a type, made when first asked for: two layers, 48 wide, pictures of 56 pixels."""
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra export-torch)")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed (export-torch)")
+    size = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
+    patches = size | {"intermediate_size": 96, "image_size": 56, "patch_size": 14}
+    text = size | {"intermediate_size": 96, "vocab_size": 50, "max_position_embeddings": 8}
+    makers: dict[str, Callable[[], Any]] = {
+        "dinov2_with_registers": lambda: transformers.Dinov2WithRegistersModel(
+            transformers.Dinov2WithRegistersConfig(
+                **size, mlp_ratio=2, image_size=98, patch_size=14, num_register_tokens=4
+            )
+        ),
+        "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**patches)),
+        "clip_vision_model": lambda: transformers.CLIPVisionModelWithProjection(
+            transformers.CLIPVisionConfig(**patches, projection_dim=32)
+        ),
+        "clip": lambda: transformers.CLIPModel(
+            transformers.CLIPConfig(text_config=text, vision_config=patches, projection_dim=40)
+        ),
+    }
+    made = {"dinov2": dinov2_folder}
+
+    def make(model_type: str) -> Path:
+        if model_type not in made:
+            torch.manual_seed(len(model_type))
+            model = makers[model_type]().eval()
+            for name, weight in model.named_parameters():
+                if "norm" not in name:
+                    torch.nn.init.normal_(weight, std=0.15)
+            folder = tmp_path_factory.mktemp("image") / model_type
+            model.save_pretrained(folder, safe_serialization=True)
+            (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+            made[model_type] = folder
+        return made[model_type]
+
+    return make
 
 
 @pytest.fixture(scope="session")

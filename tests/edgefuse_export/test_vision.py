@@ -49,7 +49,7 @@ def test_spec_says_what_a_device_needs(exported: tuple[EncoderSpec, Path], dinov
     assert spec.source["name"] == "tiny-dinov2"
     assert spec.source["sha256"] == {"model.safetensors": sha256(dinov2_folder / "model.safetensors")}
     assert spec.recipe["opset"] == 18
-    assert {"edgefuse", "onnx", "onnxruntime", "torch", "optimum-onnx"} <= spec.recipe["tools"].keys()
+    assert {"edgefuse", "onnx", "onnxruntime", "torch", "transformers"} <= spec.recipe["tools"].keys()
     assert EncoderSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\b
 Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --output E
           edgefuse export --image-encoder dinov2.onnx --text-encoder llama-2.gguf --output E
-          edgefuse export --image-encoder M/dinov2 --precision fp32 --text-encoder M/smollm2 --output E"""
+          edgefuse export --image-encoder M/clip --precision fp32 --text-encoder M/smollm2 --output E"""
 
 
 @click.command("export", epilog=EXAMPLE)
@@ -29,6 +29,7 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     show_default=True,
     help="Prepare pictures as the source does, or squash them whole to its crop size.",
 )
+@click.option("--pooler", is_flag=True, help="Take the pooler's output of a ViT instead of its first token.")
 @click.option(
     "--precision",
     type=click.Choice(["int8", "fp32"]),
@@ -36,10 +37,12 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     show_default=True,
     help="Weights of the image encoder; fp32 for devices on which int8 is slower.",
 )
-def command(image_encoder: str, text_encoder: str, output: Path, preprocess: str, precision: Precision) -> None:
+def command(
+    image_encoder: str, text_encoder: str, output: Path, preprocess: str, pooler: bool, precision: Precision
+) -> None:
     """Turn pretrained encoders into small, fast files.
 
-    The image encoder becomes int8 ONNX, the text encoder GGUF Q8_0. A Hugging Face image encoder
+    The image encoder (DINOv2, ViT or CLIP) becomes int8 ONNX, the text encoder GGUF Q8_0. A Hugging Face image encoder
     needs the extra "export-torch"; all else needs the extra "export".
     """
     from edgefuse.encoders import write_encoders
@@ -51,7 +54,9 @@ def command(image_encoder: str, text_encoder: str, output: Path, preprocess: str
 
     with new_folder(output) as folder:
         image_source, text_source = find_source(image_encoder), find_source(text_encoder)
-        image = export_image_encoder(image_source, folder, bar, squash=preprocess == "squash", precision=precision)
+        image = export_image_encoder(
+            image_source, folder, bar, squash=preprocess == "squash", pooler=pooler, precision=precision
+        )
         text = export_text_encoder(text_source, folder, bar)
         write_encoders(folder, image, text, bar)
     for note in image.recipe.get("notes", []):

@@ -55,6 +55,13 @@ def test_golden_vectors_try_the_engine_of_either_precision(
     assert verdict.trusted, verdict.reason
 
 
+def test_a_pooler_that_is_not_there_is_refused(tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path) -> None:
+    outcome = export(tiny_image_onnx, tiny_text_gguf, tmp_path / "E", "--pooler")
+    assert isinstance(outcome.exception, BadInput)
+    assert "leave --pooler out" in str(outcome.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_bad_source_leaves_nothing_behind(tiny_image_onnx: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
