@@ -179,6 +179,15 @@ def test_graphs_that_are_no_image_encoder_are_refused(tmp_path: Path, changes: d
     assert str(source) in str(caught.value)
 
 
+def test_a_matmul_that_gives_the_output_stays_float32(tmp_path: Path) -> None:
+    whole = build(tmp_path / "whole.onnx", outputs=("decoded",))
+    folded, int8 = tmp_path / "folded.onnx", tmp_path / "int8.onnx"
+    graph.fold(whole, folded, SIDE)
+    graph.quantise(folded, int8)
+    kinds = operators(int8)
+    assert (kinds["MatMulInteger"], kinds["MatMul"]) == (2, 1)
+
+
 def test_a_size_that_the_graph_cannot_take_is_refused(whole: Path, tmp_path: Path) -> None:
     cut = graph.cut_backbone(whole, tmp_path / "cut.onnx")
     with pytest.raises(BadInput, match="does not run on one picture of 2x2 pixels"):
