@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,12 +33,14 @@ class Family:
     normalize: bool = False
     fits_positions: bool = False
     """Whether the model fits its position table to the picture with an operator that ONNX lacks."""
+    by_optimum: bool = False
+    """Whether optimum traces it; it knows no registers, and drops the pooler of a ViT and the projection of a CLIP."""
     has_pooler: bool = False
     """Whether the model can have a pooler, which is then loaded only where its output is wanted."""
 
 
 FAMILIES = {
-    "dinov2": Family("Dinov2Model"),
+    "dinov2": Family("Dinov2Model", by_optimum=True),
     "dinov2_with_registers": Family("Dinov2WithRegistersModel", fits_positions=True),
     "vit": Family("ViTModel", has_pooler=True),
     "clip": Family("CLIPVisionModelWithProjection", "image_embeds", "none", normalize=True),
@@ -84,21 +87,37 @@ def trace(folder: Path, family: Family, side: int, target: Path, progress: Progr
     """
     check_finite(folder, progress)
     for _ in progress("tracing the image encoder", [None], 1):
-        torch = importable("torch", EXTRA)
         with _quiet():
             model = _load(folder, family)
             try:
-                if family.fits_positions:
-                    _fix_positions(model, side)
-                torch.onnx.export(
-                    _with_one_output(model, family.output), (torch.zeros(1, 3, side, side),), target,
-                    input_names=["pixel_values"], output_names=[family.output], opset_version=OPSET, dynamo=False,
-                )  # fmt: skip
+                if family.by_optimum:
+                    _trace_by_optimum(model, target)
+                else:
+                    _trace_by_torch(model, family, side, target)
             except (RuntimeError, ValueError) as error:
                 raise BadInput(
                     f"{folder} does not run on one picture of {side}x{side} pixels ({_reason(error)}); "
                     "its preprocessor_config.json must prepare what its config.json states."
                 ) from error
+
+
+def _trace_by_optimum(model: Any, target: Path) -> None:
+    optimum = importable("optimum.exporters.onnx", EXTRA)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        optimum.onnx_export_from_model(
+            model, Path(folder), task="feature-extraction", do_validation=False, no_post_process=True
+        )
+        Path(folder, "model.onnx").rename(target)
+
+
+def _trace_by_torch(model: Any, family: Family, side: int, target: Path) -> None:
+    torch = importable("torch", EXTRA)
+    if family.fits_positions:
+        _fix_positions(model, side)
+    torch.onnx.export(
+        _with_one_output(model, family.output), (torch.zeros(1, 3, side, side),), target,
+        input_names=["pixel_values"], output_names=[family.output], opset_version=OPSET, dynamo=False,
+    )  # fmt: skip
 
 
 def _fix_positions(model: Any, side: int) -> None:
