@@ -32,8 +32,8 @@ MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95}
 
 Where activations are rounded to 8 bits when the file runs, a difference of 1e-7 in one layer flips a few roundings, and
 the layers after it make that as large as the rounding itself: an engine is then as far from another one as from
-itself at another optimisation level (docs/explanation/engines.md has the figures). An engine that computes wrongly is
-far below.
+itself at another optimisation level. The limits were set below what right engines were seen to reach
+(docs/explanation/engines.md has the figures), so they find an engine that is broken, not one that is a little wrong.
 """
 
 
