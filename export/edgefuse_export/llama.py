@@ -7,32 +7,48 @@ of its own: it is 2 % of LLaMA-2-7B, and the file stays the language model that 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
-from edgefuse_export.gguf_file import Tensor, write_q8_0
+from edgefuse_export.gguf_file import Tensor, stored_bytes, write_gguf
+from edgefuse_export.quantize_gguf import quantize_gguf, require_llama_cpp
 from edgefuse_export.sources import Origin, importable, kind_of, origin_of, tool_versions
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_export.weights import read_blocks
+from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.files import sha256
-from edgefuse_runtimes.gguf.reader import GgufFile, read_gguf
+from edgefuse_runtimes.gguf.reader import GgufFile, TensorInfo, read_gguf
 from edgefuse_runtimes.gguf.weights import read_sizes
 from edgefuse_runtimes.spec import EncoderSpec, Tokenization
 from edgefuse_runtimes.tokenizers import tokenizer_from_metadata
 
 FILE = "text.gguf"
+Precision = Literal["q8_0", "q4_k_m"]
+LOSSLESS = {"F32", "F16", "BF16", "Q8_0"}
+"""Types of matrices that a GGUF source may have without more ado."""
+
 MAX_TOKENS = 512
 """The context that the method's authors gave to LLaMA-2."""
 
 
 def export_text_encoder(
-    source: Path, folder: Path, progress: Progress = silent, *, origin: Origin | None = None
+    source: Path,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    origin: Origin | None = None,
+    requantize: bool = False,
+    quantize: Precision = "q8_0",
 ) -> EncoderSpec:
     """Write `text.gguf` into `folder` and return its spec.
 
@@ -43,36 +59,89 @@ def export_text_encoder(
         folder: an existing folder.
         progress: shows the steps.
         origin: what to record as the source; found out where it is not given.
+        requantize: whether a GGUF file may be used whose weights have lost more than Q8_0 loses.
+        quantize: how the matrices are stored; "q4_k_m" is llama.cpp's mixture of 4 to 6 bits.
 
     Raises:
-        BadInput: the source cannot be used, or the extra "export" is not installed.
+        BadInput: the source cannot be used, or an extra ("export"; "llama" for q4_k_m) is not installed.
+        DoesNotFit: the disk of `folder` has no room for what is to be written.
     """
     kind = kind_of(source)
     if kind == "onnx":
         raise BadInput(f"{source} is an ONNX file, which holds an image encoder; give a text encoder.")
+    if quantize != "q8_0":
+        require_llama_cpp()
+    plan = _plan_gguf(source, requantize) if kind == "gguf" else _plan_folder(source)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
         part = Path(work, FILE)
-        steps = (_from_gguf if kind == "gguf" else _from_folder)(source, part, progress)
+        steps = _write(plan, part, quantize, progress)
         written = read_gguf(part)
         width = read_sizes(written).width
         tokenization = _tokenization(written, source)
         part.replace(folder / FILE)
     origin = origin or origin_of(source, str(written.metadata.get("general.license", "unknown")))
+    recipe: dict[str, Any] = {"steps": steps, "tools": tool_versions(["gguf"])}
+    if quantize != "q8_0":
+        recipe["tools"] = tool_versions(["gguf", "llama-cpp-python"])
+    if plan.notes:
+        recipe["notes"] = plan.notes
     return EncoderSpec(
         modality="text",
         format="gguf",
         file=FILE,
         sha256=sha256(folder / FILE),
         bytes=(folder / FILE).stat().st_size,
-        precision="q8_0",
+        precision=quantize,
         width=width,
         pooling="last",
         normalize=False,
         tokenization=tokenization,
         source=origin.source,
         licence=origin.licence,
-        recipe={"steps": steps, "tools": tool_versions(["gguf"])},
+        recipe=recipe,
     )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be written, before a weight is read."""
+
+    add_metadata: Callable[[Any], None]
+    tensors: list[Tensor]
+    types: set[str]
+    """How the source stores its matrices."""
+    steps: list[str]
+    notes: list[str]
+
+
+def _write(plan: _Plan, target: Path, quantize: Precision, progress: Progress) -> list[str]:
+    """Write the file and return the steps of its recipe."""
+    if quantize == "q8_0":
+        _require_room(target.parent, _file_bytes(plan, "Q8_0"))
+        write_gguf(target, plan.add_metadata, plan.tensors, progress)
+        return plan.steps if plan.types == {"Q8_0"} else [*plan.steps, "matrices to Q8_0, norms to F32"]
+    # The quantiser gets the weights as they are, so that they are rounded once.
+    whole = next(iter(plan.types)) if len(plan.types) == 1 and plan.types <= LOSSLESS else "F32"
+    _require_room(target.parent, _file_bytes(plan, whole) + _file_bytes(plan, "Q8_0") * 3 // 4)
+    between = target.with_name("whole.gguf")
+    write_gguf(between, plan.add_metadata, plan.tensors, progress, matrices=whole)
+    for _ in progress(f"quantising to {quantize}", [None], 1):
+        quantize_gguf(between, target, quantize)
+    between.unlink()
+    return [*plan.steps, f"matrices to {quantize.upper()} by llama.cpp's quantiser, norms to F32"]
+
+
+def _file_bytes(plan: _Plan, matrices: str) -> int:
+    return sum(stored_bytes(tensor, matrices) for tensor in plan.tensors)
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DoesNotFit(
+            f"The text encoder needs {needed / 1e9:.1f} GB of disk for its files, and {free / 1e9:.1f} GB are left; "
+            "make room or choose another output."
+        )
 
 
 def _tokenization(file: GgufFile, source: Path) -> Tokenization:
@@ -85,43 +154,54 @@ def _tokenization(file: GgufFile, source: Path) -> Tokenization:
     return Tokenization(max_tokens=min(MAX_TOKENS, context), add_bos=tokenizer.add_bos, newline_to_space=True)
 
 
-def _from_folder(source: Path, target: Path, progress: Progress) -> list[str]:
+def _plan_folder(source: Path) -> _Plan:
     sizes = llama_folder.read_sizes(source)
-    tensors = llama_folder.tensors_of(source, sizes)
-    write_q8_0(target, lambda writer: llama_folder.add_metadata(writer, source, sizes), tensors, progress)
-    return ["safetensors to GGUF: rows of queries and keys reordered", "matrices to Q8_0, norms to F32"]
+    tensors, types = llama_folder.tensors_of(source, sizes)
+    steps = ["safetensors to GGUF: rows of queries and keys reordered"]
+    return _Plan(lambda writer: llama_folder.add_metadata(writer, source, sizes), tensors, types, steps, [])
 
 
-def _from_gguf(source: Path, target: Path, progress: Progress) -> list[str]:
+def _plan_gguf(source: Path, requantize: bool) -> _Plan:
     gguf = importable("gguf", "export")
     checked = read_gguf(source)
     # Only shapes count here: whatever the type, it will be dequantised.
     as_floats = {name: dataclasses.replace(tensor, type="F32") for name, tensor in checked.tensors.items()}
     read_sizes(dataclasses.replace(checked, tensors=as_floats))
     tokenizer_from_metadata(checked.metadata, str(source))
-    tensors = [Tensor(name, tensor.shape, _reader(gguf, checked, name)) for name, tensor in checked.tensors.items()]
-    write_q8_0(target, lambda writer: _copy_metadata(gguf, source, writer), tensors, progress)
-    types = sorted({tensor.type for tensor in checked.tensors.values() if len(tensor.shape) == 2} - {"Q8_0"})
-    return [f"matrices of {', '.join(types)} dequantised and stored as Q8_0"] if types else ["Q8_0 matrices copied"]
+    types = {tensor.type for tensor in checked.tensors.values() if len(tensor.shape) == 2}
+    lossy = ", ".join(sorted(types - LOSSLESS))
+    if lossy and not requantize:
+        raise BadInput(
+            f"{source} stores matrices as {lossy}, and quantising them again adds its error to theirs; give a file "
+            f"in {', '.join(sorted(LOSSLESS))}, or add --requantize."
+        )
+    tensors = [
+        Tensor(name, tensor.shape, functools.partial(_blocks, gguf, checked, tensor))
+        for name, tensor in checked.tensors.items()
+    ]
+    other = ", ".join(sorted(types - {"Q8_0"}))
+    steps = [f"matrices of {other} dequantised"] if other else ["Q8_0 matrices copied"]
+    notes = [f"{source.name} stores matrices as {lossy}: what was lost there cannot come back"] if lossy else []
+    return _Plan(lambda writer: _copy_metadata(gguf, source, writer), tensors, types, steps, notes)
 
 
-def _reader(gguf: Any, file: GgufFile, name: str) -> Callable[[], NDArray[Any]]:
-    def read() -> NDArray[Any]:
-        tensor, raw = file.tensors[name], file.raw(name)  # raw: uint8 (rows, bytes of a row)
+def _blocks(gguf: Any, file: GgufFile, tensor: TensorInfo, written: str) -> Iterator[NDArray[Any]]:
+    """The rows of a tensor, some at a time: as float32, or Q8_0 that will be `written` as Q8_0 as it is stored."""
+    rows = math.prod(tensor.shape[:-1])
+    for raw in read_blocks(file.path, tensor.offset, rows, tensor.bytes // rows):  # uint8 (some rows, bytes of a row)
         try:
             values = gguf.quants.dequantize(_typed(raw, tensor.type), gguf.GGMLQuantizationType[tensor.type])
         except (NotImplementedError, KeyError) as error:
             raise BadInput(
-                f"{file.path} stores {name!r} as {tensor.type}, which cannot be dequantised; "
+                f"{file.path} stores {tensor.name!r} as {tensor.type}, which cannot be dequantised; "
                 "give a file in another type."
             ) from error
         if not np.isfinite(values).all():
             raise BadInput(
-                f"{file.path} has values that are not finite in {name!r}; the encoder is damaged, fetch it again."
+                f"{file.path} has values that are not finite in {tensor.name!r}; "
+                "the encoder is damaged, fetch it again."
             )
-        return raw if tensor.type == "Q8_0" else values.reshape(tensor.shape)
-
-    return read
+        yield raw if tensor.type == written == "Q8_0" else values
 
 
 def _typed(raw: NDArray[np.uint8], type_name: str) -> NDArray[Any]:

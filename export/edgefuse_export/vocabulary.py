@@ -5,7 +5,6 @@ What ends up in the file equals what llama.cpp's convert_hf_to_gguf.py writes wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,13 @@ from edgefuse_runtimes.tokenizers.vocabulary import CONTROL, NORMAL, UNUSED, USE
 
 ADDED_SCORE, UNUSED_SCORE = -1000.0, -10000.0
 
+_NO_BOS_VOCABULARY = 49152
+"""The size by which the script knows vocabularies (Granite's, SmolLM's) whose texts never begin with BOS."""
+
 _BPE_MODEL = 2  # sentencepiece_model.proto: TrainerSpec.ModelType
 _FLOAT = np.dtype("<f4")
 _SPACE = "▁"
+_SPECIAL_ENDS = (("<|", "|>"), ("<｜", "｜>"), ("<unused", ">"))
 _LLAMA3_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -118,10 +121,16 @@ def _add_sentencepiece(writer: Any, folder: Path, config: dict[str, Any], vocabu
     for number, piece in enumerate(pieces):
         _put(tokens, number, piece)
     added_file = folder / "added_tokens.json"
-    for text, number in (read_object(added_file) if added_file.is_file() else {}).items():
-        _put(tokens, number, Token(text, ADDED_SCORE, USER_DEFINED))
-    for number, entry in config.get("added_tokens_decoder", {}).items():
-        _put(tokens, int(number), _added(entry["content"], entry.get("special", False)))
+    added = [
+        (number, Token(text, ADDED_SCORE, USER_DEFINED))
+        for text, number in (read_object(added_file) if added_file.is_file() else {}).items()
+    ] + [
+        (int(number), _added(entry["content"], entry.get("special", False)))
+        for number, entry in config.get("added_tokens_decoder", {}).items()
+    ]
+    for number, token in added:
+        if number < vocabulary:  # some LLaMA-2 folders add a "<pad>" that the embedding matrix has no row for
+            _put(tokens, number, token)
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
     writer.add_token_list([token.text for token in tokens])
@@ -168,7 +177,9 @@ def _put(tokens: list[Token], number: int, token: Token) -> None:
 
 
 def _added(text: str, special: bool) -> Token:
-    looks_special = text in ("<pad>", "<mask>", "<2mass>", "[@BOS@]") or re.fullmatch(r"<\|.*\|>|<unused.*>", text)
+    looks_special = text in ("<pad>", "<mask>", "<2mass>", "[@BOS@]") or any(
+        text.startswith(begin) and text.endswith(end) for begin, end in _SPECIAL_ENDS
+    )
     if special or looks_special:
         return Token(text, ADDED_SCORE, CONTROL)
     return Token(text.replace(_SPACE, " "), ADDED_SCORE, USER_DEFINED)
@@ -180,4 +191,32 @@ def _add_special(writer: Any, folder: Path, vocabulary: int, merges: bool) -> No
     special = gguf.SpecialVocab(folder, load_merges=merges, n_vocab=vocabulary)
     if merges and not special.merges:
         raise ValueError("it holds no merges")
+    adds_bos = False if vocabulary == _NO_BOS_VOCABULARY else _begins_with_bos(folder)
+    if adds_bos is not None:
+        special.add_special_token["bos"] = adds_bos
     special.add_to_gguf(writer, quiet=True)
+
+
+def _begins_with_bos(folder: Path) -> bool | None:
+    """Whether texts begin with BOS; None: what is usual for the kind of vocabulary.
+
+    What tokenizer.json does to a text counts before what the config states: the rule of the script, by which older
+    versions of the gguf package do not go.
+    """
+    config, tokenizer = (
+        read_object(folder / name) if (folder / name).is_file() else {}
+        for name in ("tokenizer_config.json", "tokenizer.json")
+    )
+    named = config.get("bos_token"), config.get("cls_token")
+    post: Any = tokenizer.get("post_processor") or {}
+    done: bool | None = None
+    for step in post.get("processors", [post]):
+        match step:
+            case {"type": "ByteLevel"}:
+                done = bool(done)
+            case {"type": "RobertaProcessing"}:
+                done = True
+            case {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": first}}, _, *_]}:
+                done = first in named or not all(named)
+    stated = config.get("add_bos_token")
+    return stated if done is None and isinstance(stated, bool) else done

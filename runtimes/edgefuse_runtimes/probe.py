@@ -27,7 +27,7 @@ from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.worker import WorkerEncoder, time_limit
 from edgefuse_runtimes.worker_process import EngineInterrupted
 
-MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95}
+MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95, "q4_k_m": 0.93}
 """Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.
 
 Where activations are rounded to 8 bits when the file runs, a difference of 1e-7 in one layer flips a few roundings, and

@@ -58,7 +58,7 @@ class EncoderSpec:
     sha256: str
     bytes: int
     precision: str
-    """"fp32", "int8", "q8_0": how the weights are stored."""
+    """"fp32", "int8", "q8_0", "q4_k_m": how the weights are stored."""
     width: int
     """Length d of the vector."""
     pooling: Pooling

@@ -158,7 +158,7 @@ def test_gguf_in_f32_becomes_q8_0(tiny_text_gguf: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(after[name].data, gguf.quants.quantize(tensor.data, Q8_0))
         else:
             np.testing.assert_array_equal(after[name].data, tensor.data)
-    assert spec.recipe["steps"] == ["matrices of F32 dequantised and stored as Q8_0"]
+    assert spec.recipe["steps"] == ["matrices of F32 dequantised", "matrices to Q8_0, norms to F32"]
     assert (spec.width, spec.source["name"]) == (64, "tiny.gguf")
 
 
@@ -190,11 +190,39 @@ def test_other_types_are_dequantised(tiny_text_gguf: Path, tmp_path: Path, kind:
         tmp_path / "source.gguf",
         lambda name, values: (gguf.quants.quantize(values, stored), stored) if values.ndim == 2 else (values, None),
     )
-    export_text_encoder(source, tmp_path)
+    lossy = kind.startswith("Q")
+    spec = export_text_encoder(source, tmp_path, requantize=lossy)
+    assert spec.recipe.get("notes", []) == (
+        [f"source.gguf stores matrices as {kind}: what was lost there cannot come back"] if lossy else []
+    )
     before, after = tensors(source), tensors(tmp_path / "text.gguf")
     for name in ("token_embd.weight", "blk.1.ffn_down.weight"):
         values = gguf.quants.dequantize(before[name].data, stored)
         np.testing.assert_array_equal(after[name].data, gguf.quants.quantize(values, Q8_0))
+
+
+def test_quantised_sources_are_refused_unless_asked_for(tiny_text_gguf: Path, tmp_path: Path) -> None:
+    stored = gguf.GGMLQuantizationType.Q4_1
+    source = rewritten(
+        tiny_text_gguf,
+        tmp_path / "source.gguf",
+        lambda name, values: (gguf.quants.quantize(values, stored), stored) if "ffn_up" in name else (values, None),
+    )
+    refuse(source, tmp_path, r"stores matrices as Q4_1, .*; give a file in BF16, F16, F32, Q8_0, or add --requantize")
+
+
+def test_a_source_of_several_types_is_read_type_by_type(tiny_text_gguf: Path, tmp_path: Path) -> None:
+    source = rewritten(
+        tiny_text_gguf,
+        tmp_path / "source.gguf",
+        lambda name, values: (gguf.quants.quantize(values, Q8_0), Q8_0) if "ffn_up" in name else (values, None),
+    )
+    spec = export_text_encoder(source, tmp_path)
+    before, after = tensors(source), tensors(tmp_path / "text.gguf")
+    np.testing.assert_array_equal(after["blk.0.ffn_up.weight"].data, before["blk.0.ffn_up.weight"].data)
+    values = before["blk.0.ffn_down.weight"].data
+    np.testing.assert_array_equal(after["blk.0.ffn_down.weight"].data, gguf.quants.quantize(values, Q8_0))
+    assert spec.recipe["steps"][0] == "matrices of F32 dequantised"
 
 
 def test_given_origin_is_recorded_else_the_stated_licence(tiny_text_gguf: Path, tmp_path: Path) -> None:
@@ -253,7 +281,8 @@ def refuse(source: Path, tmp_path: Path, sentence: str) -> None:
         ({"architectures": ["LlamaForSequenceClassification"]}, "the text encoders that can be exported"),
         ({"hidden_act": "gelu"}, "unusual hidden_act"),
         ({"attention_bias": True}, "unusual attention_bias"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "unusual rope_scaling"),
+        ({"is_causal": False}, "unusual is_causal"),
+        ({"partial_rotary_factor": 0.5}, "unusual partial_rotary_factor"),
         ({"quantization_config": {"quant_method": "gptq"}}, "unusual quantization_config"),
         ({"num_hidden_layers": "two"}, "num_hidden_layers = 'two', not a whole number above zero"),
         ({"num_hidden_layers": 3}, "lacks the tensor 'model.layers.2"),

@@ -111,7 +111,7 @@ def test_added_words_and_spare_rows(tmp_path: Path, byte_level: dict[str, Any]) 
 
 @pytest.mark.parametrize(
     ("stated", "template", "expected"),
-    [(None, False, False), (None, True, True), (True, False, True), (False, True, False)],
+    [(None, False, False), (None, True, True), (True, False, True), (False, True, True), (False, False, False)],
 )
 def test_whether_a_note_begins_with_bos(
     tmp_path: Path, byte_level: dict[str, Any], stated: bool | None, template: bool, expected: bool

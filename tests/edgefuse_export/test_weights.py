@@ -1,4 +1,4 @@
-"""Safetensors, read tensor by tensor without torch."""
+"""Safetensors, read some rows at a time without torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgefuse_export.weights import check_finite, find_tensors, read_tensor
+from edgefuse_export.weights import BLOCK_BYTES, TensorPlace, check_finite, find_tensors, read_rows
 from edgefuse_runtimes.errors import BadInput
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed (extra export)")
@@ -20,6 +20,10 @@ safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="safetensors
 def write(folder: Path, tensors: dict[str, np.ndarray]) -> Path:
     safetensors_numpy.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder / "model.safetensors"
+
+
+def read_tensor(place: TensorPlace) -> np.ndarray:
+    return np.concatenate(list(read_rows(place))).reshape(place.shape)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -48,11 +52,38 @@ def test_float64_is_narrowed(tmp_path: Path) -> None:
     assert read_tensor(find_tensors(tmp_path)["w"]).tolist() == np.array([0.1, 2.0], np.float32).tolist()
 
 
+def test_a_large_tensor_comes_in_blocks_of_whole_groups(tmp_path: Path) -> None:
+    values = np.arange(BLOCK_BYTES * 5 // 8, dtype=np.float32).reshape(-1, 1024)  # two blocks and a half
+    write(tmp_path, {"w": values})
+    blocks = list(read_rows(find_tensors(tmp_path)["w"], 48))
+    assert len(blocks) == 3
+    assert all(block.nbytes <= BLOCK_BYTES for block in blocks)
+    assert [len(block) % 48 for block in blocks[:-1]] == [0, 0]
+    np.testing.assert_array_equal(np.concatenate(blocks), values)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path, {"w": np.ones((8, 8), np.float32)})
+    place = find_tensors(tmp_path)["w"]
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(BadInput, match="became shorter while it was read"):
+        list(read_rows(place))
+
+
 def test_integers_are_refused_when_read_and_ignored_when_checked(tmp_path: Path) -> None:
     write(tmp_path, {"w": np.arange(3), "f": np.ones(2, np.float32)})
     check_finite(tmp_path)
     with pytest.raises(BadInput, match="'w' as I64; only F32, F16 and BF16"):
         read_tensor(find_tensors(tmp_path)["w"])
+
+
+@pytest.mark.parametrize(
+    "header", [b"[" * 5000, b'{"w": {"dtype": [], "shape": [1], "data_offsets": [0, 4]}}', b'{"w": 3}']
+)
+def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(BadInput, match="fetch it again"):
+        find_tensors(tmp_path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

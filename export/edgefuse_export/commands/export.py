@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from edgefuse_export.llama import Precision as TextPrecision
     from edgefuse_export.vision import Precision
 
 EXAMPLE = """\b
@@ -37,8 +38,23 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     show_default=True,
     help="Weights of the image encoder; fp32 for devices on which int8 is slower.",
 )
+@click.option(
+    "--quantize",
+    type=click.Choice(["q8_0", "q4_k_m"]),
+    default="q8_0",
+    show_default=True,
+    help='Weights of the text encoder; q4_k_m, which needs the extra "llama", is smaller and loses more.',
+)
+@click.option("--requantize", is_flag=True, help="Take a .gguf file whose weights were quantised below 8 bits.")
 def command(
-    image_encoder: str, text_encoder: str, output: Path, preprocess: str, pooler: bool, precision: Precision
+    image_encoder: str,
+    text_encoder: str,
+    output: Path,
+    preprocess: str,
+    pooler: bool,
+    precision: Precision,
+    quantize: TextPrecision,
+    requantize: bool,
 ) -> None:
     """Turn pretrained encoders into small, fast files.
 
@@ -57,9 +73,9 @@ def command(
         image = export_image_encoder(
             image_source, folder, bar, squash=preprocess == "squash", pooler=pooler, precision=precision
         )
-        text = export_text_encoder(text_source, folder, bar)
+        text = export_text_encoder(text_source, folder, bar, requantize=requantize, quantize=quantize)
         write_encoders(folder, image, text, bar)
-    for note in image.recipe.get("notes", []):
+    for note in [*image.recipe.get("notes", []), *text.recipe.get("notes", [])]:
         click.echo(f"edgefuse: {note}.", err=True)
     parity = image.recipe["parity"]
     reference = "fp32" if precision == "int8" else "its source"

@@ -101,17 +101,54 @@ def _q4_1(blocks: Bytes, out: Floats) -> None:
     out += least
 
 
+def _q5_0(blocks: Bytes, out: Floats) -> None:
+    """Scale (f16), fifth bits in 4 bytes, then 16 bytes as in Q4_0; minus 16."""
+    values = (_five_bits(blocks[:, 2:6], blocks[:, 6:])).view(np.int8) - np.int8(16)  # (n, 32)
+    np.multiply(values, _f16_scale(blocks[:, :2]), out=out)
+
+
+def _q5_1(blocks: Bytes, out: Floats) -> None:
+    """Scale and least value (f16 each), then fifth bits and lower four as in Q5_0."""
+    np.multiply(_five_bits(blocks[:, 4:8], blocks[:, 8:]), _f16_scale(blocks[:, :2]), out=out)
+    out += _f16_scale(blocks[:, 2:4])
+
+
+def _five_bits(high: Bytes, packed: Bytes) -> Bytes:
+    """Values 0 to 31 (n, 32) of their fifth bits (n, 4), value by value, and their lower four (n, 16)."""
+    fifth = np.unpackbits(high, axis=1, bitorder="little")  # (n, 32)
+    low = np.concatenate([packed & 15, packed >> 4], axis=1)  # (n, 32)
+    values: Bytes = low | fifth << 4
+    return values
+
+
 def _q4_k(blocks: Bytes, out: Floats) -> None:
-    """Two f16: scale of the scales, scale of the least values; 8 of each in 6 bits; 256 values of 4 bits."""
-    super_scale, super_least = _f16_scale(blocks[:, :2]), _f16_scale(blocks[:, 2:4])
-    a, b, c = blocks[:, 4:8], blocks[:, 8:12], blocks[:, 12:16]  # (n, 4) each
-    scale = np.concatenate([a & 63, (c & 15) | (a >> 2 & 48)], axis=1) * super_scale  # (n, 8)
-    least = np.concatenate([b & 63, (c >> 4) | (b >> 2 & 48)], axis=1) * super_least  # (n, 8)
+    """Twelve bytes of scales behind two f16, then 256 values of 4 bits."""
+    scale, least = _k_scales(blocks)  # (n, 8) each
     packed = blocks[:, 16:].reshape(-1, 4, 32)  # (n, 4, 32): each byte holds one value of two neighbouring groups
     groups = out.reshape(-1, 4, 2, 32)  # (n, 4, 2, 32)
     np.multiply(packed & 15, scale[:, 0::2, None], out=groups[:, :, 0])
     np.multiply(packed >> 4, scale[:, 1::2, None], out=groups[:, :, 1])
     groups -= least.reshape(-1, 4, 2, 1)
+
+
+def _q5_k(blocks: Bytes, out: Floats) -> None:
+    """As Q4_K, with the fifth bits in 32 bytes between: bit g of byte i belongs to value i of group g."""
+    scale, least = _k_scales(blocks)  # (n, 8) each
+    fifth = blocks[:, 16:48].reshape(-1, 1, 32) >> np.arange(8, dtype=np.uint8)[:, None] & 1  # (n, 8, 32)
+    packed = blocks[:, 48:].reshape(-1, 4, 1, 32)  # (n, 4, 1, 32)
+    low = packed >> np.array([[0], [4]], np.uint8) & 15  # (n, 4, 2, 32)
+    groups = out.reshape(-1, 8, 32)  # (n, 8, 32)
+    np.multiply(low.reshape(-1, 8, 32) | fifth << 4, scale[:, :, None], out=groups)
+    groups -= least[:, :, None]
+
+
+def _k_scales(blocks: Bytes) -> tuple[Floats, Floats]:
+    """Scales and least values (n, 8) of eight groups: an f16 for each of the two, times 6 bits of a group's own."""
+    super_scale, super_least = _f16_scale(blocks[:, :2]), _f16_scale(blocks[:, 2:4])
+    a, b, c = blocks[:, 4:8], blocks[:, 8:12], blocks[:, 12:16]  # (n, 4) each
+    scale = np.concatenate([a & 63, (c & 15) | (a >> 2 & 48)], axis=1) * super_scale  # (n, 8)
+    least = np.concatenate([b & 63, (c >> 4) | (b >> 2 & 48)], axis=1) * super_least  # (n, 8)
+    return scale, least
 
 
 def _q6_k(blocks: Bytes, out: Floats) -> None:
@@ -135,6 +172,9 @@ _BLOCKS: dict[str, Callable[[Bytes, Floats], None]] = {
     "Q8_0": _q8_0,
     "Q4_0": _q4_0,
     "Q4_1": _q4_1,
+    "Q5_0": _q5_0,
+    "Q5_1": _q5_1,
     "Q4_K": _q4_k,
+    "Q5_K": _q5_k,
     "Q6_K": _q6_k,
 }

@@ -38,6 +38,35 @@ def test_two_sources_become_an_encoders_folder(tiny_image_onnx: Path, tiny_text_
     assert "image encoder int8" in outcome.stdout
 
 
+def test_a_text_encoder_of_few_bits_is_taken_only_when_asked_for(
+    cli: Callable[..., Any], tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path
+) -> None:
+    import gguf
+
+    reader, q4_1 = gguf.GGUFReader(tiny_text_gguf), gguf.GGMLQuantizationType.Q4_1
+    writer = gguf.GGUFWriter(tmp_path / "few-bits.gguf", "llama")
+    for key, field in reader.fields.items():
+        if not key.startswith("GGUF.") and key != "general.architecture":
+            writer.add_key_value(key, field.contents(), *[*field.types, None][:2])
+    for tensor in reader.tensors:
+        matrix = len(tensor.shape) == 2
+        stored = gguf.quants.quantize(tensor.data, q4_1) if matrix else np.array(tensor.data)
+        writer.add_tensor(tensor.name, stored, raw_dtype=q4_1 if matrix else None)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    text = ["--text-encoder", tmp_path / "few-bits.gguf"]
+    options = ["--image-encoder", tiny_image_onnx, *text, "--output", tmp_path / "E"]
+    refusal = finished_steps_left_out(cli("export", *options)).refusal
+    assert "few-bits.gguf stores matrices as Q4_1" in refusal
+    assert refusal.endswith("or add --requantize.")
+    outcome = cli("export", *options, "--requantize")
+    assert outcome.code == 0, outcome.err
+    warning = "edgefuse: few-bits.gguf stores matrices as Q4_1: what was lost there cannot come back.\n"
+    assert warning in outcome.err
+
+
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_golden_vectors_try_the_engine_of_either_precision(
     tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path, precision: str
