@@ -1,4 +1,4 @@
-"""ONNX graphs made small and plain: cut, fixed to one size, folded, quantised to int8."""
+"""ONNX graphs made small and plain: cut, fixed to one size, folded."""
 
 from __future__ import annotations
 
@@ -168,28 +168,3 @@ def output_shape(file: Path) -> tuple[int, ...]:
     onnx = importable("onnx", EXTRA)
     (output,) = onnx.load(file).graph.output
     return tuple(dim.dim_value for dim in output.type.tensor_type.shape.dim)
-
-
-def quantise(source: Path, target: Path) -> None:
-    """Write `source` with int8 weights, symmetric per output channel, in every MatMul with constant weights.
-
-    Activations are quantised to uint8 when the graph runs (DynamicQuantizeLinear); all else stays float32. So does a
-    MatMul that gives the graph's output: it projects one vector in no time, and its rounding doubles CLIP's error.
-    """
-    onnx = importable("onnx", EXTRA)
-    quantization = importable("onnxruntime.quantization", EXTRA)
-    utilities = importable("onnxruntime.quantization.quant_utils", EXTRA)
-    model = onnx.load(source)
-    last = [node for node in model.graph.node if model.graph.output[0].name in node.output]
-    for node in last:
-        node.name = node.name or "last"
-    utilities.add_pre_process_metadata(model)  # `fold` did what the quantiser would ask for in a warning
-    quantization.quantize_dynamic(
-        model,
-        target,
-        op_types_to_quantize=["MatMul"],
-        per_channel=True,
-        nodes_to_exclude=[node.name for node in last],
-        weight_type=quantization.QuantType.QInt8,
-        extra_options={"WeightSymmetric": True, "MatMulConstBOnly": True},
-    )

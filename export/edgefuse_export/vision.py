@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import families, graph, parity, preprocessing
+from edgefuse_export.calibration import calibration_pictures
+from edgefuse_export.int8.convert import make_int8, make_lean
+from edgefuse_export.int8.recipe import DEFAULT, Recipe
 from edgefuse_export.sources import Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
@@ -27,6 +30,8 @@ def export_image_encoder(
     squash: bool = False,
     pooler: bool = False,
     precision: Precision = "int8",
+    calibration: Path | None = None,
+    how: Recipe = DEFAULT,
 ) -> EncoderSpec:
     """Write `image.onnx` into `folder` and return its spec.
 
@@ -38,7 +43,10 @@ def export_image_encoder(
         preprocess: how pictures are prepared; where it is not given, preprocessor_config.json says it.
         squash: whether both sides are brought to the crop size instead, which keeps the whole picture.
         pooler: whether a ViT's pooler output is the vector, instead of the first token.
-        precision: of the weights of MatMul; with "fp32" the folded graph is the file.
+        precision: "int8", or "fp32" for the float32 graph.
+        calibration: a folder of pictures like those that the encoder will meet, which make its rounding closer; drawn
+            pictures where none is given.
+        how: how to round to int8.
 
     Raises:
         BadInput: the source cannot be used, or an extra is not installed.
@@ -67,15 +75,17 @@ def export_image_encoder(
         )
         pooling = family.pooling if family else _pooling_of(fp32, source)
         normalize = family is not None and family.normalize
+        pictures = calibration_pictures(calibration, preprocess)
+        lean = Path(work, "lean.onnx")
+        steps += make_lean(fp32, lean, pictures[:2], first_token=True)
         if precision == "int8":
-            for _ in progress("quantising to int8", [None], 1):
-                graph.quantise(fp32, target)
-            steps.append(
-                "weights of MatMul to int8, symmetric per channel; activations to uint8 when run; all else float32"
-            )
+            make_int8(lean, target, pictures, how, progress)
+            steps += how.steps
+            kind_of_pictures = "drawn pictures" if calibration is None else "pictures given by the user"
+            steps.append(f"calibrated on {len(pictures)} {kind_of_pictures}")
             reference, measured_from = fp32, "its fp32 form"
         else:
-            fp32.rename(target)
+            lean.rename(target)
             reference, measured_from = traced, "the graph before folding"
         measured = parity.on_drawn_pictures(
             reference, target, preprocess, pooling, normalize=normalize, progress=progress

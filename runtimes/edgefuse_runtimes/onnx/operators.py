@@ -85,6 +85,7 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
     ("", "Not"): _unary(np.logical_not),
     ("", "Or"): _binary(np.logical_or),
     ("", "Pow"): elementwise.power,
+    ("", "QuantizeLinear"): quantized.quantize_linear,
     ("", "Range"): layout.value_range,
     ("", "Reciprocal"): _unary(np.reciprocal),
     ("", "ReduceL2"): algebra.reduction(algebra.l2_norm),
@@ -126,6 +127,7 @@ ONLY: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("DequantizeLinear", "block_size"): (0,),
     ("Gelu", "approximate"): ("none", "tanh"),
     ("LayerNormalization", "stash_type"): (1,),
+    ("QuantizeLinear", "saturate"): (1,),
     ("Resize", "antialias"): (0,),
     ("Resize", "coordinate_transformation_mode"): (
         "half_pixel",

@@ -22,14 +22,32 @@ def dynamic_quantize_linear(x: Array) -> tuple[Array, Array, Array]:
 
 def matmul_integer(a: Array, b: Array, a_zero: Array | None = None, b_zero: Array | None = None) -> Array:
     """(a - a_zero) (b - b_zero) in int32; zero points are (), or one per row of a and per column of b."""
-    left = a.astype(np.float64)  # (..., m, k)
-    right = b.astype(np.float64)  # (..., k, n)
+    # The product of two 8-bit numbers less their zero points is at most 255 * 255, and float64 holds sums up to 2^53.
+    exact = np.dtype(np.float32 if a.shape[-1] * 255 * 255 <= EXACT else np.float64)
+    left: Array = a.astype(exact)  # (..., m, k)
+    right: Array = b.astype(exact)  # (..., k, n)
     if a_zero is not None:
         left -= a_zero[..., None] if a_zero.ndim else a_zero
     if b_zero is not None:
         right -= b_zero
-    product = np.matmul(left, right)  # (..., m, n), exact: float64 holds every integer up to 2^53
+    product = np.matmul(left, right)  # (..., m, n)
     return np.asarray(product.astype(np.int32))  # (..., m, n)
+
+
+def quantize_linear(x: Array, scale: Array, zero: Array | None = None, *, axis: int = 1, saturate: int = 1) -> Array:
+    """x / scale + zero as whole numbers of the type of `zero` (uint8 where there is none), cut at its limits.
+
+    Scale and zero point are (), or one per entry of `axis`.
+    """
+    along = [1] * x.ndim
+    if scale.ndim:
+        along[axis] = -1
+    kind = np.dtype(np.uint8) if zero is None else zero.dtype
+    q = np.rint(x / scale.reshape(along if scale.ndim else ()))
+    if zero is not None:
+        q += zero.astype(x.dtype).reshape(along if zero.ndim else ())
+    limits = np.iinfo(kind)
+    return np.asarray(np.clip(q, limits.min, limits.max, out=q).astype(kind))
 
 
 def dequantize_linear(

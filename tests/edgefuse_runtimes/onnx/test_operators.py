@@ -101,6 +101,9 @@ CASES: list[Case] = [
     ("Log", [P], {}),
     ("MatMul", [X, f32(4, 5)], {}),
     ("MatMul", [f32(2, 3, 4), f32(2, 4, 5)], {}),
+    ("QuantizeLinear", [X, scalar(0.07, np.float32)], {}),
+    ("QuantizeLinear", [X, scalar(0.01, np.float32), scalar(3, np.int8)], {}),
+    ("QuantizeLinear", [P, np.array([0.1, 0.2, 0.3, 0.4], np.float32), np.array([1, 2, 3, 4], np.uint8)], {"axis": -1}),
     ("MatMulInteger", [U8, S8], {}),
     ("MatMulInteger", [U8, S8, scalar(131, np.uint8), scalar(-3, np.int8)], {}),
     ("MatMulInteger", [U8, S8, scalar(0, np.uint8), np.arange(6, dtype=np.int8)], {}),
@@ -195,6 +198,8 @@ def output_types(operator: str, arrays: Sequence[np.ndarray | None], node: Any) 
     first = next((array.dtype for array in arrays if array is not None), np.dtype(np.float32))
     if operator == "Where":
         first = arrays[1].dtype
+    if operator == "QuantizeLinear":
+        first = arrays[2].dtype if len(arrays) > 2 else np.dtype(np.uint8)
     if operator == "Cast":
         first = onnx.helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
     if operator.startswith("Constant"):
