@@ -249,3 +249,23 @@ def starter_kit() -> Path:
     )
     assert outcome.returncode == 0, outcome.stderr
     return kit
+
+
+@pytest.fixture(scope="session")
+def shared_checkpoint(shared_folder: Path) -> Callable[[str], Path]:
+    """The folder of a checkpoint that ../shared can write, such as "minilm"; written once and kept in .cache."""
+
+    def make(name: str) -> Path:
+        script = next((shared_folder / "models").glob(f"make_*{name}*.py"), None)
+        if script is None:
+            pytest.skip(f"../shared has no script that makes the checkpoint {name}")
+        folder = ROOT / ".cache" / "checkpoints" / name
+        if not folder.is_dir():
+            part = folder.with_name(f".{name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run([sys.executable, script, part], check=True, capture_output=True)
+            part.rename(folder)
+        return folder
+
+    return make

@@ -236,3 +236,70 @@ def sentencepiece_metadata() -> Callable[[Any], dict[str, Any]]:
         }
 
     return metadata
+
+
+WORDPIECE_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+BERT_RULES: dict[str, dict[str, bool | None]] = {
+    "uncased": {},
+    "cased": {"lowercase": False},
+    "uncased with accents": {"strip_accents": False},
+    "cased without accents": {"lowercase": False, "strip_accents": True},
+    "not cleaned": {"clean_text": False, "handle_chinese_chars": False},
+}
+
+
+@pytest.fixture(scope="session")
+def trained_wordpiece() -> dict[str, Any]:
+    """A small WordPiece of `tokenizers` for each way to clean texts."""
+    library = pytest.importorskip("tokenizers", reason="the reference for WordPiece")
+    trained = {}
+    for name, rules in BERT_RULES.items():
+        model = library.Tokenizer(library.models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
+        model.normalizer = library.normalizers.BertNormalizer(**rules)
+        model.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
+        trainer = library.trainers.WordPieceTrainer(
+            vocab_size=600, special_tokens=WORDPIECE_SPECIALS, show_progress=False
+        )
+        model.train_from_iterator(CORPUS, trainer)
+        model.post_processor = library.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        model.encode_special_tokens = True
+        trained[name] = model
+    return trained
+
+
+@pytest.fixture(scope="session")
+def clip_tokenizer() -> Any:
+    """A small tokenizer with the rules of CLIP's, as transformers writes them."""
+    library = pytest.importorskip("tokenizers", reason="the reference for CLIP's tokenizer")
+    model = library.Tokenizer(library.models.BPE(end_of_word_suffix="</w>"))
+    model.normalizer = library.normalizers.Sequence(
+        [
+            library.normalizers.NFC(),
+            library.normalizers.Replace(library.Regex(r"\s+"), " "),
+            library.normalizers.Lowercase(),
+        ]
+    )
+    words = library.Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    byte_level = library.pre_tokenizers.ByteLevel
+    model.pre_tokenizer = library.pre_tokenizers.Sequence(
+        [library.pre_tokenizers.Split(words, "removed", invert=True), byte_level(add_prefix_space=False)]
+    )
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=900, end_of_word_suffix="</w>", initial_alphabet=byte_level.alphabet(), show_progress=False
+    )
+    model.train_from_iterator(CORPUS, trainer)
+    merges = [tuple(pair) for pair in json.loads(model.to_str())["model"]["merges"]]
+    letters = sorted(byte_level.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
+    ids = {token: token_id for token_id, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    model.model = library.models.BPE(
+        ids, merges, unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="</w>"
+    )
+    model.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    model.post_processor = library.processors.RobertaProcessing(
+        ("<|endoftext|>", ids["<|endoftext|>"]), ("<|startoftext|>", ids["<|startoftext|>"]), False, False
+    )
+    model.encode_special_tokens = True
+    return model
