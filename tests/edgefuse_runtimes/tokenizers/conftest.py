@@ -267,39 +267,3 @@ def trained_wordpiece() -> dict[str, Any]:
         model.encode_special_tokens = True
         trained[name] = model
     return trained
-
-
-@pytest.fixture(scope="session")
-def clip_tokenizer() -> Any:
-    """A small tokenizer with the rules of CLIP's, as transformers writes them."""
-    library = pytest.importorskip("tokenizers", reason="the reference for CLIP's tokenizer")
-    model = library.Tokenizer(library.models.BPE(end_of_word_suffix="</w>"))
-    model.normalizer = library.normalizers.Sequence(
-        [
-            library.normalizers.NFC(),
-            library.normalizers.Replace(library.Regex(r"\s+"), " "),
-            library.normalizers.Lowercase(),
-        ]
-    )
-    words = library.Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
-    byte_level = library.pre_tokenizers.ByteLevel
-    model.pre_tokenizer = library.pre_tokenizers.Sequence(
-        [library.pre_tokenizers.Split(words, "removed", invert=True), byte_level(add_prefix_space=False)]
-    )
-    trainer = library.trainers.BpeTrainer(
-        vocab_size=900, end_of_word_suffix="</w>", initial_alphabet=byte_level.alphabet(), show_progress=False
-    )
-    model.train_from_iterator(CORPUS, trainer)
-    merges = [tuple(pair) for pair in json.loads(model.to_str())["model"]["merges"]]
-    letters = sorted(byte_level.alphabet())
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
-    ids = {token: token_id for token_id, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
-    model.model = library.models.BPE(
-        ids, merges, unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="</w>"
-    )
-    model.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
-    model.post_processor = library.processors.RobertaProcessing(
-        ("<|endoftext|>", ids["<|endoftext|>"]), ("<|startoftext|>", ids["<|startoftext|>"]), False, False
-    )
-    model.encode_special_tokens = True
-    return model
