@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from edgefuse_export.llama import Precision as TextPrecision
     from edgefuse_export.vision import Precision
-    from edgefuse_runtimes.spec import Pooling
+    from edgefuse_runtimes.spec import EncoderSpec, Pooling
 
 EXAMPLE = """\b
 Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --output E
@@ -104,5 +104,10 @@ def command(
     click.echo(
         f"{output}: image encoder {image.precision}, {image.bytes / 1e6:.0f} MB, {image.width} wide, "
         f"mean 1 - cosine to {reference} {parity['mean']:.1e} ({parity['on']}); "
-        f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide."
+        f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide{_text_parity(text)}."
     )
+
+
+def _text_parity(text: EncoderSpec) -> str:
+    parity = text.recipe.get("parity")
+    return f", mean 1 - cosine to its source {parity['mean']:.1e} ({parity['on']})" if parity else ""
