@@ -21,7 +21,9 @@ from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Tokenization, TokenizerFile
-from edgefuse_runtimes.tokenizers import Tokenizer, tokenize, tokenizer_from_json
+from edgefuse_runtimes.tokenizers import tokenize, tokenizer_from_json
+from edgefuse_runtimes.tokenizers.clip_bpe import ClipBpe
+from edgefuse_runtimes.tokenizers.wordpiece import WordPiece
 
 FILE = "text.onnx"
 TOKENIZER = "tokenizer.json"
@@ -53,26 +55,14 @@ def export_onnx_text_encoder(
     Raises:
         BadInput: the source cannot be used, or the extra "export-torch" is not installed.
     """
-    model_type = read_config(source)["model_type"]
-    family = TEXT_FAMILIES[model_type]
+    family = TEXT_FAMILIES[read_config(source)["model_type"]]
     stated = sentence_transformers.read_settings(source, pooling)
-    chosen = stated.pooling or family.poolings[0]
-    if chosen not in family.poolings:
-        can = " or ".join(family.poolings) if family is not CLIP else "the projected end token alone"
-        raise BadInput(
-            f"{source} holds a model of type {model_type!r}, whose vector is {can}, and not pooled by {chosen}; "
-            f"{'choose --pooling' if family is not CLIP else 'leave --pooling out'}."
-        )
+    chosen = _choose_pooling(source, family, stated.pooling)
     content = _read_tokenizer(source)
     tokenizer = tokenizer_from_json(content, str(source / TOKENIZER))
-    if stated.lower_case and tokenizer.encode("A") != tokenizer.encode("a"):
-        raise BadInput(f"{source} asks for notes in lower case, and its tokenizer does not see to it; correct either.")
     config = load_config(source, "text_config")
-    _check_tokenizer(tokenizer, tokenizer.size, family, config, source)
-    limit = min(config.max_position_embeddings, stated.max_tokens or math.inf, _model_max_length(source))
-    tokenization = Tokenization(int(limit), add_bos=True, newline_to_space=False, add_eos=True)
-    if limit < 2:
-        raise BadInput(f"{source} reads {limit:g} tokens, which is less than its special tokens; correct its config.")
+    _check_tokenizer(source, tokenizer, family, config, stated.lower_case)
+    tokenization = _tokenization(source, config, stated.max_tokens)
     ids = [tokenize(tokenizer, tokenization, draw(seed).note).ids for seed in range(NOTES)]  # n of (t,)
     model = text_families.load(source, family, config, progress)
     target = folder / FILE
@@ -120,6 +110,18 @@ def export_onnx_text_encoder(
     return dataclasses.replace(spec, recipe=recipe)
 
 
+def _choose_pooling(source: Path, family: TextFamily, wanted: Pooling | None) -> Pooling:
+    if wanted in (None, *family.poolings):
+        return wanted or family.poolings[0]
+    if family is CLIP:
+        raise BadInput(
+            f"{source} holds a CLIP, whose vector is the projected end token alone, and not pooled by {wanted}; "
+            "leave --pooling out."
+        )
+    can = " or ".join(family.poolings)
+    raise BadInput(f"{source} holds a {family.model}, whose vector is {can}, and not pooled by {wanted}; choose one.")
+
+
 def _read_tokenizer(source: Path) -> bytes:
     path = source / TOKENIZER
     if not path.is_file():
@@ -130,9 +132,21 @@ def _read_tokenizer(source: Path) -> bytes:
     return path.read_bytes()
 
 
-def _check_tokenizer(tokenizer: Tokenizer, size: int, family: TextFamily, config: Any, source: Path) -> None:
+def _tokenization(source: Path, config: Any, stated: int | None) -> Tokenization:
+    """The lowest of all limits counts."""
+    limit = min(config.max_position_embeddings, stated or math.inf, _model_max_length(source))
+    if limit < 2:
+        raise BadInput(f"{source} reads {limit:g} tokens, which is less than its special tokens; correct its config.")
+    return Tokenization(int(limit), add_bos=True, newline_to_space=False, add_eos=True)
+
+
+def _check_tokenizer(
+    source: Path, tokenizer: WordPiece | ClipBpe, family: TextFamily, config: Any, lower_case: bool
+) -> None:
     """Refuse a tokenizer of another model."""
-    highest = max(size - 1, tokenizer.bos_id or 0, tokenizer.eos_id or 0)
+    if lower_case and tokenizer.encode("A") != tokenizer.encode("a"):
+        raise BadInput(f"{source} asks for notes in lower case, and its tokenizer does not see to it; correct either.")
+    highest = max(tokenizer.size - 1, tokenizer.bos_id, tokenizer.eos_id)
     if highest >= config.vocab_size:
         raise BadInput(
             f"{source / TOKENIZER} has ids up to {highest}, its model knows {config.vocab_size} tokens; "

@@ -24,6 +24,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra e
 safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed (extra export-torch)")
 
 TextFolder = Callable[[str], Path]
+Exported = tuple[Path, EncoderSpec]
 LENGTHS = {"bert": 40, "sentence-bert": 24, "clip": 40, "clip_text_model": 40}
 ENGINES = ["onnxruntime", "numpy"]
 
@@ -32,6 +33,20 @@ ENGINES = ["onnxruntime", "numpy"]
 def notes(sentences: list[str]) -> list[str]:
     """Notes of one word up to more than any limit."""
     return [*sentences, "mole", "Ein Muttermal, 8 mm. " * 30, "It's 3 years old;\n\n\tgrowing."]
+
+
+@pytest.fixture(scope="module")
+def float32(text_folder: TextFolder, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    """The folder and the spec of a tiny encoder exported with --precision fp32, made once."""
+    made: dict[str, Exported] = {}
+
+    def make(name: str) -> Exported:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            made[name] = folder, export_text_encoder(text_folder(name), folder, precision="fp32")
+        return made[name]
+
+    return make
 
 
 def by_transformers(folder: Path, notes: Sequence[str]) -> np.ndarray:
@@ -72,16 +87,15 @@ def centred_cosines(exact: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", LENGTHS)
 def test_fp32_file_gives_the_vectors_of_transformers(
-    text_folder: TextFolder, tmp_path: Path, notes: list[str], name: str
+    text_folder: TextFolder, float32: Callable[[str], Exported], notes: list[str], name: str
 ) -> None:
-    folder = text_folder(name)
-    spec = export_text_encoder(folder, tmp_path, precision="fp32")
+    folder, spec = float32(name)
     assert spec.recipe["parity"]["centred"]["worst"] < 1e-6
     assert spec.precision == "fp32"
-    expected = by_transformers(folder, notes)  # (n, d)
+    expected = by_transformers(text_folder(name), notes)  # (n, d)
     assert spec.width == expected.shape[1]
     for engine in ENGINES:
-        vectors = by_edgefuse(tmp_path, spec, engine, notes)  # (n, d)
+        vectors = by_edgefuse(folder, spec, engine, notes)  # (n, d)
         assert centred_cosines(expected, vectors).min() > 0.99999
         np.testing.assert_allclose(vectors, expected, atol=1e-4)
 
@@ -98,10 +112,9 @@ def test_int8_file_stays_near_transformers(
         assert centred_cosines(expected, by_edgefuse(tmp_path, spec, engine, notes)).mean() > 0.99
 
 
-def test_the_spec_says_how_notes_are_read(text_folder: TextFolder, tmp_path: Path) -> None:
+def test_the_spec_says_how_notes_are_read(text_folder: TextFolder, float32: Callable[[str], Exported]) -> None:
     for name, length in LENGTHS.items():
-        (tmp_path / name).mkdir()
-        spec = export_text_encoder(text_folder(name), tmp_path / name, precision="fp32")
+        folder, spec = float32(name)
         assert spec == EncoderSpec.from_json(spec.to_json())
         assert spec.tokenization == Tokenization(length, add_bos=True, newline_to_space=False, add_eos=True)
         wanted = {"bert": ("cls", False), "sentence-bert": ("mean", True)}.get(name, ("none", True))
@@ -109,32 +122,29 @@ def test_the_spec_says_how_notes_are_read(text_folder: TextFolder, tmp_path: Pat
         content = (text_folder(name) / "tokenizer.json").read_bytes()
         assert spec.tokenizer is not None
         assert (spec.tokenizer.sha256, spec.tokenizer.bytes) == (sha256(content).hexdigest(), len(content))
-        assert (tmp_path / name / spec.tokenizer.file).read_bytes() == content
-        assert sorted(path.name for path in (tmp_path / name).iterdir()) == ["text.onnx", "tokenizer.json"]
+        assert (folder / spec.tokenizer.file).read_bytes() == content
+        assert sorted(path.name for path in folder.iterdir()) == ["text.onnx", "tokenizer.json"]
 
 
-def test_a_long_note_keeps_its_special_tokens(text_folder: TextFolder, tmp_path: Path) -> None:
-    spec = export_text_encoder(text_folder("clip"), tmp_path, precision="fp32")
+def test_a_long_note_keeps_its_special_tokens(float32: Callable[[str], Exported]) -> None:
+    folder, spec = float32("clip")
     assert spec.tokenization is not None
-    tokenizer = tokenizer_of(spec, tmp_path.joinpath)
+    tokenizer = tokenizer_of(spec, folder.joinpath)
     tokens = tokenize(tokenizer, spec.tokenization, "mole " * 100)
     assert (len(tokens.ids), tokens.ids[0], tokens.ids[-1]) == (40, tokenizer.bos_id, tokenizer.eos_id)
     assert tokens.dropped == 100 * len(tokenizer.encode("mole")) - 38
 
 
-def test_the_graph_is_plain(text_folder: TextFolder, tmp_path: Path) -> None:
-    """Shapes are constants but for the length, and nothing is there twice."""
+def test_the_graph_is_plain(float32: Callable[[str], Exported]) -> None:
+    """Shapes are constants but for the length."""
     for name in ("bert", "clip"):
-        export_text_encoder(text_folder(name), tmp_path, precision="fp32")
-        model = onnx.load(tmp_path / "text.onnx")
+        model = onnx.load(float32(name)[0] / "text.onnx")
         operators = [node.op_type for node in model.graph.node]
         assert {node.domain for node in model.graph.node} == {""}
         assert operators.count("Shape") == 1
         assert {"Concat", "Cast", "Where", "Expand", "Identity"}.isdisjoint(operators)
         assert [value.name for value in model.graph.input] == ["input_ids"]
         assert model.opset_import[0].version == 18
-        for file in ("text.onnx", "tokenizer.json"):
-            (tmp_path / file).unlink()
 
 
 @pytest.mark.parametrize(("name", "pooling"), [("bert", "mean"), ("sentence-bert", "cls")])
@@ -173,7 +183,7 @@ def copy_of(text_folder: TextFolder, tmp_path: Path) -> Callable[[str], Path]:
 
 
 def test_poolings_that_a_family_lacks_are_refused(text_folder: TextFolder, tmp_path: Path) -> None:
-    assert "whose vector is cls or mean, and not pooled by last; choose --pooling" in refusal(
+    assert "holds a BertModel, whose vector is cls or mean, and not pooled by last; choose one" in refusal(
         text_folder("bert"), tmp_path / "out", pooling="last"
     )
     assert "whose vector is the projected end token alone, and not pooled by mean; leave --pooling out" in refusal(
@@ -207,7 +217,7 @@ def test_an_older_config_of_clip_means_the_highest_id(
 ) -> None:
     """Configs that say 2 were written before transformers looked for the end token's id."""
     source = copy_of("clip")
-    expected = by_transformers(source, notes)
+    expected = by_transformers(source, notes)  # (n, d)
     config = json.loads((source / "config.json").read_text())
     config["text_config"]["eos_token_id"] = 2
     (source / "config.json").write_text(json.dumps(config))
