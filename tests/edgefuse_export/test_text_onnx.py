@@ -191,6 +191,12 @@ def test_poolings_that_a_family_lacks_are_refused(text_folder: TextFolder, tmp_p
     )
 
 
+@pytest.mark.parametrize("options", [{"quantize": "q4_k_m"}, {"requantize": True}])
+def test_options_of_llama_are_refused(text_folder: TextFolder, tmp_path: Path, options: dict[str, Any]) -> None:
+    said = refusal(text_folder("bert"), tmp_path / "out", **options)
+    assert "becomes an ONNX file; leave --quantize and --requantize out, they are for LLaMA" in said
+
+
 def test_another_family_is_refused(copy_of: Callable[[str], Path], tmp_path: Path) -> None:
     source = copy_of("bert")
     edit(source / "config.json", model_type="roberta")
