@@ -35,7 +35,7 @@ from edgefuse_runtimes.encoder import ENGINES, open_encoder
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize
+from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
 FIRST_SEED = 2_000_000
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
@@ -130,7 +130,7 @@ def compare_notes(encoders: Encoders, file: Path | None, count: int, threads: in
     """The text encoder on every engine."""
     spec = encoders.text
     assert spec.tokenization is not None
-    tokenizer = open_tokenizer(encoders.file(spec.file))
+    tokenizer = tokenizer_of(spec, encoders.file)
     notes = notes_of(file, count)
     samples = [[tokenize(tokenizer, spec.tokenization, note).ids] for note in notes]  # one (t,) each
     lengths = [len(sample[0]) for sample in samples]

@@ -22,7 +22,7 @@ from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import process_memory
 from edgefuse_runtimes.spec import EncoderSpec, Modality
-from edgefuse_runtimes.tokenizers import Tokenizer, open_tokenizer
+from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
 
 Floats = NDArray[np.float32]
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class Classifier(Closing):
                 notify=remarks.append,
                 **self._settings,
             )
-            tokenizer = open_tokenizer(path) if modality == "text" else None
+            tokenizer = tokenizer_of(spec, self.kit.file) if modality == "text" else None
             self._stages[modality] = _Stage(encoder, tokenizer, remarks)
 
     def _run(self, modality: Modality, encode: Callable[[_Stage], T]) -> T:

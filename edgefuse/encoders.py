@@ -15,7 +15,7 @@ from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encode
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_versioned, sha256, write_json
 from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.tokenizers import open_tokenizer
+from edgefuse_runtimes.tokenizers import tokenizer_of
 
 SCHEMA = 1
 SPECS = "encoders.json"
@@ -39,7 +39,8 @@ class Encoders:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of all files that a kit takes over from this folder."""
-        return (self.image.file, self.text.file, *FILES)
+        tokenizer = () if self.text.tokenizer is None else (self.text.tokenizer.file,)
+        return (self.image.file, self.text.file, *tokenizer, *FILES)
 
     @property
     def identity(self) -> dict[str, dict[str, Any]]:
@@ -48,7 +49,7 @@ class Encoders:
 
     @classmethod
     def open(cls, folder: Path) -> Encoders:
-        """Read the folder; check that it is whole, and both encoder files against their hashes.
+        """Read the folder; check that it is whole, and the encoders' files against their hashes.
 
         Raises:
             BadInput: the folder is no encoders folder, or a file of it is missing or damaged.
@@ -60,9 +61,11 @@ class Encoders:
         for name in encoders.files:
             if not encoders.file(name).is_file():
                 raise BadInput(f"{folder} lacks the file {name}; export the encoders again.")
-        for spec in (encoders.image, encoders.text):
-            file = encoders.file(spec.file)
-            if sha256(file) != spec.sha256:
+        for part in (encoders.image, encoders.text, encoders.text.tokenizer):
+            if part is None:
+                continue
+            file = encoders.file(part.file)
+            if sha256(file) != part.sha256:
                 raise BadInput(f"{file} is not the file that was exported (sha256 differs); export it again.")
         return encoders
 
@@ -70,11 +73,12 @@ class Encoders:
 def identity(spec: EncoderSpec) -> dict[str, Any]:
     """The part of a spec that decides a sample's vector."""
     data = spec.to_json()
-    return {key: data[key] for key in ("sha256", "width", "pooling", "normalize", "preprocess", "tokenization")}
+    decisive = {key: data[key] for key in ("sha256", "width", "pooling", "normalize", "preprocess", "tokenization")}
+    return decisive | ({} if spec.tokenizer is None else {"tokenizer": spec.tokenizer.sha256})
 
 
 def write_encoders(folder: Path, image: EncoderSpec, text: EncoderSpec, progress: Progress = silent) -> None:
-    """Finish a folder that already holds the two encoder files: golden samples and `encoders.json`."""
+    """Finish a folder that already holds the encoders' files: golden samples and `encoders.json`."""
     for _ in progress("golden samples", [None], 1):
         _write_golden(folder, image, text)
     write_json(folder / SPECS, {"schema": SCHEMA, "image": image.to_json(), "text": text.to_json()})
@@ -88,7 +92,7 @@ def _write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec) -> None:
         sample.image.save(folder / picture)
         (folder / note).write_text(sample.note + "\n", encoding="utf-8")
     with open_encoder(text, folder, engine="numpy") as encoder:
-        texts, _ = encode_notes(encoder, open_tokenizer(folder / text.file), [sample.note for sample in samples])
+        texts, _ = encode_notes(encoder, tokenizer_of(text, folder.joinpath), [sample.note for sample in samples])
     with open_encoder(image, folder, engine="numpy") as encoder:
         images = encode_pictures(encoder, [sample.image for sample in samples])
     np.savez(folder / VECTORS, image=images, text=texts)  # (COUNT, d_i), (COUNT, d_t)

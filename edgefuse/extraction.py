@@ -42,7 +42,7 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.machine import physical_cores
 from edgefuse_runtimes.spec import EncoderSpec, Modality
-from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize
+from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -205,7 +205,7 @@ def _extract_notes(
     """Write the missing text shards; returns how many notes are over the token limit."""
     tokenization = encoders.text.tokenization
     assert tokenization is not None
-    tokenizer = open_tokenizer(encoders.file(encoders.text.file))
+    tokenizer = tokenizer_of(encoders.text, encoders.file)
     tokens = {note: tokenize(tokenizer, tokenization, note) for note in dict.fromkeys(notes)}
     todo = _missing(folder, "text", len(notes))
     if todo:

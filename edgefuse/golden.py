@@ -13,7 +13,7 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_arrays
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize
+from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
 COUNT = 8
 """Enough for a mean vector to subtract before two engines are compared."""
@@ -56,7 +56,7 @@ def probe_sample(locate: Locate, spec: EncoderSpec) -> Callable[[], ProbeSample]
         else:
             assert spec.tokenization is not None
             note = locate(NOTES[0]).read_text(encoding="utf-8")
-            batch = [tokenize(open_tokenizer(locate(spec.file)), spec.tokenization, note).ids]
+            batch = [tokenize(tokenizer_of(spec, locate), spec.tokenization, note).ids]
         return ProbeSample(batch, vectors[0], vectors.mean(axis=0))
 
     return load

@@ -38,7 +38,8 @@ def within(borders: tuple[int, ...], code: int) -> bool:
     return bisect_right(borders, code) % 2 == 1
 
 
-def _borders(text: str) -> tuple[int, ...]:
+def borders(text: str) -> tuple[int, ...]:
+    """The borders written in hexadecimal in `text`."""
     return tuple(int(border, 16) for border in text.split())
 '''
 
@@ -62,33 +63,35 @@ CLASSES: dict[str, Callable[[int], bool]] = {"LETTERS": is_letter, "NUMBERS": is
 
 
 def borders(inside: Callable[[int], bool]) -> list[int]:
-    """Code points where `inside` changes its answer, beginning outside."""
-    answers = [False, *map(inside, range(sys.maxunicode + 1)), False]
+    """Code points where `inside` changes its answer, beginning outside; surrogates are never inside."""
+    answers = [False, *(not 0xD800 <= code < 0xE000 and inside(code) for code in range(sys.maxunicode + 1)), False]
     return [code for code, (before, after) in enumerate(pairwise(answers)) if before != after]
+
+
+def class_text(name: str, inside: Callable[[int], bool]) -> str:
+    """The lines that define one class."""
+    numbers = " ".join(f"{border:X}" for border in borders(inside))
+    lines = textwrap.fill(numbers, 108, initial_indent="    ", subsequent_indent="    ")
+    return f'\n{name} = borders(\n    """\n{lines}\n    """\n)\n'
 
 
 def table() -> str:
     """The module's text."""
-    parts = [HEADER, "\n"]
-    for name, inside in CLASSES.items():
-        numbers = " ".join(f"{border:X}" for border in borders(inside))
-        lines = textwrap.fill(numbers, 108, initial_indent="    ", subsequent_indent="    ")
-        parts.append(f'\n{name} = _borders(\n    """\n{lines}\n    """\n)\n')
-    return "".join(parts)
+    return HEADER + "\n" + "".join(class_text(name, inside) for name, inside in CLASSES.items())
 
 
-def main() -> None:
-    """Write or check the table."""
+def write_or_check(path: Path, table: Callable[[], str]) -> None:
+    """Write a table, or with --check compare the committed one."""
     if unicodedata.unidata_version != UNICODE_VERSION:
         sys.exit(
             f"This Python has Unicode {unicodedata.unidata_version}, the table is of {UNICODE_VERSION}; "
             "run the script with Python 3.13."
         )
     if "--check" not in sys.argv[1:]:
-        TABLE.write_text(table(), encoding="utf-8")
-    elif TABLE.read_text(encoding="utf-8") != table():
-        sys.exit(f"{TABLE} is not what this script writes; run it without --check.")
+        path.write_text(table(), encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != table():
+        sys.exit(f"{path} is not what this script writes; run it without --check.")
 
 
 if __name__ == "__main__":
-    main()
+    write_or_check(TABLE, table)

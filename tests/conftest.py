@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -10,12 +11,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+CLIP_CORPUS = [
+    "Age: 45 years. Sex: male. Localization: lower extremity. The lesion has grown since 2019-03-07.",
+    "It's the patient's first visit; she doesn't smoke, they've seen 3 doctors and he'll return in 12 weeks.",
+    "Der Patient klagt über Juckreiz; Größe ungefähr 8 mm. المريض عمره ٤٥ سنة. रोगी की आयु ४५ वर्ष है। 患者今年四十五岁。",
+] * 8
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +107,42 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Outcome(end.value.code, printed.out, printed.err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def clip_tokenizer() -> Any:
+    """A small tokenizer with the rules of CLIP's, as transformers writes them."""
+    library = pytest.importorskip("tokenizers", reason="the reference for CLIP's tokenizer")
+    model = library.Tokenizer(library.models.BPE(end_of_word_suffix="</w>"))
+    model.normalizer = library.normalizers.Sequence(
+        [
+            library.normalizers.NFC(),
+            library.normalizers.Replace(library.Regex(r"\s+"), " "),
+            library.normalizers.Lowercase(),
+        ]
+    )
+    words = library.Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    byte_level = library.pre_tokenizers.ByteLevel
+    model.pre_tokenizer = library.pre_tokenizers.Sequence(
+        [library.pre_tokenizers.Split(words, "removed", invert=True), byte_level(add_prefix_space=False)]
+    )
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=900, end_of_word_suffix="</w>", initial_alphabet=byte_level.alphabet(), show_progress=False
+    )
+    model.train_from_iterator(CLIP_CORPUS, trainer)
+    merges = [tuple(pair) for pair in json.loads(model.to_str())["model"]["merges"]]
+    letters = sorted(byte_level.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
+    ids = {token: token_id for token_id, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    model.model = library.models.BPE(
+        ids, merges, unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="</w>"
+    )
+    model.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    model.post_processor = library.processors.RobertaProcessing(
+        ("<|endoftext|>", ids["<|endoftext|>"]), ("<|startoftext|>", ids["<|startoftext|>"]), False, False
+    )
+    model.encode_special_tokens = True
+    return model
 
 
 @pytest.fixture(scope="session")
@@ -249,3 +292,23 @@ def starter_kit() -> Path:
     )
     assert outcome.returncode == 0, outcome.stderr
     return kit
+
+
+@pytest.fixture(scope="session")
+def shared_checkpoint(shared_folder: Path) -> Callable[[str], Path]:
+    """The folder of a checkpoint that ../shared can write, such as "minilm"; written once and kept in .cache."""
+
+    def make(name: str) -> Path:
+        script = next((shared_folder / "models").glob(f"make_*{name}*.py"), None)
+        if script is None:
+            pytest.skip(f"../shared has no script that makes the checkpoint {name}")
+        folder = ROOT / ".cache" / "checkpoints" / name
+        if not folder.is_dir():
+            part = folder.with_name(f".{name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run([sys.executable, script, part], check=True, capture_output=True)
+            part.rename(folder)
+        return folder
+
+    return make

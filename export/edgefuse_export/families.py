@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export.sources import importable, read_config
+from edgefuse_export.torch_models import EXTRA, OPSET, load_config, load_model, quiet, reason
 from edgefuse_export.weights import check_finite
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.spec import Pooling
-
-EXTRA = "export-torch"
-OPSET = 18
-"""Has LayerNormalization (17) and is read by every onnxruntime that edgefuse takes."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +42,6 @@ FAMILIES = {
 """By the model_type that config.json states."""
 
 _POOLED = "pooler_output"
-_UNUSED_WEIGHTS = {"embeddings.mask_token"}
-"""Weights of training alone: a checkpoint may lack them."""
 
 
 def find_family(folder: Path, *, pooler: bool = False) -> Family:
@@ -87,7 +78,7 @@ def trace(folder: Path, family: Family, side: int, target: Path, progress: Progr
     """
     check_finite(folder, progress)
     for _ in progress("tracing the image encoder", [None], 1):
-        with _quiet():
+        with quiet():
             model = _load(folder, family)
             try:
                 if family.by_optimum:
@@ -96,7 +87,7 @@ def trace(folder: Path, family: Family, side: int, target: Path, progress: Progr
                     _trace_by_torch(model, family, side, target)
             except (RuntimeError, ValueError) as error:
                 raise BadInput(
-                    f"{folder} does not run on one picture of {side}x{side} pixels ({_reason(error)}); "
+                    f"{folder} does not run on one picture of {side}x{side} pixels ({reason(error)}); "
                     "its preprocessor_config.json must prepare what its config.json states."
                 ) from error
 
@@ -144,45 +135,5 @@ def _with_one_output(model: Any, name: str) -> Any:
 
 
 def _load(folder: Path, family: Family) -> Any:
-    """The PyTorch model in `folder`; every weight that its output needs comes from the folder."""
-    torch, transformers = importable("torch", EXTRA), importable("transformers", EXTRA)
-    settings: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-    if family.has_pooler:
-        settings["add_pooling_layer"] = family.output == _POOLED
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        if hasattr(config, "vision_config"):  # CLIP's two halves share the width that the whole states
-            config.vision_config.projection_dim = config.projection_dim
-            config = config.vision_config
-        model, info = getattr(transformers, family.model).from_pretrained(
-            folder, config=config, output_loading_info=True, **settings
-        )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
-        raise BadInput(
-            f"{folder} cannot be loaded by transformers ({_reason(error)}); its config and weights must agree."
-        ) from error
-    missing = sorted(set(info["missing_keys"]) - _UNUSED_WEIGHTS)
-    if missing:
-        raise BadInput(
-            f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]!r}; "
-            "its config and weights must agree."
-        )
-    return model.eval()
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Tracing prints many lines that say nothing to a user; errors still come out as exceptions."""
-    verbosity = importable("transformers.utils.logging", EXTRA)
-    before = verbosity.get_verbosity()
-    verbosity.set_verbosity_error()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        verbosity.set_verbosity(before)
+    settings = {"add_pooling_layer": family.output == _POOLED} if family.has_pooler else {}
+    return load_model(folder, family.model, load_config(folder, "vision_config"), **settings)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
@@ -71,6 +73,20 @@ def cut_backbone(onnx_file: Path, target: Path) -> Path:
     return target
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """What a graph is to take, one at a time."""
+
+    kind: str
+    """"picture" or "note"."""
+    size: str
+    """As a user knows it."""
+    example: NDArray[Any]
+    shape: tuple[int | str, ...]
+    """Of the input; a name stands for a dimension that stays free."""
+    remedy: str
+
+
 def fold(source: Path, target: Path, side: int) -> int:
     """Write the graph of `source` for one picture (1, 3, side, side), constants computed; gives its opset.
 
@@ -80,9 +96,36 @@ def fold(source: Path, target: Path, side: int) -> int:
     Raises:
         BadInput: the graph does not take one such picture, or uses operators outside the standard.
     """
+    shape = (1, 3, side, side)
+    picture = _Sample(
+        kind="picture",
+        size=f"{side}x{side} pixels",
+        example=np.zeros(shape, np.float32),
+        shape=shape,
+        remedy="give an image encoder for this size, or its preprocessor_config.json",
+    )
+    return _fold(source, target, picture)
+
+
+def fold_for_notes(source: Path, target: Path, ids: NDArray[np.int64]) -> int:
+    """Write the graph of `source` for one note (1, tokens) of any length, constants computed; gives its opset.
+
+    Args:
+        source: a graph that takes token ids.
+        target: gets the folded graph.
+        ids: a note to try it on, (t,).
+
+    Raises:
+        BadInput: the graph does not take one such note, or uses operators outside the standard.
+    """
+    note = _Sample("note", f"{len(ids)} tokens", ids[None], (1, "tokens"), "give a text encoder")
+    return _fold(source, target, note)
+
+
+def _fold(source: Path, target: Path, sample: _Sample) -> int:
     onnx, ort = importable("onnx", EXTRA), importable("onnxruntime", EXTRA)
     model = load_graph(source)
-    fix_input(model, side, source)
+    fix_input(model, sample, source)
     keep_one_output(model, source)
     fixed = target.with_suffix(".fixed.onnx")
     onnx.save(model, fixed)
@@ -95,11 +138,10 @@ def fold(source: Path, target: Path, side: int) -> int:
         session = ort.InferenceSession(
             fixed, options, providers=["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"]
         )
-        (output,) = session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, side, side), np.float32)})
+        (output,) = session.run(None, {session.get_inputs()[0].name: sample.example})
     except errors_of(ort) as error:
         raise BadInput(
-            f"{source} does not run on one picture of {side}x{side} pixels ({first_line(error)}); "
-            "give an image encoder for this size."
+            f"{source} does not run on one {sample.kind} of {sample.size} ({first_line(error)}); {sample.remedy}."
         ) from error
     finally:
         fixed.unlink(missing_ok=True)
@@ -110,9 +152,14 @@ def fold(source: Path, target: Path, side: int) -> int:
     if foreign:
         raise BadInput(f"{source} uses operators outside the ONNX standard: {', '.join(foreign)}; export it again.")
     opset: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    is_free = "tokens" in sample.shape and output.ndim == 3
     del folded.graph.output[:]
     folded.graph.output.append(
-        onnx.helper.make_tensor_value_info(model.graph.output[0].name, onnx.TensorProto.FLOAT, output.shape)
+        onnx.helper.make_tensor_value_info(
+            model.graph.output[0].name,
+            onnx.TensorProto.FLOAT,
+            [1, "tokens", output.shape[2]] if is_free else output.shape,
+        )
     )
     del folded.opset_import[:]
     folded.opset_import.append(onnx.helper.make_opsetid("", opset))
@@ -120,30 +167,38 @@ def fold(source: Path, target: Path, side: int) -> int:
     return opset
 
 
-def fix_input(model: Any, side: int, name: Path) -> None:
-    """Set the shape of the only input to (1, 3, side, side), in place; shapes derived from it are forgotten.
+def fix_input(model: Any, sample: _Sample, name: Path) -> None:
+    """Set the shape of the only input to that of `sample`, in place; shapes derived from it are forgotten.
 
     Raises:
-        BadInput: there are other inputs, or this one is no float32 picture of that size.
+        BadInput: there are other inputs, or this one takes something else.
     """
     onnx = importable("onnx", EXTRA)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs)
-        raise BadInput(f"{name} takes {len(inputs)} inputs ({names}), an image encoder takes one; give another file.")
-    tensor = inputs[0].type.tensor_type
-    wanted, shape = (1, 3, side, side), tensor.shape.dim
-    fits = len(shape) == 4 and all(dim.dim_value in (0, size) for dim, size in zip(shape, wanted, strict=True))
-    if not fits or tensor.elem_type != onnx.TensorProto.FLOAT:
-        has = " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape)
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
         raise BadInput(
-            f"{name} takes a {kind} input of shape {has}, and a float picture of shape "
-            f"{' x '.join(map(str, wanted))} was expected; give another file or its preprocessor_config.json."
+            f"{name} takes {len(inputs)} inputs ({names}), and one, a {sample.kind}, was expected; give another file."
         )
-    for dim, size in zip(shape, wanted, strict=True):
-        dim.dim_value = size
+    tensor = inputs[0].type.tensor_type
+    shape = tensor.shape.dim
+    fits = len(shape) == len(sample.shape) and all(
+        dim.dim_value == 0 or dim.dim_value == size for dim, size in zip(shape, sample.shape, strict=True)
+    )
+    code = onnx.helper.np_dtype_to_tensor_dtype(sample.example.dtype)
+    if not fits or tensor.elem_type != code:
+        has = " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape)
+        kind, wanted = (onnx.TensorProto.DataType.Name(code).lower() for code in (tensor.elem_type, code))
+        raise BadInput(
+            f"{name} takes a {kind} input of shape {has}, and a {wanted} {sample.kind} of shape "
+            f"{' x '.join(map(str, sample.shape))} was expected; {sample.remedy}."
+        )
+    for dim, size in zip(shape, sample.shape, strict=True):
+        if isinstance(size, str):
+            dim.dim_param = size
+        else:
+            dim.dim_value = size
     del model.graph.value_info[:]
 
 

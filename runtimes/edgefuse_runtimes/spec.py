@@ -39,12 +39,24 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Tokenization:
-    """How a note becomes token ids; the vocabulary itself is in the encoder's file."""
+    """How a note becomes token ids; the vocabulary itself is in the encoder's file or beside it."""
 
     max_tokens: int
-    """Including special tokens; a longer note is cut at its end, and the cut is counted."""
+    """Including special tokens, which are always kept; a longer note is cut at its end, and the cut is counted."""
     add_bos: bool
     newline_to_space: bool
+    add_eos: bool = False
+    """Whether the token that ends a text stands at the end of every note."""
+
+
+@dataclass(frozen=True)
+class TokenizerFile:
+    """The vocabulary of a text encoder whose own file has none: a tokenizer.json."""
+
+    file: str
+    """Plain name inside the folder that holds the spec."""
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,8 @@ class EncoderSpec:
     """Whether the vector is L2-normalised."""
     preprocess: Preprocess | None = None
     tokenization: Tokenization | None = None
+    tokenizer: TokenizerFile | None = None
+    """For a text encoder in ONNX; a GGUF file holds its own vocabulary."""
     source: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: name, version or content hash, remarks."""
     licence: str = "unknown"
@@ -73,8 +87,16 @@ class EncoderSpec:
     """How the file was made: steps and the versions of the tools."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types, just as they read back: lists, no tuples."""
+        """Plain JSON types, just as they read back: lists, no tuples.
+
+        What came later than the first descriptions is left out where it says nothing, so that an encoder's
+        description, and with it its identity, is the same as an older edgefuse wrote it.
+        """
         data: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        if self.tokenizer is None:
+            del data["tokenizer"]
+        if self.tokenization is not None and not self.tokenization.add_eos:
+            del data["tokenization"]["add_eos"]
         return data
 
     @classmethod
@@ -132,15 +154,28 @@ def _value(kind: Any, value: Any, name: str) -> Any:
 
 def _problem(spec: EncoderSpec) -> str:
     """What no encoder can be; "" where nothing is wrong."""
-    if spec.file in ("", ".", "..") or any(letter in spec.file for letter in "/\\\0"):
+    if not _is_plain(spec.file):
         return "its file is not a plain name"
     if spec.width < 1 or spec.bytes < 0:
         return "its width or size is not a positive number"
-    if spec.tokenization is not None and spec.tokenization.max_tokens < 1:
-        return "it reads no token"
+    if spec.tokenization is not None:
+        special = spec.tokenization.add_bos + spec.tokenization.add_eos
+        if spec.tokenization.max_tokens < max(1, special):
+            return "it reads no token" if special < 2 else "its token limit has no room for both special tokens"
+    if (spec.tokenizer is not None) != (spec.modality == "text" and spec.format == "onnx"):
+        return "a text encoder in ONNX, and no other, has a tokenizer file"
+    if spec.tokenizer is not None:
+        if not _is_plain(spec.tokenizer.file) or spec.tokenizer.file == spec.file:
+            return "its tokenizer's file is not a plain name of its own"
+        if spec.tokenizer.bytes < 0:
+            return "its tokenizer's size is not a positive number"
     if spec.preprocess is not None:
         if not 1 <= spec.preprocess.crop <= spec.preprocess.size <= LARGEST_SIDE:
             return f"its crop is not between 1 and its size, or its size is over {LARGEST_SIDE} pixels"
         if min(spec.preprocess.std) <= 0:
             return "a standard deviation is not positive"
     return ""
+
+
+def _is_plain(name: str) -> bool:
+    return name not in ("", ".", "..") and not any(letter in name for letter in "/\\\0")

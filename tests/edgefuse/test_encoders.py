@@ -11,6 +11,7 @@ import pytest
 
 from edgefuse.encoders import SCHEMA, SPECS, Encoders, identity, write_encoders
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.spec import TokenizerFile
 
 
 @pytest.fixture
@@ -40,6 +41,17 @@ def test_only_what_decides_a_vector_is_part_of_the_identity(tiny_encoders: Path)
         replace(image, preprocess=replace(image.preprocess, resample="lanczos")),
     ):
         assert identity(other) != identity(image)
+
+
+def test_the_tokenizers_file_is_part_of_the_identity(tiny_encoders: Path) -> None:
+    text = Encoders.open(tiny_encoders).text
+    assert "tokenizer" not in identity(text)  # a GGUF file holds its own, and tables made before still fit
+    first, second, elsewhere = (
+        replace(text, format="onnx", tokenizer=TokenizerFile(name, letter * 64, 8))
+        for name, letter in (("tokenizer.json", "1"), ("tokenizer.json", "2"), ("words.json", "1"))
+    )
+    assert identity(first) != identity(second)
+    assert identity(first) == identity(elsewhere)
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the encoders did, while tables are cut into shards of four rows."""
     log: list[Any] = []
     monkeypatch.setattr(embeddings, "SHARD_ROWS", 4)
-    monkeypatch.setattr(extraction, "open_tokenizer", lambda path: Letters())
+    monkeypatch.setattr(extraction, "tokenizer_of", lambda spec, locate: Letters())
     monkeypatch.setattr(extraction, "open_encoder", lambda spec, folder, **settings: Means(spec, log))
     return log
 

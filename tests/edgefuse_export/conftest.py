@@ -180,3 +180,75 @@ def _write_byte_level_tokenizer(folder: Path) -> int:
     settings = {"add_bos_token": False, "bos_token": "<|im_start|>", "eos_token": "<|im_end|>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return tokenizer.get_vocab_size()
+
+
+@pytest.fixture(scope="session")
+def text_folder(clip_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny text encoder, made when first asked for: two layers, 48 wide, notes of up to 40 tokens.
+
+    "bert" and "clip_text_model" are named after their model_type, "clip" has both halves, and "sentence-bert" is the
+    BERT as the library sentence-transformers writes it.
+    """
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra export-torch)")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed (export-torch)")
+    size = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 96}
+    words, pieces = clip_tokenizer.get_vocab_size(), _wordpiece()
+    ends = dict(zip(("bos_token_id", "eos_token_id"), clip_tokenizer.encode("").ids, strict=True))
+    text = size | ends | {"vocab_size": words, "max_position_embeddings": 40, "pad_token_id": 0}
+    bert = transformers.BertConfig(vocab_size=pieces.get_vocab_size() + 3, max_position_embeddings=40, **size)
+    makers: dict[str, Callable[[], Any]] = {
+        "bert": lambda: transformers.BertModel(bert),
+        "sentence-bert": lambda: transformers.BertModel(bert),
+        "clip_text_model": lambda: transformers.CLIPTextModelWithProjection(
+            transformers.CLIPTextConfig(**text, projection_dim=32)
+        ),
+        "clip": lambda: transformers.CLIPModel(
+            transformers.CLIPConfig(
+                text_config=text, vision_config=size | {"image_size": 56, "patch_size": 14}, projection_dim=40
+            )
+        ),
+    }
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            torch.manual_seed(len(name))
+            model = makers[name]().eval()
+            for weight_name, weight in model.named_parameters():
+                if "norm" not in weight_name.lower():
+                    torch.nn.init.normal_(weight, std=0.15)
+            folder = made[name] = tmp_path_factory.mktemp("text") / name
+            model.save_pretrained(folder, safe_serialization=True)
+            (pieces if "bert" in name else clip_tokenizer).save(str(folder / "tokenizer.json"))
+            (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+            (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 10**30}))
+            if name == "sentence-bert":
+                _write_modules(folder)
+        return made[name]
+
+    return make
+
+
+def _wordpiece() -> Any:
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed (extra dev)")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=200, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
+def _write_modules(folder: Path) -> None:
+    kinds = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    modules = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in kinds]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    pooling = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": False}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 24, "do_lower_case": False}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization
+from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization, TokenizerFile
 
 IMAGE = EncoderSpec(
     modality="image",
@@ -39,9 +40,25 @@ TEXT = EncoderSpec(
     normalize=False,
     tokenization=Tokenization(512, True, True),
 )
+ONNX_TEXT = replace(
+    TEXT,
+    format="onnx",
+    file="text.onnx",
+    precision="int8",
+    pooling="mean",
+    tokenization=Tokenization(512, True, False, add_eos=True),
+    tokenizer=TokenizerFile("tokenizer.json", "2" * 64, 466),
+)
 
 
-@pytest.mark.parametrize("spec", [IMAGE, TEXT])
+def test_an_older_description_is_read_and_written_as_it_was() -> None:
+    data = TEXT.to_json()
+    assert "tokenizer" not in data
+    assert sorted(data["tokenization"]) == ["add_bos", "max_tokens", "newline_to_space"]
+    assert EncoderSpec.from_json(data).to_json() == data
+
+
+@pytest.mark.parametrize("spec", [IMAGE, TEXT, ONNX_TEXT])
 def test_json_there_and_back(spec) -> None:
     data = spec.to_json()
 
@@ -102,6 +119,16 @@ def changed(spec: EncoderSpec, path: str, value: Any) -> dict[str, Any]:
         (TEXT, "source", "a model"),
         (TEXT, "bytes", -1),
         (TEXT, "sha256", 0),
+        (TEXT, "tokenizer", ONNX_TEXT.to_json()["tokenizer"]),
+        (IMAGE, "tokenizer", ONNX_TEXT.to_json()["tokenizer"]),
+        (ONNX_TEXT, "tokenizer", ...),
+        (ONNX_TEXT, "tokenizer", None),
+        (ONNX_TEXT, "tokenizer.file", "text.onnx"),
+        (ONNX_TEXT, "tokenizer.file", "../tokenizer.json"),
+        (ONNX_TEXT, "tokenizer.bytes", -1),
+        (ONNX_TEXT, "tokenizer.sha256", ...),
+        (ONNX_TEXT, "tokenization.add_eos", "yes"),
+        (ONNX_TEXT, "tokenization.max_tokens", 1),
     ],
 )
 def test_a_wrong_description_is_one_sentence(spec, path, value) -> None:

@@ -36,8 +36,11 @@ class Program:
     constants: Mapping[str, Array]
 
 
-def compile_graph(graph: Graph, shape: Sequence[int], memory: Memory) -> Program:
+def compile_graph(graph: Graph, shape: Sequence[int | None], memory: Memory) -> Program:
     """The program that gives the graph's first output for its one input, of the shape `shape`.
+
+    Where a dimension is None, the program runs for any size of it; what depends on the shape is then computed at
+    each run.
 
     With memory "normal" the int8 weights are turned into float32 once; with "low" they stay int8, in the
     mapped file, and are turned at each use.
@@ -54,7 +57,10 @@ def compile_graph(graph: Graph, shape: Sequence[int], memory: Memory) -> Program
                 f"{graph.path} needs {reason}, which the numpy engine does not have; "
                 "use the engine onnxruntime or export the encoder again."
             )
-    zeros = {graph.inputs[0].name: np.broadcast_to(np.zeros((), graph.inputs[0].dtype), tuple(shape))}
+    fixed = tuple(size for size in shape if size is not None)
+    zeros = {}
+    if len(fixed) == len(shape):
+        zeros = {graph.inputs[0].name: np.broadcast_to(np.zeros((), graph.inputs[0].dtype), fixed)}
     with np.errstate(all="ignore"):
         nodes, constants = fold(nodes, graph.initializers, zeros, graph.path)
     nodes = merge_equal(nodes, constants, [output])

@@ -1,4 +1,4 @@
-"""An ONNX image encoder run by numpy alone: slower than onnxruntime, but wherever Python runs."""
+"""An ONNX encoder run by numpy alone: slower than onnxruntime, but wherever Python runs."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class OnnxNumpyEncoder(Closing):
     The number of BLAS threads belongs to the whole process: the encoder set up last decides it.
 
     Raises:
-        BadInput: the file is missing, damaged, no image encoder, or needs an operator that is not there.
+        BadInput: the file is missing, damaged, no such encoder, or needs an operator that is not there.
     """
 
     def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
         self.spec = spec
         self._path, self._threads, self._memory = path, threads, memory
         graph = load(path)
-        self._shape = input_shape(graph, spec)
+        shape = input_shape(graph, spec)
         self._threads_are_set = set_blas_threads(threads)
-        self._program: Program | None = compile_graph(graph, self._shape, memory)
+        self._program: Program | None = compile_graph(graph, shape, memory)
         graph.forget_pages()
 
     def encode(self, batch: Batch) -> NDArray[np.float32]:
-        """Vectors (n, d) of pictures (n, 3, H, W); each is the same alone or in any batch.
+        """Vectors (n, d) of pictures (n, 3, H, W) or of n notes (t,); each is the same alone or in any batch.
 
         Raises:
-            BadInput: pictures of another shape, or a vector that is not finite.
+            BadInput: samples of another shape, or a vector that is not finite.
         """
         program = self._program
         if program is None:
             raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
-        return encode_one_by_one(lambda x: run(program, x), batch, self._shape, self.spec)  # (n, d)
+        return encode_one_by_one(lambda x: run(program, x), batch, self.spec)  # (n, d)
 
     def info(self) -> dict[str, Any]:
         """Engine, version, file, threads (None: as numpy's BLAS chooses), precision and memory setting."""

@@ -1,4 +1,4 @@
-"""An ONNX image encoder run by onnxruntime."""
+"""An ONNX encoder run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ class OnnxRuntimeEncoder(Closing):
 
     Raises:
         EngineUnavailable: onnxruntime does not import here, or cannot run an operator of the file.
-        BadInput: the file is missing, damaged or no image encoder.
+        BadInput: the file is missing, damaged or no such encoder.
     """
 
     def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
         self.spec = spec
         self._path, self._threads, self._memory = path, threads, memory
         graph = load(path)  # checked here, so that both engines refuse the same files with the same words
-        self._shape = input_shape(graph, spec)
+        shape = input_shape(graph, spec)
         self._input, self._output = graph.inputs[0].name, graph.outputs[0].name
         runtime = _import_onnxruntime()
         self._version = str(runtime.__version__)
         self._errors = errors_of(runtime)
         options = session_options(runtime, threads, memory)
-        for free, size in zip(graph.inputs[0].shape, self._shape, strict=True):
-            if isinstance(free, str) and free:
+        options.enable_mem_pattern &= None not in shape  # a plan for each length of a note would only pile up
+        for free, size in zip(graph.inputs[0].shape, shape, strict=True):
+            if isinstance(free, str) and free and size is not None:
                 options.add_free_dimension_override_by_name(free, size)
         del graph
         try:
@@ -49,13 +50,13 @@ class OnnxRuntimeEncoder(Closing):
             ) from error
 
     def encode(self, batch: Batch) -> NDArray[np.float32]:
-        """Vectors (n, d) of pictures (n, 3, H, W); each is the same alone or in any batch.
+        """Vectors (n, d) of pictures (n, 3, H, W) or of n notes (t,); each is the same alone or in any batch.
 
         Raises:
-            BadInput: pictures of another shape, or a vector that is not finite.
+            BadInput: samples of another shape, or a vector that is not finite.
             EngineUnavailable: onnxruntime failed.
         """
-        return encode_one_by_one(self._run, batch, self._shape, self.spec)  # (n, d)
+        return encode_one_by_one(self._run, batch, self.spec)  # (n, d)
 
     def info(self) -> dict[str, Any]:
         """Engine, its version, file, threads, precision and memory setting."""
@@ -72,7 +73,7 @@ class OnnxRuntimeEncoder(Closing):
         """Give the session's memory back."""
         self._session = None
 
-    def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, x: NDArray[Any]) -> NDArray[np.float32]:
         if self._session is None:
             raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse_runtimes.spec import EncoderSpec, Preprocess
+from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization, TokenizerFile
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export: onnx makes the models to read")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime, the reference")
@@ -185,3 +185,84 @@ def pictures() -> np.ndarray:
     rng = np.random.default_rng(1)
     coarse = rng.normal(0, 1, (20, 3, 7, 7))
     return np.kron(coarse, np.ones((1, 1, 4, 4))).astype(np.float32)
+
+
+VOCABULARY, LONGEST = 50, 12
+
+
+@pytest.fixture(scope="session")
+def tiny_text_fp32(save_model: Callable[..., Path]) -> Path:
+    """A text encoder with random weights: one layer of attention, 32 wide, notes of up to 12 of 50 tokens."""
+    rng = np.random.default_rng(3)
+    node = onnx.helper.make_node
+    constants: dict[str, np.ndarray] = {
+        "words": rng.normal(0, 1, (VOCABULARY, WIDTH)).astype(np.float32),
+        "positions": rng.normal(0, 1, (LONGEST, WIDTH)).astype(np.float32),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "by_head": np.array([1, -1, HEADS, WIDTH // HEADS]),
+        "joined": np.array([1, -1, WIDTH]),
+        "scale": rng.normal(1, 0.1, WIDTH).astype(np.float32),
+        "bias": rng.normal(0, 0.1, WIDTH).astype(np.float32),
+    }
+    nodes = [
+        node("Shape", ["input_ids"], ["length"], start=1),
+        node("Gather", ["words", "input_ids"], ["word"]),
+        node("Slice", ["positions", "zero", "length", "zero", "one"], ["position"]),
+        node("Add", ["word", "position"], ["x"]),
+    ]
+    for name, perm in (("query", [0, 2, 1, 3]), ("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3])):
+        constants[f"{name}.weight"] = rng.normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32)
+        nodes.append(node("MatMul", ["x", f"{name}.weight"], [name]))
+        nodes.append(node("Reshape", [name, "by_head"], [f"{name}.heads"]))
+        nodes.append(node("Transpose", [f"{name}.heads"], [f"{name}.turned"], perm=perm))
+    nodes += [
+        node("MatMul", ["query.turned", "key.turned"], ["scores"]),
+        node("Softmax", ["scores"], ["attention"], axis=-1),
+        node("MatMul", ["attention", "value.turned"], ["mixed"]),
+        node("Transpose", ["mixed"], ["mixed.turned"], perm=[0, 2, 1, 3]),
+        node("Reshape", ["mixed.turned", "joined"], ["mixed.joined"]),
+        node("Add", ["mixed.joined", "x"], ["sum"]),
+        node("LayerNormalization", ["sum", "scale", "bias"], ["last_hidden_state"]),
+    ]
+    return save_model(
+        nodes,
+        {"input_ids": (np.int64, [1, "tokens"])},
+        {"last_hidden_state": (np.float32, [1, "tokens", WIDTH])},
+        constants,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_text_int8(tiny_text_fp32: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, quantised as the export does it."""
+    graph = pytest.importorskip("edgefuse_export.graph", reason="needs the extra export")
+    path = tmp_path_factory.mktemp("int8") / "tiny-text-int8.onnx"
+    graph.quantise(tiny_text_fp32, path)
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_text_spec() -> EncoderSpec:
+    """How the tiny text encoder is fed and pooled."""
+    return EncoderSpec(
+        modality="text",
+        format="onnx",
+        file="tiny.onnx",
+        sha256="",
+        bytes=0,
+        precision="fp32",
+        width=WIDTH,
+        pooling="mean",
+        normalize=False,
+        tokenization=Tokenization(LONGEST, add_bos=True, newline_to_space=False, add_eos=True),
+        tokenizer=TokenizerFile("tokenizer.json", "", 0),
+    )
+
+
+@pytest.fixture(scope="session")
+def notes() -> list[np.ndarray]:
+    """20 notes of 1 to 12 random tokens."""
+    rng = np.random.default_rng(4)
+    lengths = [1, LONGEST, *rng.integers(1, LONGEST + 1, 18)]
+    return [rng.integers(0, VOCABULARY, length).astype(np.int32) for length in lengths]

@@ -236,3 +236,34 @@ def sentencepiece_metadata() -> Callable[[Any], dict[str, Any]]:
         }
 
     return metadata
+
+
+WORDPIECE_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+BERT_RULES: dict[str, dict[str, bool | None]] = {
+    "uncased": {},
+    "cased": {"lowercase": False},
+    "uncased with accents": {"strip_accents": False},
+    "cased without accents": {"lowercase": False, "strip_accents": True},
+    "not cleaned": {"clean_text": False, "handle_chinese_chars": False},
+}
+
+
+@pytest.fixture(scope="session")
+def trained_wordpiece() -> dict[str, Any]:
+    """A small WordPiece of `tokenizers` for each way to clean texts."""
+    library = pytest.importorskip("tokenizers", reason="the reference for WordPiece")
+    trained = {}
+    for name, rules in BERT_RULES.items():
+        model = library.Tokenizer(library.models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
+        model.normalizer = library.normalizers.BertNormalizer(**rules)
+        model.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
+        trainer = library.trainers.WordPieceTrainer(
+            vocab_size=600, special_tokens=WORDPIECE_SPECIALS, show_progress=False
+        )
+        model.train_from_iterator(CORPUS, trainer)
+        model.post_processor = library.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        model.encode_special_tokens = True
+        trained[name] = model
+    return trained

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edgefuse_runtimes.tokenizers.bert_table import ACCENTS, CONTROLS, PUNCTUATION, UNKNOWN_MARKS
+from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form
 from edgefuse_runtimes.tokenizers.unicode_table import LETTERS, NUMBERS, SPACES, UNICODE_VERSION, within
 
 SCRIPT = Path(__file__).resolve().parents[3] / "packaging" / "make_unicode_table.py"
@@ -43,3 +45,44 @@ def test_the_script_refuses_another_unicode_version() -> None:
     script = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True)
     assert script.returncode == 1
     assert f"the table is of {UNICODE_VERSION}" in script.stderr
+
+
+def test_berts_classes_are_those_of_tokenizers() -> None:
+    library = pytest.importorskip("tokenizers", reason="the reference for BERT's classes")
+    off = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    clean = library.normalizers.BertNormalizer(**off | {"clean_text": True})
+    strip = library.normalizers.BertNormalizer(**off | {"strip_accents": True})
+    words = library.pre_tokenizers.BertPreTokenizer()
+    for code in (code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000):
+        text = f"a{chr(code)}b"
+        assert within(CONTROLS, code) == (clean.normalize_str(text) == "ab"), hex(code)
+        assert within(ACCENTS, code) == (strip.normalize_str(text) == "ab"), hex(code)
+        assert within(PUNCTUATION, code) == (len(words.pre_tokenize_str(text)) == 3), hex(code)
+
+
+def test_normal_forms_and_case_are_those_of_tokenizers() -> None:
+    library = pytest.importorskip("tokenizers", reason="the reference for normal forms")
+    lower = library.normalizers.Lowercase()
+    forms = {"NFC": library.normalizers.NFC(), "NFD": library.normalizers.NFD()}
+    for code in range(sys.maxunicode + 1):
+        letter = chr(code)
+        category = unicodedata.category(letter)
+        if category in ("Cn", "Cs"):
+            continue
+        assert lower_case(letter) == lower.normalize_str(letter), hex(code)
+        texts = [f"a{letter}", f"a\u0323{letter}", f"a{letter}\u0323", f"a\u0301{letter}"]
+        for name, form in forms.items():
+            for text in texts if category[0] == "M" else texts[:1]:
+                assert normal_form(name, text) == form.normalize_str(text), hex(code)  # type: ignore[arg-type]
+
+
+def test_marks_unknown_to_tokenizers_are_marks_that_came_late() -> None:
+    assert not within(UNKNOWN_MARKS, 0x0301)
+    assert within(UNKNOWN_MARKS, 0x1E4EC)  # Unicode 15
+
+
+def test_berts_table_is_what_the_script_writes(python_3_13: Path) -> None:
+    has_tokenizers = subprocess.run([python_3_13, "-c", "import tokenizers"], capture_output=True, check=False)
+    if has_tokenizers.returncode:
+        pytest.skip("needs the library tokenizers beside Python 3.13")
+    subprocess.run([python_3_13, SCRIPT.with_name("make_bert_table.py"), "--check"], check=True)

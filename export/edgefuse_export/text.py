@@ -1,0 +1,60 @@
+"""A text encoder as the file that fits its family: GGUF for LLaMA, ONNX for BERT and CLIP."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from edgefuse.progress import Progress, silent
+from edgefuse_export import llama, text_onnx
+from edgefuse_export.sources import kind_of, read_config
+from edgefuse_export.text_families import TEXT_FAMILIES
+from edgefuse_export.text_onnx import Precision
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.spec import EncoderSpec, Pooling
+
+LLAMA_POOLINGS: tuple[Pooling, ...] = ("last", "mean")
+
+
+def export_text_encoder(
+    source: Path,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    precision: Precision = "int8",
+    pooling: Pooling | None = None,
+    quantize: llama.Precision = "q8_0",
+    requantize: bool = False,
+) -> EncoderSpec:
+    """Write the text encoder into `folder` and return its spec.
+
+    Args:
+        source: a Hugging Face folder of LLaMA, BERT or CLIP, or a GGUF file.
+        folder: an existing folder.
+        progress: shows the steps.
+        precision: of an ONNX file's weights.
+        pooling: which hidden state stands for the note; where it is not given, as is usual for the family.
+        quantize: how a GGUF file stores its matrices.
+        requantize: whether a GGUF file may be used whose weights have lost more than Q8_0 loses.
+
+    Raises:
+        BadInput: the source or the pooling cannot be used, or an extra is not installed.
+    """
+    if kind_of(source) == "folder":
+        model_type = read_config(source)["model_type"]
+        if model_type in TEXT_FAMILIES:
+            if quantize != "q8_0" or requantize:
+                raise BadInput(
+                    f"{source} holds a model of type {model_type!r}, which becomes an ONNX file; "
+                    "leave --quantize and --requantize out, they are for LLaMA."
+                )
+            return text_onnx.export_onnx_text_encoder(source, folder, progress, precision=precision, pooling=pooling)
+        if model_type != "llama":
+            raise BadInput(
+                f"{source} holds a model of type {model_type!r}; the text encoders that can be exported are: "
+                f"llama, {', '.join(TEXT_FAMILIES)}."
+            )
+    if pooling not in (None, *LLAMA_POOLINGS):
+        raise BadInput(f"{source} is of the LLaMA family, which is pooled by last or mean; choose --pooling.")
+    spec = llama.export_text_encoder(source, folder, progress, requantize=requantize, quantize=quantize)
+    return dataclasses.replace(spec, pooling=pooling) if pooling else spec

@@ -1,0 +1,189 @@
+"""A text encoder of BERT's or CLIP's kind as one small ONNX file for one note of any length, with its tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edgefuse.datasets.drawn import draw
+from edgefuse.progress import Progress, silent
+from edgefuse_export import free_length, graph, parity, sentence_transformers, text_families
+from edgefuse_export.sources import Origin, origin_of, read_config, read_object, tool_versions
+from edgefuse_export.text_families import CLIP, TEXT_FAMILIES, TextFamily, TextModel
+from edgefuse_export.torch_models import load_config
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import sha256
+from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
+from edgefuse_runtimes.pooling import l2_normalize, pool
+from edgefuse_runtimes.spec import EncoderSpec, Pooling, Tokenization, TokenizerFile
+from edgefuse_runtimes.tokenizers import tokenize, tokenizer_from_json
+from edgefuse_runtimes.tokenizers.clip_bpe import ClipBpe
+from edgefuse_runtimes.tokenizers.wordpiece import WordPiece
+
+FILE = "text.onnx"
+TOKENIZER = "tokenizer.json"
+Precision = Literal["int8", "fp32"]
+
+NOTES = 16
+"""Drawn notes on which a file is compared with its source."""
+
+
+def export_onnx_text_encoder(
+    source: Path,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    origin: Origin | None = None,
+    precision: Precision = "int8",
+    pooling: Pooling | None = None,
+) -> EncoderSpec:
+    """Write `text.onnx` and `tokenizer.json` into `folder` and return the spec.
+
+    Args:
+        source: a Hugging Face folder of a type in `TEXT_FAMILIES`, with a tokenizer.json.
+        folder: an existing folder.
+        progress: shows the steps.
+        origin: what to record as the source; found out where it is not given.
+        precision: of the weights of MatMul; with "fp32" the folded graph is the file.
+        pooling: which hidden state stands for the note; where it is not given, as the source says.
+
+    Raises:
+        BadInput: the source cannot be used, or the extra "export-torch" is not installed.
+    """
+    family = TEXT_FAMILIES[read_config(source)["model_type"]]
+    stated = sentence_transformers.read_settings(source, pooling)
+    chosen = _choose_pooling(source, family, stated.pooling)
+    content = _read_tokenizer(source)
+    tokenizer = tokenizer_from_json(content, str(source / TOKENIZER))
+    config = load_config(source, "text_config")
+    _check_tokenizer(source, tokenizer, family, config, stated.lower_case)
+    tokenization = _tokenization(source, config, stated.max_tokens)
+    ids = [tokenize(tokenizer, tokenization, draw(seed).note).ids for seed in range(NOTES)]  # n of (t,)
+    model = text_families.load(source, family, config, progress)
+    target = folder / FILE
+    steps = [f"PyTorch model traced to ONNX: {family.model}, {family.output}, one note without padding"]
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
+        traced, plain, fp32 = (Path(work, f"{name}.onnx") for name in ("traced", "plain", "fp32"))
+        text_families.trace(model, ids[0], source, traced, progress)
+        for _ in progress("folding the text encoder", [None], 1):
+            free_length.fix_reshapes(traced, plain)
+            opset = graph.fold_for_notes(plain, fp32, ids[0].astype(np.int64))
+        steps.append("shapes fixed but for the length of the note, constants folded (onnxruntime, basic)")
+        if precision == "int8":
+            for _ in progress("quantising the text encoder to int8", [None], 1):
+                graph.quantise(fp32, target)
+            steps.append(
+                "weights of MatMul to int8, symmetric per channel; activations to uint8 when run; all else float32"
+            )
+        else:
+            fp32.replace(target)
+    (folder / TOKENIZER).write_bytes(content)
+    origin = origin or origin_of(source)
+    spec = EncoderSpec(
+        modality="text",
+        format="onnx",
+        file=FILE,
+        sha256=sha256(target),
+        bytes=target.stat().st_size,
+        precision=precision,
+        width=graph.output_shape(target)[-1],
+        pooling=chosen,
+        normalize=family.normalize or stated.normalize,
+        tokenization=tokenization,
+        tokenizer=TokenizerFile(TOKENIZER, sha256(folder / TOKENIZER), len(content)),
+        source=origin.source,
+        licence=origin.licence,
+    )
+    measured = _parity(model, folder, spec, ids, progress)
+    recipe: dict[str, Any] = {
+        "steps": steps,
+        "opset": opset,
+        "tools": tool_versions(["onnx", "onnxruntime", "torch", "transformers"]),
+        "parity": {"measure": f"1 - cosine between the {precision} file, onnxruntime, and its source, transformers"}
+        | measured,
+    }
+    return dataclasses.replace(spec, recipe=recipe)
+
+
+def _choose_pooling(source: Path, family: TextFamily, wanted: Pooling | None) -> Pooling:
+    if wanted in (None, *family.poolings):
+        return wanted or family.poolings[0]
+    if family is CLIP:
+        raise BadInput(
+            f"{source} holds a CLIP, whose vector is the projected end token alone, and not pooled by {wanted}; "
+            "leave --pooling out."
+        )
+    can = " or ".join(family.poolings)
+    raise BadInput(f"{source} holds a {family.model}, whose vector is {can}, and not pooled by {wanted}; choose one.")
+
+
+def _read_tokenizer(source: Path) -> bytes:
+    path = source / TOKENIZER
+    if not path.is_file():
+        raise BadInput(
+            f"{source} has no {TOKENIZER}; write one with transformers (AutoTokenizer.from_pretrained, "
+            "save_pretrained) or fetch the model's folder again."
+        )
+    return path.read_bytes()
+
+
+def _tokenization(source: Path, config: Any, stated: int | None) -> Tokenization:
+    """The lowest of all limits counts."""
+    limit = min(config.max_position_embeddings, stated or math.inf, _model_max_length(source))
+    if limit < 2:
+        raise BadInput(f"{source} reads {limit:g} tokens, which is less than its special tokens; correct its config.")
+    return Tokenization(int(limit), add_bos=True, newline_to_space=False, add_eos=True)
+
+
+def _check_tokenizer(
+    source: Path, tokenizer: WordPiece | ClipBpe, family: TextFamily, config: Any, lower_case: bool
+) -> None:
+    """Refuse a tokenizer of another model."""
+    if lower_case and tokenizer.encode("A") != tokenizer.encode("a"):
+        raise BadInput(f"{source} asks for notes in lower case, and its tokenizer does not see to it; correct either.")
+    highest = max(tokenizer.size - 1, tokenizer.bos_id, tokenizer.eos_id)
+    if highest >= config.vocab_size:
+        raise BadInput(
+            f"{source / TOKENIZER} has ids up to {highest}, its model knows {config.vocab_size} tokens; "
+            "the two must belong together."
+        )
+    if family is CLIP:
+        # The state that counts is that of the end token, which stands last here. transformers looks for its id, or
+        # in configs that say 2 (written before it did) for the highest id of the note.
+        ends = highest if config.eos_token_id == 2 else config.eos_token_id
+        if tokenizer.eos_id != ends:
+            raise BadInput(
+                f"{source / TOKENIZER} ends a text with the id {tokenizer.eos_id}, its model with {ends}; "
+                "the two must belong together."
+            )
+
+
+def _model_max_length(source: Path) -> float:
+    """The limit in tokenizer_config.json, infinite where it states none; transformers writes 1e30 for none."""
+    path = source / "tokenizer_config.json"
+    stated = read_object(path).get("model_max_length") if path.is_file() else None
+    return stated if isinstance(stated, int | float) and stated > 0 else math.inf
+
+
+def _parity(model: TextModel, folder: Path, spec: EncoderSpec, ids: list[Any], progress: Progress) -> dict[str, Any]:
+    """1 - cosine of the file's vectors to those of transformers, on drawn notes; plain JSON, as for pictures."""
+    shown = progress("comparing with the source", ids, len(ids))
+    exact = np.stack([pool(model.states(note), spec.pooling) for note in shown])  # (n, d)
+    exact = l2_normalize(exact) if spec.normalize else exact
+    with OnnxRuntimeEncoder(folder / spec.file, spec, threads=1, memory="low") as encoder:
+        near = encoder.encode(ids)  # (n, d)
+    centre = exact.mean(axis=0)
+    plain = [parity.one_minus_cosine(a, b) for a, b in zip(exact, near, strict=True)]
+    centred = [parity.one_minus_cosine(a, b) for a, b in zip(exact - centre, near - centre, strict=True)]
+    return {
+        "mean": float(np.mean(plain)),
+        "worst": float(np.max(plain)),
+        "centred": {"mean": float(np.mean(centred)), "worst": float(np.max(centred))},
+        "samples": len(ids),
+        "on": "the drawn example",
+    }
