@@ -13,6 +13,9 @@ import numpy as np
 from edgefuse.datasets.drawn import draw
 from edgefuse.progress import Progress, silent
 from edgefuse_export import free_length, graph, parity, sentence_transformers, text_families
+from edgefuse_export.calibration import calibration_notes
+from edgefuse_export.int8.convert import make_int8, make_lean
+from edgefuse_export.int8.recipe import DEFAULT
 from edgefuse_export.sources import Origin, origin_of, read_config, read_object, tool_versions
 from edgefuse_export.text_families import CLIP, TEXT_FAMILIES, TextFamily, TextModel
 from edgefuse_export.torch_models import load_config
@@ -68,20 +71,20 @@ def export_onnx_text_encoder(
     target = folder / FILE
     steps = [f"PyTorch model traced to ONNX: {family.model}, {family.output}, one note without padding"]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
-        traced, plain, fp32 = (Path(work, f"{name}.onnx") for name in ("traced", "plain", "fp32"))
+        traced, plain, fp32, lean = (Path(work, f"{name}.onnx") for name in ("traced", "plain", "fp32", "lean"))
         text_families.trace(model, ids[0], source, traced, progress)
         for _ in progress("folding the text encoder", [None], 1):
             free_length.fix_reshapes(traced, plain)
             opset = graph.fold_for_notes(plain, fp32, ids[0].astype(np.int64))
         steps.append("shapes fixed but for the length of the note, constants folded (onnxruntime, basic)")
+        notes = [tokenize(tokenizer, tokenization, note).ids for note in calibration_notes()]
+        samples = [note[None].astype(np.int64) for note in notes]  # n of (1, t)
+        steps += make_lean(fp32, lean, samples[:2], first_token=chosen == "cls")
         if precision == "int8":
-            for _ in progress("quantising the text encoder to int8", [None], 1):
-                graph.quantise(fp32, target)
-            steps.append(
-                "weights of MatMul to int8, symmetric per channel; activations to uint8 when run; all else float32"
-            )
+            make_int8(lean, target, samples, DEFAULT, progress)
+            steps += [*DEFAULT.steps, f"calibrated on {len(samples)} sentences and drawn notes"]
         else:
-            fp32.replace(target)
+            lean.replace(target)
     (folder / TOKENIZER).write_bytes(content)
     origin = origin or origin_of(source)
     spec = EncoderSpec(

@@ -18,6 +18,7 @@ from edgefuse_export.int8.blocks import (
     Norm,
     bias_of,
     norm_parameters,
+    own_norm,
     set_linear,
     set_norm,
     weight_of,
@@ -30,7 +31,8 @@ _LEAST = 1e-5
 
 
 def balance_norm(wiring: Wiring, norm: Norm, linears: Sequence[Linear], moments: Moments, strength: float) -> Moments:
-    """Balance what a layer norm gives to `linears`, which alone take it; the moments afterwards."""
+    """Balance what a layer norm gives to `linears`, or a copy of it where it is shared; the moments afterwards."""
+    norm = own_norm(wiring, norm, linears) if norm.shared else norm
     weights = np.concatenate([weight_of(wiring, linear) for linear in linears], axis=1)  # (k, n)
     scale, shift = balance(moments, weights, strength)
     gain, offset = norm_parameters(wiring, norm)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgefuse_export.int8.wiring import Array, Wiring, add_constant, giver, takers
+from edgefuse_export.int8.wiring import Array, Wiring, add_constant, copy_node, giver, takers
 
 MOVES = ("Reshape", "Transpose")
 """Operators that move values and do not change them."""
@@ -41,7 +41,13 @@ class Norm:
     """The node that multiplies by the scale: a LayerNormalization, or the Mul of one in pieces."""
     shift: Any
     """The same LayerNormalization, or the Add of one in pieces."""
-    output: str
+    shared: bool
+    """Whether others than the linear layers in question take from it."""
+
+    @property
+    def output(self) -> str:
+        """What it gives."""
+        return str(self.shift.output[0])
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Attention:
     masked: bool
     """Whether something is added to the scores."""
     norm: Norm | None
-    """The layer norm before it, where query, key and value are all that take from it."""
+    """The layer norm that query, key and value take from."""
     factors: tuple[Any, ...] = field(default=())
     """Nodes that multiply queries or keys by one number."""
 
@@ -71,7 +77,7 @@ class FeedForward:
     up: Linear
     down: Linear
     norm: Norm | None
-    """The layer norm before it, where `up` is all that takes from it."""
+    """The layer norm that `up` takes from."""
 
 
 def find_attentions(wiring: Wiring) -> list[Attention]:
@@ -114,6 +120,17 @@ def norm_parameters(wiring: Wiring, norm: Norm) -> tuple[Array, Array]:
     return wiring.constants[norm.scale.input[_scale_place(wiring, norm)]], wiring.constants[
         norm.shift.input[_shift_place(wiring, norm)]
     ]
+
+
+def own_norm(wiring: Wiring, norm: Norm, linears: Sequence[Linear]) -> Norm:
+    """A copy of a shared layer norm that `linears` alone take from."""
+    copies = {id(node): copy_node(wiring, node) for node in (norm.scale, norm.shift)}
+    scale, shift = copies[id(norm.scale)], copies[id(norm.shift)]
+    if scale is not shift:
+        shift.input[list(shift.input).index(norm.scale.output[0])] = scale.output[0]
+    for linear in linears:
+        linear.product.input[0] = shift.output[0]
+    return Norm(scale, shift, shared=False)
 
 
 def set_norm(wiring: Wiring, norm: Norm, scale: Array, shift: Array) -> None:
@@ -226,18 +243,19 @@ def _sources(wiring: Wiring, name: str) -> Iterator[Linear]:
 
 
 def _norm(wiring: Wiring, name: str, allowed: list[Any]) -> Norm | None:
-    """The layer norm that gives a value which the nodes `allowed` alone take."""
+    """The layer norm that gives a value; it is shared where others than the nodes `allowed` take it."""
     node = giver(wiring, name)
-    if node is None or {id(taker) for taker in takers(wiring, name)} - {id(one) for one in allowed}:
+    if node is None:
         return None
+    shared = bool({id(taker) for taker in takers(wiring, name)} - {id(one) for one in allowed})
     if node.op_type == "LayerNormalization":
-        return Norm(node, node, name) if len(node.input) > 2 and node.input[2] in wiring.constants else None
+        return Norm(node, node, shared) if len(node.input) > 2 and node.input[2] in wiring.constants else None
     if node.op_type != "Add" or not _is_vector(wiring, node):
         return None
     scale = giver(wiring, varying(wiring, node))
     if scale is None or scale.op_type != "Mul" or not _is_vector(wiring, scale):
         return None
-    return Norm(scale, node, name) if len(takers(wiring, scale.output[0])) == 1 else None
+    return Norm(scale, node, shared) if len(takers(wiring, scale.output[0])) == 1 else None
 
 
 def _is_vector(wiring: Wiring, node: Any) -> bool:

@@ -40,7 +40,7 @@ def keep_first_token(wiring: Wiring) -> bool:
     """
     found = find_attentions(wiring)
     last = found[-1] if found else None
-    if last is None or last.masked or last.factors or last.norm is None:
+    if last is None or last.masked or last.factors or last.norm is None or last.norm.shared:
         return False
     heads = _heads(wiring, last)
     residual = next(iter(takers(wiring, last.output.output)), None)

@@ -137,14 +137,15 @@ def _balance(wiring: Wiring, unit: _Unit, moments: dict[str, Moments], strength:
     attention, layer = unit.attention, unit.layer
     if attention is not None:
         if attention.norm is not None:
-            linears, name = (attention.query, attention.key, attention.value), attention.query.input
-            moments[name] = balancing.balance_norm(wiring, attention.norm, linears, moments[name], strength)
+            linears, before = (attention.query, attention.key, attention.value), moments[attention.query.input]
+            moved = balancing.balance_norm(wiring, attention.norm, linears, before, strength)
+            moments[attention.query.input] = moved
         name = attention.output.input
         moments[name] = balancing.balance_values(wiring, attention, moments[name], strength)
     if layer is not None:
         if layer.norm is not None:
-            name = layer.up.input
-            moments[name] = balancing.balance_norm(wiring, layer.norm, [layer.up], moments[name], strength)
+            before = moments[layer.up.input]
+            moments[layer.up.input] = balancing.balance_norm(wiring, layer.norm, [layer.up], before, strength)
         moved = balancing.balance_activation(wiring, layer, moments[layer.down.input], strength)
         moments[layer.down.input] = moved
 

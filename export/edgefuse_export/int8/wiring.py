@@ -114,6 +114,18 @@ def add_node(wiring: Wiring, operator: str, inputs: Sequence[str], outputs: int 
     return names
 
 
+def copy_node(wiring: Wiring, node: Any) -> Any:
+    """A new node that does the same and gives a value of its own."""
+    onnx = importable("onnx", "export")
+    wiring.made += 1
+    copy = onnx.helper.make_node(node.op_type, [], [])
+    copy.CopyFrom(node)
+    copy.name = f"{node.op_type}.{wiring.made}"
+    copy.output[0] = f"{copy.name}.0"
+    wiring.nodes.append(copy)
+    return copy
+
+
 def replace_value(wiring: Wiring, old: str, new: str) -> None:
     """Let all that took `old` take `new`, the graph's output included."""
     for node in takers(wiring, old):

@@ -31,7 +31,7 @@ def test_every_block_is_found(folded: FoldedOf, name: str, pooler: bool) -> None
     wiring = wiring_of(folded(name, pooler))
     attentions, layers = find_attentions(wiring), find_feed_forwards(wiring)
     assert (len(attentions), len(layers)) == (2, 2)
-    assert all(part.norm is not None for part in (*attentions, *layers))
+    assert all(part.norm is not None and not part.norm.shared for part in (*attentions, *layers))
     assert not any(attention.masked for attention in attentions)
 
 
