@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
 from edgefuse_export.gguf_file import Tensor, write_q8_0
+from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.sources import Origin, importable, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
@@ -32,7 +33,12 @@ MAX_TOKENS = 512
 
 
 def export_text_encoder(
-    source: Path, folder: Path, progress: Progress = silent, *, origin: Origin | None = None
+    source: Path,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    origin: Origin | None = None,
+    reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write `text.gguf` into `folder` and return its spec.
 
@@ -43,6 +49,7 @@ def export_text_encoder(
         folder: an existing folder.
         progress: shows the steps.
         origin: what to record as the source; found out where it is not given.
+        reference: given the source, to compare the file with.
 
     Raises:
         BadInput: the source cannot be used, or the extra "export" is not installed.
@@ -58,7 +65,7 @@ def export_text_encoder(
         tokenization = _tokenization(written, source)
         part.replace(folder / FILE)
     origin = origin or origin_of(source, str(written.metadata.get("general.license", "unknown")))
-    return EncoderSpec(
+    spec = EncoderSpec(
         modality="text",
         format="gguf",
         file=FILE,
@@ -73,6 +80,8 @@ def export_text_encoder(
         licence=origin.licence,
         recipe={"steps": steps, "tools": tool_versions(["gguf"])},
     )
+    reference(source, spec)
+    return spec
 
 
 def _tokenization(file: GgufFile, source: Path) -> Tokenization:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgefuse.progress import Progress, silent
-from edgefuse_export import families, graph, parity, preprocessing
+from edgefuse_export import families, graph, preprocessing
+from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.sources import Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
@@ -27,6 +28,7 @@ def export_image_encoder(
     squash: bool = False,
     pooler: bool = False,
     precision: Precision = "int8",
+    reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write `image.onnx` into `folder` and return its spec.
 
@@ -39,6 +41,7 @@ def export_image_encoder(
         squash: whether both sides are brought to the crop size instead, which keeps the whole picture.
         pooler: whether a ViT's pooler output is the vector, instead of the first token.
         precision: of the weights of MatMul; with "fp32" the folded graph is the file.
+        reference: given the graph before folding, to compare the file with.
 
     Raises:
         BadInput: the source cannot be used, or an extra is not installed.
@@ -73,36 +76,32 @@ def export_image_encoder(
             steps.append(
                 "weights of MatMul to int8, symmetric per channel; activations to uint8 when run; all else float32"
             )
-            reference, measured_from = fp32, "its fp32 form"
         else:
             fp32.rename(target)
-            reference, measured_from = traced, "the graph before folding"
-        measured = parity.on_drawn_pictures(
-            reference, target, preprocess, pooling, normalize=normalize, progress=progress
+        recipe: dict[str, Any] = {
+            "steps": steps,
+            "preprocess": "squash" if squash else "source",
+            "opset": opset,
+            "tools": tool_versions(_tools(kind)),
+        }
+        origin = origin or origin_of(source)
+        spec = EncoderSpec(
+            modality="image",
+            format="onnx",
+            file=FILE,
+            sha256=sha256(target),
+            bytes=target.stat().st_size,
+            precision=precision,
+            width=graph.output_shape(target)[-1],
+            pooling=pooling,
+            normalize=normalize,
+            preprocess=preprocess,
+            source=origin.source,
+            licence=origin.licence,
+            recipe=recipe | ({"notes": notes} if notes else {}),
         )
-    recipe: dict[str, Any] = {
-        "steps": steps,
-        "preprocess": "squash" if squash else "source",
-        "opset": opset,
-        "tools": tool_versions(_tools(kind)),
-        "parity": {"measure": f"1 - cosine between the {precision} file and {measured_from}, onnxruntime"} | measured,
-    }
-    origin = origin or origin_of(source)
-    return EncoderSpec(
-        modality="image",
-        format="onnx",
-        file=FILE,
-        sha256=sha256(target),
-        bytes=target.stat().st_size,
-        precision=precision,
-        width=graph.output_shape(target)[-1],
-        pooling=pooling,
-        normalize=normalize,
-        preprocess=preprocess,
-        source=origin.source,
-        licence=origin.licence,
-        recipe=recipe | ({"notes": notes} if notes else {}),
-    )
+        reference(traced, spec)
+    return spec
 
 
 def _find_preprocess(source: Path, notes: list[str]) -> Preprocess:
