@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,23 @@ def identity(spec: EncoderSpec) -> dict[str, Any]:
     return decisive | ({} if spec.tokenizer is None else {"tokenizer": spec.tokenizer.sha256})
 
 
-def write_encoders(folder: Path, image: EncoderSpec, text: EncoderSpec, progress: Progress = silent) -> None:
-    """Finish a folder that already holds the encoders' files: golden samples and `encoders.json`."""
+def write_encoders(
+    folder: Path,
+    image: EncoderSpec,
+    text: EncoderSpec,
+    progress: Progress = silent,
+    prove: Callable[[Encoders], Encoders] = lambda encoders: encoders,
+) -> Encoders:
+    """Finish a folder that already holds the encoders' files: golden samples and `encoders.json`.
+
+    `prove` is called in between, when the encoders can be run; it may add to what the descriptions say.
+    """
     for _ in progress("golden samples", [None], 1):
         _write_golden(folder, image, text)
-    write_json(folder / SPECS, {"schema": SCHEMA, "image": image.to_json(), "text": text.to_json()})
+    encoders = prove(Encoders(folder, image, text))
+    specs = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
+    write_json(folder / SPECS, {"schema": SCHEMA} | specs)
+    return encoders
 
 
 def _write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec) -> None:

@@ -39,9 +39,9 @@ from edgefuse.splits import check_split, split_rows
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import physical_cores
-from edgefuse_runtimes.spec import EncoderSpec, Modality
+from edgefuse_runtimes.spec import EncoderSpec, Modality, Preprocess
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
 A = TypeVar("A")
@@ -114,16 +114,20 @@ def extract(
     return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
 
 
-def picture_vectors(encoder: Encoder, pictures: Iterable[Path]) -> Iterator[Floats]:
-    """Vectors (d,) of picture files in order; the next ones are decoded while one is encoded."""
-    preprocess = encoder.spec.preprocess
-    assert preprocess is not None
+def picture_vectors(encoder: Encoder, pictures: Iterable[Picture]) -> Iterator[Floats]:
+    """Vectors (d,) of pictures in order; the next ones are decoded while one is encoded."""
+    assert encoder.spec.preprocess is not None
+    for pixels in prepared(pictures, encoder.spec.preprocess):
+        yield encoder.encode(pixels[None])[0]
 
-    def read(picture: Path) -> Floats:
+
+def prepared(pictures: Iterable[Picture], preprocess: Preprocess) -> Iterator[Floats]:
+    """Encoder inputs (3, H, W) of pictures in order, made ahead of their use."""
+
+    def read(picture: Picture) -> Floats:
         return prepare(load_image(picture), preprocess)  # (3, H, W)
 
-    for pixels in ahead(read, pictures, workers=1, depth=DECODED_AHEAD):
-        yield encoder.encode(pixels[None])[0]
+    yield from ahead(read, pictures, workers=1, depth=DECODED_AHEAD)
 
 
 def note_vectors(encoder: Encoder, tokens: Sequence[NDArray[np.int32]]) -> Iterator[Floats]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgefuse_bench.percentiles import percentile, percentiles, queries_needed
+from edgefuse.percentiles import percentile, percentiles, queries_needed
 from edgefuse_bench.scenario import STAGES
 
 COLUMNS = ("min", "median", "max", "p90", "p95", "p99")

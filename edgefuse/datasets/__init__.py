@@ -49,10 +49,11 @@ ADAPTERS = {
 }
 
 
-def open_dataset(name: str, root: Path | None = None, *, skip_missing: bool = False) -> Dataset:
+def open_dataset(name: str, root: Path | None = None, *, skip_missing: bool = False, labelled: bool = True) -> Dataset:
     """The data set `name` of `ADAPTERS` in the folder `root`, or the CSV file `name` with its pictures there.
 
-    Without `root`, a CSV file's pictures are looked for beside it.
+    Without `root`, a CSV file's pictures are looked for beside it. With `labelled` false, a CSV file's labels may be
+    missing.
 
     Raises:
         BadInput: no such data set or file, a malformed table, duplicate ids, empty labels, or samples without
@@ -64,12 +65,12 @@ def open_dataset(name: str, root: Path | None = None, *, skip_missing: bool = Fa
         adapter = ADAPTERS[name]
         samples = adapter.read(root)
     elif name.lower().endswith(".csv"):
-        adapter = Adapter(lambda root: table.read(Path(name), root), table.LICENCE)
+        adapter = Adapter(lambda root: table.read(Path(name), root, labelled=labelled), table.LICENCE)
         samples = adapter.read(root or Path(name).parent)
     else:
         known = ", ".join(sorted(ADAPTERS))
         raise BadInput(f"There is no data set called {name!r}; name one of {known}, or a table ending in .csv.")
-    _check(name, samples)
+    _check(name, samples, labelled)
     missing = [sample for sample in samples if not sample.image.is_file()]
     if missing and not skip_missing:
         raise BadInput(missing_sentence("have no picture file", [f"{s.id} ({s.image})" for s in missing]))
@@ -99,14 +100,14 @@ def missing_sentence(what: str, names: Sequence[str]) -> str:
     )
 
 
-def _check(name: str, samples: Sequence[Sample]) -> None:
+def _check(name: str, samples: Sequence[Sample], labelled: bool) -> None:
     if not samples:
         raise BadInput(f"{name} holds no samples; give a table with at least one row.")
     twice = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
     if twice:
         raise BadInput(f"{name} has the id {twice[0]!r} more than once; give every row an id of its own.")
     unlabelled = [sample.id for sample in samples if not sample.label]
-    if unlabelled:
+    if unlabelled and labelled:
         raise BadInput(
             f"{len(unlabelled)} rows of {name} have an empty label, the first is {unlabelled[0]!r}; "
             "fill or remove them."

@@ -29,12 +29,16 @@ def accuracy(labels: Labels, predicted: Labels) -> float:
 
 
 def macro_f1(labels: Labels, predicted: Labels) -> float:
-    """Mean over classes of F1 = 2 tp / (2 tp + fp + fn); classes neither labelled nor predicted are out."""
-    classes = int(max(labels.max(), predicted.max())) + 1
+    """Mean over classes of F1; classes neither labelled nor predicted are out."""
+    return float(np.nanmean(class_f1(labels, predicted, int(max(labels.max(), predicted.max())) + 1)))
+
+
+def class_f1(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.float64]:
+    """F1 = 2 tp / (2 tp + fp + fn) of each class (K,); NaN for a class neither labelled nor predicted."""
     hits = np.bincount(labels[labels == predicted], minlength=classes)  # (K,)
     both = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)  # (K,): 2 tp + fp + fn
-    present = both > 0
-    return float(np.mean(2 * hits[present] / both[present]))
+    f1: NDArray[np.float64] = np.divide(2 * hits, both, out=np.full(classes, np.nan), where=both > 0)  # (K,)
+    return f1
 
 
 def majority(training_labels: Labels, labels: Labels) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ def calibration_notes(count: int = COUNT) -> list[str]:
     return [*SENTENCES, *(draw(FIRST_SEED + index).note for index in range(count))][:count]
 
 
+@functools.cache
 def _picture(seed: int) -> Image.Image:
     return draw(seed).image if seed % 4 == 0 else draw_leaves(seed)
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
 from edgefuse_export.gguf_file import Tensor, stored_bytes, write_gguf
+from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.quantize_gguf import quantize_gguf, require_llama_cpp
 from edgefuse_export.sources import Origin, importable, kind_of, origin_of, tool_versions
 from edgefuse_export.weights import read_blocks
@@ -29,7 +30,7 @@ from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.gguf.reader import GgufFile, TensorInfo, read_gguf
 from edgefuse_runtimes.gguf.weights import read_sizes
-from edgefuse_runtimes.spec import EncoderSpec, Tokenization
+from edgefuse_runtimes.spec import EncoderSpec, Pooling, Tokenization
 from edgefuse_runtimes.tokenizers import tokenizer_from_metadata
 
 FILE = "text.gguf"
@@ -49,6 +50,8 @@ def export_text_encoder(
     origin: Origin | None = None,
     requantize: bool = False,
     quantize: Precision = "q8_0",
+    pooling: Pooling = "last",
+    reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write `text.gguf` into `folder` and return its spec.
 
@@ -61,6 +64,8 @@ def export_text_encoder(
         origin: what to record as the source; found out where it is not given.
         requantize: whether a GGUF file may be used whose weights have lost more than Q8_0 loses.
         quantize: how the matrices are stored; "q4_k_m" is llama.cpp's mixture of 4 to 6 bits.
+        pooling: which hidden state after the final norm is a note's vector.
+        reference: given the source, to compare the file with.
 
     Raises:
         BadInput: the source cannot be used, or an extra ("export"; "llama" for q4_k_m) is not installed.
@@ -85,7 +90,7 @@ def export_text_encoder(
         recipe["tools"] = tool_versions(["gguf", "llama-cpp-python"])
     if plan.notes:
         recipe["notes"] = plan.notes
-    return EncoderSpec(
+    spec = EncoderSpec(
         modality="text",
         format="gguf",
         file=FILE,
@@ -93,13 +98,15 @@ def export_text_encoder(
         bytes=(folder / FILE).stat().st_size,
         precision=quantize,
         width=width,
-        pooling="last",
+        pooling=pooling,
         normalize=False,
         tokenization=tokenization,
         source=origin.source,
         licence=origin.licence,
         recipe=recipe,
     )
+    reference(source, spec)
+    return spec
 
 
 @dataclass(frozen=True)

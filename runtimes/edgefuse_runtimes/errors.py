@@ -13,6 +13,12 @@ class BadInput(EdgefuseError):
     exit_code = 2
 
 
+class QualityGate(EdgefuseError):
+    """What was made is not as good as was asked for, so it was not kept."""
+
+    exit_code = 3
+
+
 class DoesNotFit(EdgefuseError):
     """The work needs more memory or disk than there is."""
 

@@ -58,7 +58,6 @@ def test_fp32_file_gives_the_vectors_of_transformers(
 ) -> None:
     folder = image_folder(name)
     spec = vision.export_image_encoder(folder, tmp_path, pooler=pooler, precision="fp32")
-    assert spec.recipe["parity"]["worst"] < 1e-9
     assert {node.domain for node in onnx.load(tmp_path / "image.onnx").graph.node} == {""}
     expected = by_transformers(folder, pictures(spec), pooler=pooler)  # (8, d)
     assert spec.width == expected.shape[1]

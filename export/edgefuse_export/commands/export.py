@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgefuse.commands.options import FOLDER
+
 if TYPE_CHECKING:
     from edgefuse_export.llama import Precision as TextPrecision
     from edgefuse_export.vision import Precision
@@ -51,7 +53,40 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     show_default=True,
     help='Weights of a .gguf file; q4_k_m, which needs the extra "llama", is smaller and loses more.',
 )
+@click.option(
+    "--calibration-pictures",
+    type=FOLDER,
+    metavar="DIR",
+    help="Pictures like those to come: the image encoder's rounding is fitted to them.  [default: drawn ones]",
+)
 @click.option("--requantize", is_flag=True, help="Take a .gguf file whose weights were quantised below 8 bits.")
+@click.option(
+    "--samples",
+    metavar="DIR|TABLE.csv",
+    type=click.Path(path_type=Path),
+    help="Compare with the sources on these: a folder of pictures, or a CSV file with the columns image, text and, if "
+    "wanted, id, label, group.  [default: the drawn example]",
+)
+@click.option(
+    "--samples-count",
+    type=click.IntRange(min=2),
+    default=130,
+    show_default=True,
+    help="How many samples at the most; fewer are quicker, more give finer figures.",
+)
+@click.option("--with-pictures", is_flag=True, help="Show the worst samples' pictures in the report.")
+@click.option("--head", type=FOLDER, help="A head of such encoders: compare the labels that it gives, too.")
+@click.option("--kit", type=FOLDER, help="The same with the head of a kit.")
+@click.option(
+    "--max-error",
+    type=click.FloatRange(min=0),
+    help="Keep nothing if the mean 1 - cosine of either encoder to its source is above this, such as 6e-4.",
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    help="Keep nothing if the head gives the same label to a smaller share of the samples, such as 0.95.",
+)
 def command(
     image_encoder: str | None,
     text_encoder: str | None,
@@ -62,15 +97,29 @@ def command(
     precision: Precision,
     pooling: Pooling | None,
     quantize: TextPrecision,
+    calibration_pictures: Path | None,
     requantize: bool,
+    samples: Path | None,
+    samples_count: int,
+    with_pictures: bool,
+    head: Path | None,
+    kit: Path | None,
+    max_error: float | None,
+    min_agreement: float | None,
 ) -> None:
     """Turn pretrained encoders into small, fast files.
 
     The image encoder (DINOv2, ViT or CLIP) becomes int8 ONNX; so does the text encoder of a CLIP or a BERT, while a
     LLaMA becomes GGUF Q8_0. Hugging Face folders but LLaMA's need the extra "export-torch"; all else needs "export".
+    Both are compared with their sources on samples: parity.json and a page for each encoder say how close they are.
     """
-    from edgefuse.encoders import write_encoders
     from edgefuse.progress import bar
+    from edgefuse_export.encoders_folder import Proof, make_encoders
+    from edgefuse_export.parity.gates import Gates
+    from edgefuse_export.parity.labels import open_judge
+    from edgefuse_export.parity.report import closing_lines, page_name
+    from edgefuse_export.parity.samples import read_samples
+    from edgefuse_export.parity.source import Reference
     from edgefuse_export.sources import find_source
     from edgefuse_export.text import export_text_encoder
     from edgefuse_export.vision import export_image_encoder
@@ -82,32 +131,48 @@ def command(
     image_encoder, text_encoder = image_encoder or clip, text_encoder or clip
     if image_encoder is None or text_encoder is None:
         raise BadInput("Two encoders are needed; give --image-encoder and --text-encoder, or --clip for both.")
+    judge, gates = open_judge(head, kit), Gates(max_error, min_agreement)
+    gates.check_head(judge is not None)
+    proof = Proof(read_samples(samples, samples_count, bar), judge, gates, with_pictures)
     with new_folder(output) as folder:
         image_source, text_source = find_source(image_encoder), find_source(text_encoder)
-        image = export_image_encoder(
-            image_source, folder, bar, squash=preprocess == "squash", pooler=pooler, precision=precision
-        )
-        text = export_text_encoder(
-            text_source,
-            folder,
-            bar,
-            precision=precision,
-            pooling=pooling,
-            quantize=quantize,
-            requantize=requantize,
-        )
-        write_encoders(folder, image, text, bar)
+
+        def export_image(reference: Reference) -> EncoderSpec:
+            return export_image_encoder(
+                image_source,
+                folder,
+                bar,
+                squash=preprocess == "squash",
+                pooler=pooler,
+                precision=precision,
+                calibration=calibration_pictures,
+                reference=reference,
+            )
+
+        def export_text(reference: Reference) -> EncoderSpec:
+            return export_text_encoder(
+                text_source,
+                folder,
+                bar,
+                precision=precision,
+                pooling=pooling,
+                quantize=quantize,
+                requantize=requantize,
+                reference=reference,
+            )
+
+        encoders, report = make_encoders(folder, export_image, export_text, proof, bar, _say)
+    image, text = encoders.image, encoders.text
     for note in [*image.recipe.get("notes", []), *text.recipe.get("notes", [])]:
-        click.echo(f"edgefuse: {note}.", err=True)
-    parity = image.recipe["parity"]
-    reference = "fp32" if precision == "int8" else "its source"
+        _say(f"edgefuse: {note}.")
     click.echo(
-        f"{output}: image encoder {image.precision}, {image.bytes / 1e6:.0f} MB, {image.width} wide, "
-        f"mean 1 - cosine to {reference} {parity['mean']:.1e} ({parity['on']}); "
-        f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide{_text_parity(text)}."
+        f"{output}: image encoder {image.precision}, {image.bytes / 1e6:.0f} MB, {image.width} wide; "
+        f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide."
     )
+    for line in closing_lines(report):
+        click.echo(line)
+    click.echo(f"See {' and '.join(str(output / page_name(modality)) for modality in report['encoders'])}.")
 
 
-def _text_parity(text: EncoderSpec) -> str:
-    parity = text.recipe.get("parity")
-    return f", mean 1 - cosine to its source {parity['mean']:.1e} ({parity['on']})" if parity else ""
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)

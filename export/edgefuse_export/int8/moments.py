@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from edgefuse_export.sources import importable
 
 Doubles = NDArray[np.float64]
 
+TOGETHER = 1024
+"""Tokens that are added up at a time: one large product costs less than many small ones."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -22,7 +26,7 @@ class Moments:
     count: int
     total: Doubles
     """Sum of x (k,)."""
-    second: Doubles | None
+    second: NDArray[Any] | None
     """Sum of x x^T (k, k), where it was asked for."""
     low: Doubles
     """Least value of each channel (k,)."""
@@ -55,10 +59,21 @@ def observe(
     session = session_of(wiring, names)
     taken = session.get_inputs()[0].name
     found: dict[str, Moments] = {}
-    for sample in samples:
-        for place, (name, array) in enumerate(zip(names, session.run(names, {taken: sample}), strict=True)):
-            tokens = array.reshape(-1, array.shape[-1])  # (t, k)
+    waiting: list[list[NDArray[np.float32]]] = []  # per sample, per name: (t, k)
+
+    def add_up() -> None:
+        for place, name in enumerate(names):
+            tokens = np.concatenate([arrays[place] for arrays in waiting])  # (sum of t, k)
             found[name] = _joined(found.get(name), _moments(tokens, with_second=place < len(values)))
+        waiting.clear()
+
+    for sample in samples:
+        outputs = session.run(names, {taken: sample})
+        waiting.append([array.reshape(-1, array.shape[-1]) for array in outputs])
+        if sum(len(arrays[0]) for arrays in waiting) >= TOGETHER:
+            add_up()
+    if waiting:
+        add_up()
     return found
 
 
@@ -71,14 +86,14 @@ def session_of(wiring: Wiring, also: Sequence[str] = ()) -> Any:
 
 
 def _moments(tokens: NDArray[np.float32], *, with_second: bool) -> Moments:
-    second = (tokens.T @ tokens).astype(np.float64) if with_second else None  # (k, k)
+    second = tokens.T @ tokens if with_second else None  # (k, k)
     low, high = tokens.min(axis=0).astype(np.float64), tokens.max(axis=0).astype(np.float64)
     return Moments(len(tokens), tokens.sum(axis=0, dtype=np.float64), second, low, high)
 
 
 def _joined(a: Moments | None, b: Moments) -> Moments:
     if a is None:
-        return b
+        return b if b.second is None else dataclasses.replace(b, second=b.second.astype(np.float64))
     if a.second is not None and b.second is not None:
         np.add(a.second, b.second, out=a.second)  # in place: these are the large ones
     return Moments(a.count + b.count, a.total + b.total, a.second, np.minimum(a.low, b.low), np.maximum(a.high, b.high))

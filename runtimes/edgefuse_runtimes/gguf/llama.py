@@ -77,13 +77,18 @@ def hidden_states(
         sizes: of the network.
     """
     for block in blocks:
-        normed = rms_norm(x, block.norm, sizes.epsilon)  # (t, d)
-        match block:
-            case AttentionWeights():
-                x += attention(normed, lengths, block, rotations, sizes)  # (t, d)
-            case FeedForwardWeights():
-                x += feed_forward(normed, block)  # (t, d)
+        pass_through(x, lengths, block, rotations, sizes)
     return rms_norm(x, final_norm, sizes.epsilon)  # (t, d)
+
+
+def pass_through(x: Floats, lengths: Sequence[int], block: Block, rotations: Rotations, sizes: Hyperparameters) -> None:
+    """Add to `x` (t, d), in place, what one half of a layer makes of it."""
+    normed = rms_norm(x, block.norm, sizes.epsilon)  # (t, d)
+    match block:
+        case AttentionWeights():
+            x += attention(normed, lengths, block, rotations, sizes)  # (t, d)
+        case FeedForwardWeights():
+            x += feed_forward(normed, block)  # (t, d)
 
 
 def rms_norm(x: Floats, weight: Floats, epsilon: float) -> Floats:

@@ -1,14 +1,17 @@
-"""Percentiles as MLPerf LoadGen takes them: by rank, never interpolated, and never from too few queries."""
+"""Percentiles as MLPerf LoadGen takes them: by rank, never interpolated, and never from too few values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 CONFIDENCE = 0.99
 """LoadGen's early stopping: how sure a percentile must be before it may be named."""
 
 
-def percentile(values: Sequence[int], fraction: float) -> int:
+def percentile(values: Sequence[Number], fraction: float) -> Number:
     """The value at rank floor(n * fraction), counted from 0 (LoadGen, results.cc)."""
     return sorted(values)[min(int(len(values) * fraction), len(values) - 1)]
 
@@ -24,7 +27,7 @@ def queries_needed(fraction: float) -> int:
     return queries
 
 
-def percentiles(values: Sequence[int], fractions: Sequence[float] = (0.9, 0.95, 0.99)) -> dict[str, int]:
+def percentiles(values: Sequence[Number], fractions: Sequence[float] = (0.9, 0.95, 0.99)) -> dict[str, Number]:
     """Those of `fractions` that `values` are enough for, by name: "p90", ..."""
     return {
         f"p{round(fraction * 100)}": percentile(values, fraction)

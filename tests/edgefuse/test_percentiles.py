@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefuse_bench.percentiles import percentile, percentiles, queries_needed
+from edgefuse.percentiles import percentile, percentiles, queries_needed
 
 
 @pytest.mark.parametrize(("fraction", "queries"), [(0.9, 64), (0.95, 130), (0.99, 662)])

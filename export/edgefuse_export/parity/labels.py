@@ -1,0 +1,209 @@
+"""Whether a head answers the same from the source's vectors as from the exported file's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse.heads import Head, open_head
+from edgefuse.kit import Kit
+from edgefuse.training.metrics import accuracy, class_f1, macro_f1
+from edgefuse_export.parity.compare import standard_error
+from edgefuse_export.parity.samples import Samples
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.spec import EncoderSpec, Modality
+
+Floats = NDArray[np.float32]
+Classes = NDArray[np.int64]
+
+RESAMPLES, SEED, INTERVAL = 1000, 0, 0.95
+"""Of the bootstrap."""
+
+
+class Pair(NamedTuple):
+    """The vectors of one encoder for every sample."""
+
+    source: Floats
+    """(n, d)"""
+    exported: Floats
+    """(n, d)"""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A head that judges an export, and what it is called."""
+
+    head: Head
+    name: str
+
+    def check(self, spec: EncoderSpec) -> None:
+        """Refuse an encoder whose vectors the head cannot read.
+
+        Raises:
+            BadInput: their widths differ.
+        """
+        width = self.head.encoders[spec.modality]["width"]
+        if width != spec.width:
+            raise BadInput(
+                f"{self.name[0].upper()}{self.name[1:]} reads {spec.modality} vectors {width} wide, and this encoder "
+                f"gives {spec.width}; name a head of the same kind of encoders, or leave it out."
+            )
+
+
+def open_judge(head: Path | None, kit: Path | None) -> Judge | None:
+    """The head in a head folder or in a kit; None where neither is named.
+
+    Raises:
+        BadInput: both are named, or the one that is cannot be read.
+    """
+    if head is not None and kit is not None:
+        raise BadInput("Both --head and --kit are given, and one head is to judge; leave one of them out.")
+    if head is not None:
+        return Judge(open_head(head), f"the head {head.resolve().name}")
+    if kit is not None:
+        opened = Kit.open(kit)
+        return Judge(opened.head, f"the kit {opened.name} {opened.version}")
+    return None
+
+
+def compare_labels(
+    judge: Judge, samples: Samples, image: Pair, text: Pair, files: Mapping[Modality, str]
+) -> dict[str, Any]:
+    """What the head answers from source and from exported vectors.
+
+    Args:
+        judge: the head.
+        samples: n of them.
+        image: vectors of their pictures.
+        text: vectors of their notes.
+        files: sha256 of the exported files, by modality.
+
+    Returns:
+        Plain JSON types: the head, the bootstrap's settings, and three "comparisons". In "image" only the picture's
+        vector differs and the note's is the exported file's on both sides; "text" is the other way round; in "both"
+        both differ.
+    """
+    head = judge.head
+    number = {name: index for index, name in enumerate(head.classes)}
+    labels = np.array([number.get(label, -1) for label in samples.labels])  # (n,), -1: not known
+    exported = head.probabilities(text.exported, image.exported)  # (n, K)
+    sides: dict[str, Floats] = {
+        "image": head.probabilities(text.exported, image.source),
+        "text": head.probabilities(text.source, image.exported),
+        "both": head.probabilities(text.source, image.source),
+    }
+    resamples = _resamples(np.array(samples.groups)[labels >= 0])
+    return {
+        "head": {
+            "name": judge.name,
+            "classes": list(head.classes),
+            "drawn": bool(head.dataset.get("drawn")),
+            "trained_on_these_files": {
+                modality: head.encoders[modality].get("sha256") == digest for modality, digest in files.items()
+            },
+        },
+        "samples": {
+            "count": len(samples.ids),
+            "labelled": int((labels >= 0).sum()),
+            "pictures_from": samples.pictures_from,
+            "notes_from": samples.notes_from,
+        },
+        "bootstrap": {
+            "resamples": RESAMPLES,
+            "seed": SEED,
+            "interval": INTERVAL,
+            "units": len(set(np.array(samples.groups)[labels >= 0])),
+        },
+        "comparisons": {
+            name: _comparison(head, samples, labels, source, exported, resamples) for name, source in sides.items()
+        },
+    }
+
+
+def _comparison(
+    head: Head, samples: Samples, labels: Classes, source: Floats, exported: Floats, resamples: list[NDArray[np.int64]]
+) -> dict[str, Any]:
+    """Agreement, flips and figures of two sets of probabilities (n, K)."""
+    before, after = source.argmax(axis=1), exported.argmax(axis=1)  # (n,) each
+    same, known = before == after, labels >= 0  # (n,) each
+    found: dict[str, Any] = {
+        "agreement": {"mean": float(same.mean()), "standard_error": standard_error(same.astype(np.float64))},
+        "flips": [
+            {
+                "id": samples.ids[k],
+                "label": samples.labels[k] or None,
+                "source": _answer(head, source[k]),
+                "exported": _answer(head, exported[k]),
+            }
+            for k in np.flatnonzero(~same)
+        ],
+        "per_class": _per_class(head.classes, labels, before, after),
+    }
+    if known.any():
+        rows = labels[known], before[known], after[known]
+        found["accuracy"] = _with_intervals(accuracy, *rows, resamples)
+        found["macro_f1"] = _with_intervals(macro_f1, *rows, resamples)
+    return found
+
+
+def _answer(head: Head, probabilities: Floats) -> dict[str, Any]:
+    best = int(probabilities.argmax())
+    return {"label": head.classes[best], "probability": round(float(probabilities[best]), 6)}
+
+
+def _per_class(names: Sequence[str], labels: Classes, before: Classes, after: Classes) -> list[dict[str, Any]]:
+    """For each class: rows that the source's vectors put there, how many stayed there, and F1 of both sides."""
+    known = labels >= 0
+    f1 = [class_f1(labels[known], answers[known], len(names)) for answers in (before, after)]  # (K,) twice
+    return [
+        {
+            "label": name,
+            "answered": int((before == k).sum()),
+            "stayed": int(((before == k) & (after == k)).sum()),
+            "labelled": int((labels == k).sum()),
+            "f1": {side: None if np.isnan(of[k]) else float(of[k]) for side, of in zip(SIDES, f1, strict=True)},
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+SIDES = ("source", "exported")
+
+
+def _with_intervals(
+    measure: Callable[[Classes, Classes], float],
+    labels: Classes,
+    before: Classes,
+    after: Classes,
+    resamples: list[NDArray[np.int64]],
+) -> dict[str, dict[str, float]]:
+    """A measure of both sides and its difference (exported less source), each with its percentile interval."""
+    pairs = np.array([[measure(labels[rows], answers[rows]) for answers in (before, after)] for rows in resamples])
+    draws = np.column_stack([pairs, pairs[:, 1] - pairs[:, 0]])  # (resamples, 3)
+    low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], axis=0)  # (3,) each
+    values = [measure(labels, before), measure(labels, after)]
+    return {
+        name: {"value": value, "low": float(low[k]), "high": float(high[k])}
+        for k, (name, value) in enumerate(zip((*SIDES, "difference"), [*values, values[1] - values[0]], strict=True))
+    }
+
+
+def _resamples(groups: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Row numbers of every resample: as many groups as there are, drawn with replacement, each with all its rows.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 6 and 13; whole groups are drawn
+    because pictures of one lesion or patient are alike.
+    """
+    names, which = np.unique(groups, return_inverse=True)
+    rows = [np.flatnonzero(which == group) for group in range(len(names))]
+    dice = np.random.default_rng(SEED)
+    if not len(names):
+        return []
+    return [
+        np.concatenate([rows[group] for group in dice.integers(len(names), size=len(names))]) for _ in range(RESAMPLES)
+    ]

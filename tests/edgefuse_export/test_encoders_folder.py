@@ -1,0 +1,134 @@
+"""The encoders folder as a whole, and what it is proven to be worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgefuse.encoders import Encoders
+from edgefuse_export.encoders_folder import Exporter, Proof, make_encoders
+from edgefuse_export.llama import export_text_encoder
+from edgefuse_export.parity.gates import Gates
+from edgefuse_export.parity.labels import open_judge
+from edgefuse_export.parity.report import closing_lines
+from edgefuse_export.parity.samples import read_samples
+from edgefuse_export.parity.source import Reference
+from edgefuse_export.vision import export_image_encoder
+from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
+from edgefuse_runtimes.errors import QualityGate
+from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.tokenizers import open_tokenizer
+
+pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
+pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
+
+
+@pytest.fixture
+def exporters(tiny_image_onnx: Path, tiny_text_gguf: Path) -> Callable[..., tuple[Exporter, Exporter]]:
+    """The exporters of both tiny encoders into a folder; the text encoder may be compared with another source."""
+
+    def make(folder: Path, text_source: Path = tiny_text_gguf) -> tuple[Exporter, Exporter]:
+        def text(reference: Reference) -> EncoderSpec:
+            return export_text_encoder(tiny_text_gguf, folder, reference=lambda _, spec: reference(text_source, spec))
+
+        return lambda reference: export_image_encoder(tiny_image_onnx, folder, reference=reference), text
+
+    return make
+
+
+@pytest.fixture
+def another_gguf(tiny_text_gguf: Path, tmp_path: Path) -> Path:
+    """The same network with the weights of its last tensors in another order."""
+    data = bytearray(tiny_text_gguf.read_bytes())
+    weights = np.frombuffer(data, np.float32, 20_000, len(data) - 80_000)
+    weights[:] = np.random.default_rng(5).permutation(weights)
+    (tmp_path / "other.gguf").write_bytes(data)
+    return tmp_path / "other.gguf"
+
+
+def test_figures_are_those_of_the_engines_vectors(
+    exporters: Callable[..., tuple[Exporter, Exporter]], tiny_text_gguf: Path, tmp_path: Path
+) -> None:
+    samples = read_samples(count=24)
+    made, report = make_encoders(tmp_path, *exporters(tmp_path), Proof(samples))
+    encoders = Encoders.open(tmp_path)
+    assert (made.image, made.text) == (encoders.image, encoders.text)
+    assert json.loads((tmp_path / "parity.json").read_text()) == report
+    engine = report["encoders"]["text"]["engines"]["exported"].split()[0]  # two engines differ by their own rounding
+    with open_encoder(encoders.text, tmp_path, engine=engine) as encoder:
+        exported, _ = encode_notes(encoder, open_tokenizer(tmp_path / "text.gguf"), samples.notes)
+    unrounded = replace(encoders.text, file=tiny_text_gguf.name)
+    with open_encoder(unrounded, tiny_text_gguf.parent, engine="numpy") as encoder:
+        source, _ = encode_notes(encoder, open_tokenizer(tiny_text_gguf), samples.notes)
+    a, b = source - source.mean(axis=0), exported - source.mean(axis=0)
+    centred = 1 - (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert report["encoders"]["text"]["centred"]["mean"] == pytest.approx(centred.mean(), rel=0.01)
+    with open_encoder(encoders.image, tmp_path, engine="numpy") as encoder:
+        assert len(encode_pictures(encoder, samples.pictures)) == report["encoders"]["image"]["count"]
+
+
+def test_equal_notes_are_one_sample_of_the_text_encoder(
+    exporters: Callable[..., tuple[Exporter, Exporter]], tiny_kit: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "E").mkdir()
+    table = tmp_path / "table.csv"
+    read_samples(count=1).pictures[0].save(tmp_path / "a.png")  # type: ignore[union-attr]
+    table.write_text("id,image,text\n" + "".join(f"{k},a.png,note {k % 4}\n" for k in range(20)))
+    proof = Proof(read_samples(table), open_judge(None, tiny_kit))
+    _, report = make_encoders(tmp_path / "E", *exporters(tmp_path / "E"), proof)
+    assert {name: found["count"] for name, found in report["encoders"].items()} == {"image": 20, "text": 4}
+    assert {item["id"] for item in report["encoders"]["text"]["worst"]} == {"0", "1", "2", "3"}
+    assert report["labels"]["samples"]["count"] == 20
+
+
+def test_labels_that_change_too_often_fail_the_gate(
+    exporters: Callable[..., tuple[Exporter, Exporter]], another_gguf: Path, tiny_kit: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "E").mkdir()
+    samples, judge = read_samples(count=60), open_judge(None, tiny_kit)
+    with pytest.raises(QualityGate, match=r"With the kit tiny 1, \d\d\.\d\d% of 60 samples of the drawn example keep"):
+        make_encoders(
+            tmp_path / "E",
+            *exporters(tmp_path / "E", another_gguf),
+            Proof(samples, judge, Gates(min_agreement=0.95)),
+        )
+    assert not (tmp_path / "E" / "encoders.json").exists()
+
+
+def test_a_text_encoder_of_another_source_is_found_out(
+    exporters: Callable[..., tuple[Exporter, Exporter]], another_gguf: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "E").mkdir()
+    with pytest.raises(QualityGate, match="The text encoder's mean 1 - cosine to its source is"):
+        make_encoders(
+            tmp_path / "E",
+            *exporters(tmp_path / "E", another_gguf),
+            Proof(read_samples(count=12), gates=Gates(max_error=0.01)),
+        )
+
+
+def test_the_closing_lines_say_what_was_found() -> None:
+    found = {
+        "plain": {"mean": 8.4e-4, "standard_error": 2e-5},
+        "centred": {"mean": 5e-3},
+        "neighbours": {"top_1": {"mean": 0.95}},
+        "count": 130,
+        "on": "the drawn example",
+    }
+    few: dict[str, Any] = found | {"neighbours": {"top_1": None}, "count": 2}
+    labels = {
+        "head": {"name": "the head H"},
+        "comparisons": {"both": {"agreement": {"mean": 0.967}, "flips": [{}] * 4}},
+    }
+    assert closing_lines({"encoders": {"image": found, "text": few}, "labels": labels}) == [
+        "image: mean 1 - cosine to its source 8.4e-04 ± 2e-05, centred 5.0e-03, 95% keep their nearest neighbour "
+        "(130 samples of the drawn example)",
+        "text: mean 1 - cosine to its source 8.4e-04 ± 2e-05, centred 5.0e-03 (2 samples of the drawn example)",
+        "labels: 96.7% stay the same with the head H; 4 flip",
+    ]
