@@ -10,8 +10,9 @@ from edgefuse.progress import Progress, silent
 from edgefuse_export import families, graph, preprocessing
 from edgefuse_export.calibration import calibration_pictures
 from edgefuse_export.int8.convert import make_int8, make_lean
-from edgefuse_export.int8.recipe import DEFAULT, Recipe
+from edgefuse_export.int8.recipe import DEFAULT
 from edgefuse_export.parity.source import Reference, ignore
+from edgefuse_export.search import Search, best, table, try_candidates
 from edgefuse_export.sources import Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
@@ -32,7 +33,7 @@ def export_image_encoder(
     pooler: bool = False,
     precision: Precision = "int8",
     calibration: Path | None = None,
-    how: Recipe = DEFAULT,
+    search: Search | None = None,
     reference: Reference = ignore,
 ) -> EncoderSpec:
     """Write `image.onnx` into `folder` and return its spec.
@@ -48,7 +49,8 @@ def export_image_encoder(
         precision: "int8", or "fp32" for the float32 graph.
         calibration: a folder of pictures like those that the encoder will meet, which make its rounding closer; drawn
             pictures where none is given.
-        how: how to round to int8.
+        search: where it is given, the way of rounding is chosen by measurement on the calibration pictures; else it is
+            the one that such a search found for each family.
         reference: given the graph before folding, to compare the file with.
 
     Raises:
@@ -82,6 +84,12 @@ def export_image_encoder(
         lean = Path(work, "lean.onnx")
         steps += make_lean(fp32, lean, pictures[:2], first_token=True)
         if precision == "int8":
+            how = DEFAULT
+            if search is not None:
+                tried = try_candidates(lean, Path(work), pictures, progress)
+                search.show(table(tried))
+                how = best(tried, search.max_error).recipe
+                steps.append(f"rounding chosen: the fastest of {len(tried)} within an error of {search.max_error:g}")
             make_int8(lean, target, pictures, how, progress)
             steps += how.steps
             kind_of_pictures = "drawn pictures" if calibration is None else "pictures given by the user"

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from edgefuse_export.vision import Precision
     from edgefuse_runtimes.spec import EncoderSpec, Pooling
 
+SEARCH_ERROR = 6e-4
+"""The most that the mean of 1 - cosine may be where a search is wanted and no limit given."""
+
 EXAMPLE = """\b
 Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --output E
           edgefuse export --image-encoder dinov2.onnx --text-encoder llama-2.gguf --output E
@@ -59,6 +62,12 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     metavar="DIR",
     help="Pictures like those to come: the image encoder's rounding is fitted to them.  [default: drawn ones]",
 )
+@click.option(
+    "--search",
+    is_flag=True,
+    help="Try several ways to round the image encoder on the calibration pictures, and keep the fastest one within "
+    "--max-error (6e-4 where it is not given).",
+)
 @click.option("--requantize", is_flag=True, help="Take a .gguf file whose weights were quantised below 8 bits.")
 @click.option(
     "--samples",
@@ -98,6 +107,7 @@ def command(
     pooling: Pooling | None,
     quantize: TextPrecision,
     calibration_pictures: Path | None,
+    search: bool,
     requantize: bool,
     samples: Path | None,
     samples_count: int,
@@ -120,6 +130,7 @@ def command(
     from edgefuse_export.parity.report import closing_lines, page_name
     from edgefuse_export.parity.samples import read_samples
     from edgefuse_export.parity.source import Reference
+    from edgefuse_export.search import Search
     from edgefuse_export.sources import find_source
     from edgefuse_export.text import export_text_encoder
     from edgefuse_export.vision import export_image_encoder
@@ -146,6 +157,7 @@ def command(
                 pooler=pooler,
                 precision=precision,
                 calibration=calibration_pictures,
+                search=Search(max_error or SEARCH_ERROR, _say_lines) if search else None,
                 reference=reference,
             )
 
@@ -172,6 +184,10 @@ def command(
     for line in closing_lines(report):
         click.echo(line)
     click.echo(f"See {' and '.join(str(output / page_name(modality)) for modality in report['encoders'])}.")
+
+
+def _say_lines(lines: list[str]) -> None:
+    click.echo("\n".join(lines), err=True)
 
 
 def _say(sentence: str) -> None:
