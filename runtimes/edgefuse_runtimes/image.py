@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import io
 import struct
 import warnings
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.machine import loaded_libraries
 from edgefuse_runtimes.spec import Preprocess
 
 Picture = Path | str | bytes | Image.Image
@@ -59,6 +62,8 @@ def load_image(picture: Picture) -> Image.Image:
         opened = picture if isinstance(picture, Image.Image) else Image.open(_stream(picture, name), formats=FORMATS)
         if opened.width * opened.height > MAX_PIXELS:
             raise _too_large(name)
+        if opened.format == "TIFF":
+            _silence_libtiff()
         if not opened.width * opened.height:
             raise BadInput(f"{name} has no pixels; take or copy the picture again.")
         return _to_rgb(_upright(opened), name)
@@ -84,6 +89,16 @@ def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
     mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)  # (3,)
     normalized = (scaled - mean) / std  # (crop, crop, 3)
     return np.ascontiguousarray(normalized.transpose(2, 0, 1))  # (3, crop, crop)
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """libtiff writes lines of its own to stderr, beside the exception that comes of the same fault."""
+    for path in loaded_libraries("libtiff"):
+        library = ctypes.CDLL(path)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            if hasattr(library, name):
+                getattr(library, name)(None)
 
 
 def _stream(picture: Path | str | bytes, name: str) -> Path | io.BytesIO:

@@ -56,17 +56,18 @@ def set_blas_threads(threads: int) -> bool:
     """
     np.dot(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # loads the library where that is lazy
     names = [f"{prefix}openblas_set_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
-    handles = [ctypes.CDLL(library) for library in _loaded_openblas()]
+    handles = [ctypes.CDLL(library) for library in loaded_libraries("openblas")]
     setters = [getattr(handle, name) for handle in handles for name in names if hasattr(handle, name)]
     for setter in setters:
         setter(ctypes.c_int(threads))
     return bool(setters)
 
 
-def _loaded_openblas() -> list[str]:
+def loaded_libraries(name: str) -> list[str]:
+    """Paths of the native libraries of this process whose file names hold `name`."""
     with Path("/proc/self/maps").open() as maps:
-        paths = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "openblas" in line}
-    return sorted(path for path in paths if "openblas" in Path(path).name and Path(path).is_file())
+        paths = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if name in line}
+    return sorted(path for path in paths if name in Path(path).name and Path(path).is_file())
 
 
 def cpu_model() -> str:

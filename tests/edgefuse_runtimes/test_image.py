@@ -424,3 +424,17 @@ def test_mutated_pictures_are_decoded_or_refused(whole, edits) -> None:
 def test_a_picture_without_pixels_is_refused(size) -> None:
     with pytest.raises(BadInput, match="has no pixels"):
         load_image(Image.new("RGB", size))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_a_broken_tiff_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str) -> None:
+    """Its decoder would write lines of its own to stderr, past Python."""
+    path = tmp_path / "broken.tif"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path, compression=compression)
+    content = bytearray(path.read_bytes())
+    content[200:2000] = bytes(1800)
+    path.write_bytes(bytes(content))
+    with pytest.raises(BadInput, match="is damaged and cannot be decoded"):
+        load_image(path)
+    assert capfd.readouterr() == ("", "")
