@@ -40,6 +40,8 @@ class Prediction:
     """"name" and "version"."""
     engines: dict[str, str]
     """What ran the "image" and the "text" encoder."""
+    precisions: dict[str, str]
+    """Of the files that were run, by modality."""
     timings_ms: dict[str, float]
     """"load" (kit and engines), "image", "text", "head", and "total"."""
     memory: dict[str, int]
@@ -70,8 +72,11 @@ class Classifier(Closing):
     image encoder is opened: for one answer on a small device. With `keep_open=True` both stay for the next sample.
     """
 
-    def __init__(self, kit: Kit, *, engine: str, threads: int | None, keep_open: bool) -> None:
+    def __init__(
+        self, kit: Kit, *, engine: str, threads: int | None, keep_open: bool, precision: str | None = None
+    ) -> None:
         self.kit = kit
+        self._image, self._text = kit.encoders(precision)
         memory: Memory = "normal" if keep_open else "low"  # what one sample needs is not worth keeping
         self._settings: dict[str, Any] = {"engine": engine, "threads": threads, "memory": memory}
         self._keep_open = keep_open
@@ -81,17 +86,25 @@ class Classifier(Closing):
 
     @classmethod
     def open(
-        cls, kit: Path | str, *, engine: str = "auto", threads: int | None = None, keep_open: bool = True
+        cls,
+        kit: Path | str,
+        *,
+        engine: str = "auto",
+        threads: int | None = None,
+        keep_open: bool = True,
+        precision: str | None = None,
     ) -> Classifier:
         """Open a kit and check all of it but the encoders, which are opened when they are first needed.
 
+        An encoder that the kit has in the asked `precision` is run in it, any other as its main file.
+
         Raises:
-            BadInput: there is no kit, or it is damaged.
+            BadInput: there is no kit, it is damaged, or it has no encoder of that precision.
         """
         started = time.perf_counter()
         opened = Kit.open(Path(kit))
         _ = opened.head  # read now, so that a head that does not fit is refused before minutes of encoding
-        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open)
+        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open, precision=precision)
         classifier._load_ms = _milliseconds(started)
         return classifier
 
@@ -114,11 +127,11 @@ class Classifier(Closing):
         name = image if isinstance(image, str) else str(image) if isinstance(image, Path) else "(in memory)"
 
         with clock.stage("image"):  # before the note, which may take minutes: a picture may be unreadable
-            assert self.kit.image.preprocess is not None
-            pixels = prepare(load_image(image), self.kit.image.preprocess)[None]  # (1, 3, H, W)
+            assert self._image.preprocess is not None
+            pixels = prepare(load_image(image), self._image.preprocess)[None]  # (1, 3, H, W)
 
         with clock.stage("load"):
-            self._open("text", self.kit.text)
+            self._open("text", self._text)
         with clock.stage("text"):
             text_vectors, dropped = self._run("text", lambda stage: _encode_note(stage, text))  # (1, d_t)
         text_engine = self._finish("text", notes)
@@ -127,7 +140,7 @@ class Classifier(Closing):
             notes.append(f"The note is too long: its last {dropped} {tokens} not read.")
 
         with clock.stage("load"):
-            self._open("image", self.kit.image)
+            self._open("image", self._image)
         with clock.stage("image"):
             image_vectors = self._run("image", lambda stage: stage.encoder.encode(pixels))  # (1, d_i)
         image_engine = self._finish("image", notes)
@@ -142,6 +155,7 @@ class Classifier(Closing):
             probabilities=dict(zip(self.kit.classes, map(float, probabilities), strict=True)),
             kit={"name": self.kit.name, "version": self.kit.version},
             engines={"image": image_engine["engine"], "text": text_engine["engine"]},
+            precisions={"image": self._image.precision, "text": self._text.precision},
             timings_ms=clock.milliseconds(),
             memory={
                 "peak_rss_bytes": max(peak, memory.peak_rss_bytes),
@@ -154,6 +168,8 @@ class Classifier(Closing):
     def _open(self, modality: Modality, spec: EncoderSpec) -> None:
         if modality not in self._stages:
             path = self.kit.file(spec.file)
+            if spec.data is not None:
+                self.kit.file(spec.data.file)  # listed, and so checked
             remarks: list[str] = []
             encoder = open_encoder(
                 spec,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgefuse.datasets.drawn import draw
-from edgefuse.golden import COUNT, FILES, NOTES, PICTURES, VECTORS
+from edgefuse.golden import COUNT, FILES, NOTES, PICTURES, VECTORS, golden_name
+from edgefuse.precisions import read_alternatives
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.errors import BadInput
@@ -32,6 +33,8 @@ class Encoders:
     folder: Path
     image: EncoderSpec
     text: EncoderSpec
+    alternatives: tuple[EncoderSpec, ...] = ()
+    """Further files of the same encoders, in other precisions."""
 
     def file(self, name: str) -> Path:
         """The path of a file of this folder."""
@@ -41,11 +44,17 @@ class Encoders:
     def files(self) -> tuple[str, ...]:
         """The names of all files that a kit takes over from this folder."""
         tokenizer = () if self.text.tokenizer is None else (self.text.tokenizer.file,)
-        return (self.image.file, self.text.file, *tokenizer, *FILES)
+        weights = [part.file for spec in self.specs for part in (spec, spec.data) if part is not None]
+        return (*weights, *tokenizer, *FILES)
+
+    @property
+    def specs(self) -> tuple[EncoderSpec, ...]:
+        """All descriptions, those of the main files first."""
+        return (self.image, self.text, *self.alternatives)
 
     @property
     def identity(self) -> dict[str, dict[str, Any]]:
-        """What decides the vectors: heads and tables made with another identity do not fit these encoders."""
+        """What decides the vectors of the main files, which `extract` runs: heads of another identity do not fit."""
         return {"image": identity(self.image), "text": identity(self.text)}
 
     @classmethod
@@ -58,11 +67,12 @@ class Encoders:
         data = read_versioned(folder / SPECS, SCHEMA, what="not an encoders folder", verb="export")
         image = EncoderSpec.from_json(data.get("image"), "image")
         text = EncoderSpec.from_json(data.get("text"), "text")
-        encoders = cls(folder, image, text)
+        alternatives = read_alternatives(data.get("alternatives"), (image, text), f"the encoders folder {folder}")
+        encoders = cls(folder, image, text, alternatives)
         for name in encoders.files:
             if not encoders.file(name).is_file():
                 raise BadInput(f"{folder} lacks the file {name}; export the encoders again.")
-        for part in (encoders.image, encoders.text, encoders.text.tokenizer):
+        for part in (*encoders.specs, *(spec.data for spec in encoders.specs), encoders.text.tokenizer):
             if part is None:
                 continue
             file = encoders.file(part.file)
@@ -75,7 +85,11 @@ def identity(spec: EncoderSpec) -> dict[str, Any]:
     """The part of a spec that decides a sample's vector."""
     data = spec.to_json()
     decisive = {key: data[key] for key in ("sha256", "width", "pooling", "normalize", "preprocess", "tokenization")}
-    return decisive | ({} if spec.tokenizer is None else {"tokenizer": spec.tokenizer.sha256})
+    if spec.tokenizer is not None:
+        decisive["tokenizer"] = spec.tokenizer.sha256
+    if spec.data is not None:
+        decisive["data"] = spec.data.sha256
+    return decisive
 
 
 def write_encoders(
@@ -84,28 +98,39 @@ def write_encoders(
     text: EncoderSpec,
     progress: Progress = silent,
     prove: Callable[[Encoders], Encoders] = lambda encoders: encoders,
+    *,
+    alternatives: Sequence[EncoderSpec] = (),
 ) -> Encoders:
     """Finish a folder that already holds the encoders' files: golden samples and `encoders.json`.
 
     `prove` is called in between, when the encoders can be run; it may add to what the descriptions say.
     """
+    encoders = Encoders(folder, image, text, tuple(alternatives))
     for _ in progress("golden samples", [None], 1):
-        _write_golden(folder, image, text)
-    encoders = prove(Encoders(folder, image, text))
-    specs = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
+        _write_golden(encoders)
+    encoders = prove(encoders)
+    specs: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
+    if encoders.alternatives:
+        specs["alternatives"] = [spec.to_json() for spec in encoders.alternatives]
     write_json(folder / SPECS, {"schema": SCHEMA} | specs)
     return encoders
 
 
-def _write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec) -> None:
-    """Draw the golden samples and store the vectors that the numpy engines give for them."""
+def _write_golden(encoders: Encoders) -> None:
+    """Draw the golden samples and store the vectors that the numpy engines give for them with every file."""
+    folder = encoders.folder
     (folder / "golden").mkdir()
     samples = [draw(FIRST_SEED + index) for index in range(COUNT)]
     for sample, picture, note in zip(samples, PICTURES, NOTES, strict=True):
         sample.image.save(folder / picture)
         (folder / note).write_text(sample.note + "\n", encoding="utf-8")
-    with open_encoder(text, folder, engine="numpy") as encoder:
-        texts, _ = encode_notes(encoder, tokenizer_of(text, folder.joinpath), [sample.note for sample in samples])
-    with open_encoder(image, folder, engine="numpy") as encoder:
-        images = encode_pictures(encoder, [sample.image for sample in samples])
-    np.savez(folder / VECTORS, image=images, text=texts)  # (COUNT, d_i), (COUNT, d_t)
+    vectors = {}
+    for spec in encoders.specs:
+        with open_encoder(spec, folder, engine="numpy") as encoder:
+            if spec.modality == "image":
+                rows = encode_pictures(encoder, [sample.image for sample in samples])  # (COUNT, d_i)
+            else:
+                notes = [sample.note for sample in samples]
+                rows, _ = encode_notes(encoder, tokenizer_of(spec, folder.joinpath), notes)  # (COUNT, d_t)
+        vectors[golden_name(spec)] = rows
+    np.savez(folder / VECTORS, **vectors)  # type: ignore[arg-type]  # its stub lets no name but allow_pickle pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,18 @@ COUNT = 8
 """Enough for a mean vector to subtract before two engines are compared."""
 
 VECTORS = "golden.npz"
-"""Arrays "image" (COUNT, d_i) and "text" (COUNT, d_t): what the numpy engines give."""
+"""For each encoder file, under `golden_name`, an array (COUNT, d): what the numpy engine gives with it."""
 PICTURES = tuple(f"golden/{index}.png" for index in range(COUNT))
 NOTES = tuple(f"golden/{index}.txt" for index in range(COUNT))
 FILES = (VECTORS, *PICTURES, *NOTES)
 
 Locate = Callable[[str], Path]
 """From the name of a file in an encoders folder or a kit to its path."""
+
+
+def golden_name(spec: EncoderSpec) -> str:
+    """What the vectors of `spec`'s file are called in VECTORS: "image", "text", "image-fp32", ..."""
+    return PurePath(spec.file).stem
 
 
 def golden_vectors(locate: Locate, spec: EncoderSpec) -> NDArray[np.float32]:
@@ -35,10 +40,11 @@ def golden_vectors(locate: Locate, spec: EncoderSpec) -> NDArray[np.float32]:
         BadInput: the file is missing or damaged, or its vectors are not those of such an encoder.
     """
     path, again = locate(VECTORS), "make or copy the folder again"
-    vectors = read_arrays(path, again).get(spec.modality)
+    vectors = read_arrays(path, again).get(golden_name(spec))
     if vectors is None or vectors.dtype != np.float32 or vectors.shape != (COUNT, spec.width):
         raise BadInput(
-            f"The golden vectors {path} are not {COUNT} {spec.modality} vectors of width {spec.width}; {again}."
+            f"The golden vectors {path} are not {COUNT} {spec.modality} vectors of width {spec.width} "
+            f"for {spec.file}; {again}."
         )
     if not np.isfinite(vectors).all():
         raise BadInput(f"The golden vectors {path} hold NaN or infinite numbers; {again}.")

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgefuse.heads import ARRAYS, Head, read_head
+from edgefuse.precisions import choose, read_alternatives
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256, write_bytes
 from edgefuse_runtimes.spec import EncoderSpec
@@ -103,6 +104,21 @@ class Kit:
     def text(self) -> EncoderSpec:
         """The text encoder."""
         return EncoderSpec.from_json(self._said("encoders", "text"), "text")
+
+    @cached_property
+    def alternatives(self) -> tuple[EncoderSpec, ...]:
+        """Further files of the same encoders, in other precisions."""
+        data = self._said("encoders").get("alternatives")
+        return read_alternatives(data, (self.image, self.text), f"the kit {self.folder}")
+
+    def encoders(self, precision: str | None = None) -> tuple[EncoderSpec, EncoderSpec]:
+        """The image and the text encoder, of each the file of that precision; the main one where it has none.
+
+        Raises:
+            BadInput: neither has a file of that precision.
+        """
+        image, text = choose((self.image, self.text), self.alternatives, precision, f"The kit {self.folder}")
+        return image, text
 
     @cached_property
     def head(self) -> Head:

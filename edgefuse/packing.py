@@ -41,10 +41,11 @@ def pack(
             )
     if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
         raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
-    images, texts = (
-        golden_vectors(encoders.file, spec) for spec in (encoders.image, encoders.text)
-    )  # (k, d_i), (k, d_t)
+    images, texts, *_ = (golden_vectors(encoders.file, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)
     probabilities = head.probabilities(texts, images)  # (k, C)
+    described: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
+    if encoders.alternatives:
+        described["alternatives"] = [spec.to_json() for spec in encoders.alternatives]
     with new_folder(output) as folder:
         for name_in_kit in progress("copying into the kit", encoders.files, len(encoders.files)):
             (folder / name_in_kit).parent.mkdir(exist_ok=True)
@@ -57,7 +58,7 @@ def pack(
                 "version": version,
                 "edgefuse": __version__,
                 "classes": list(head.classes),
-                "encoders": {"image": encoders.image.to_json(), "text": encoders.text.to_json()},
+                "encoders": described,
                 "head": head.description(),
                 "dataset": head.dataset,
                 "evaluation": evaluation,

@@ -280,6 +280,31 @@ def tiny_kit(tiny_workshop: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def encoders_of_both(tmp_path_factory: pytest.TempPathFactory, tiny_image_onnx: Path, tiny_text_gguf: Path) -> Path:
+    """The tiny encoders exported with --precision both: the image encoder in int8 and in fp32."""
+    from edgefuse.encoders import write_encoders
+    from edgefuse_export.text import export_text_encoder
+    from edgefuse_export.vision import export_image_encoders
+
+    folder = tmp_path_factory.mktemp("both-encoders")
+    image, *others = export_image_encoders(tiny_image_onnx, folder, precision="both")
+    write_encoders(folder, image, export_text_encoder(tiny_text_gguf, folder), alternatives=others)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kit_of_both(tmp_path_factory: pytest.TempPathFactory, encoders_of_both: Path, tiny_workshop: Path) -> Path:
+    """A kit of them with the head of `tiny_kit`, whose encoders have the same main files."""
+    from edgefuse.encoders import Encoders
+    from edgefuse.packing import pack
+
+    evaluation = json.loads((tiny_workshop / "head" / "evaluation.json").read_text())
+    kit = tmp_path_factory.mktemp("both-kit") / "both.kit"
+    pack(Encoders.open(encoders_of_both), tiny_workshop / "head", evaluation, kit, name="both", version="1")
+    return kit
+
+
+@pytest.fixture(scope="session")
 def starter_kit() -> Path:
     """The starter kit of real pretrained encoders, built once by `edgefuse starter` and kept in .cache."""
     kit = ROOT / ".cache" / "starter.kit"

@@ -15,7 +15,9 @@ from edgefuse_runtimes.errors import BadInput, DoesNotFit, EdgefuseError
 _ERRORS: dict[int, type[EdgefuseError]] = {2: BadInput, 7: DoesNotFit}
 
 
-def run_single_stream(kit: Path, *, samples: int, warmup: int, engine: str, threads: int | None) -> dict[str, Any]:
+def run_single_stream(
+    kit: Path, *, samples: int, warmup: int, engine: str, threads: int | None, precision: str | None = None
+) -> dict[str, Any]:
     """The result of `measure.measure` with these settings, from a child process.
 
     Raises:
@@ -24,7 +26,7 @@ def run_single_stream(kit: Path, *, samples: int, warmup: int, engine: str, thre
     with tempfile.TemporaryDirectory(prefix="edgefuse-bench-") as folder:
         output = Path(folder) / "result.json"
         order = {"kit": str(kit.absolute()), "output": str(output), "samples": samples, "warmup": warmup}
-        order |= {"engine": engine, "threads": threads}
+        order |= {"engine": engine, "threads": threads, "precision": precision}
         command = [sys.executable, "-P", "-m", "edgefuse_bench.measure", json.dumps(order)]
         done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         if done.returncode < 0:

@@ -27,7 +27,9 @@ SCHEMA = 1
 Sample = tuple[Path, str]
 
 
-def measure(kit: Path, *, samples: int, warmup: int, engine: str, threads: int | None) -> dict[str, Any]:
+def measure(
+    kit: Path, *, samples: int, warmup: int, engine: str, threads: int | None, precision: str | None = None
+) -> dict[str, Any]:
     """Ask the kit's golden samples in turn: once with loading, `warmup` times apart, then `samples` times.
 
     Raises:
@@ -35,7 +37,7 @@ def measure(kit: Path, *, samples: int, warmup: int, engine: str, threads: int |
     """
     started, opened = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter_ns()
     answers: list[Prediction] = []
-    with Classifier.open(kit, engine=engine, threads=threads) as classifier:
+    with Classifier.open(kit, engine=engine, threads=threads, precision=precision) as classifier:
         open_ns = time.perf_counter_ns() - opened
         golden = golden_samples(classifier.kit)
 
@@ -57,8 +59,15 @@ def measure(kit: Path, *, samples: int, warmup: int, engine: str, threads: int |
             "scenario": "SingleStream",
             "started": started,
             "kit": {**last.kit, "digest": classifier.kit.manifest["digest"]},
-            "settings": {"engine": engine, "threads": threads, "samples": samples, "warmup": warmup},
+            "settings": {
+                "engine": engine,
+                "precision": precision,
+                "threads": threads,
+                "samples": samples,
+                "warmup": warmup,
+            },
             "engines": last.engines,
+            "precisions": last.precisions,
             "samples": {"source": "golden", "drawn": True, "pictures": [path.name for path, _ in golden]},
             "open_ns": open_ns,
             "first": first,

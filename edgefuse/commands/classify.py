@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, threads_option
+from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
 
 EXAMPLE = """\b
 Examples: edgefuse classify img.jpg --text notes.txt
@@ -28,6 +28,7 @@ Examples: edgefuse classify img.jpg --text notes.txt
     help="The kit to answer with.  [default: $EDGEFUSE_KIT, then the active kit]",
 )
 @engine_option
+@precision_option
 @threads_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 def command(
@@ -36,6 +37,7 @@ def command(
     note: str | None,
     kit: Path | None,
     engine: str,
+    precision: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -49,7 +51,9 @@ def command(
     if (text is None) == (note is None):
         raise click.UsageError("Give the note either with --text FILE or with --note WORDS.")
     words, remarks = read_note(text) if text is not None else given_words(note or "")
-    with Classifier.open(kit or find_kit(), engine=engine, threads=threads, keep_open=False) as classifier:
+    with Classifier.open(
+        kit or find_kit(), engine=engine, threads=threads, keep_open=False, precision=precision
+    ) as classifier:
         with ticking("answering"):
             prediction = classifier.predict(image, words)
         drawn = classifier.kit.drawn

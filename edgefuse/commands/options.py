@@ -20,6 +20,12 @@ engine_option = click.option(
     help="What runs the encoders; auto: the fastest one that passed its probe here.",
 )
 
+precision_option = click.option(
+    "--precision",
+    metavar="NAME",
+    help="Run the encoder files of this precision where the kit has them, such as fp32.  [default: its main files]",
+)
+
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.encoders import Encoders, write_encoders
+from edgefuse.golden import golden_name
+from edgefuse.precisions import choose
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.exported import exported_vectors
 from edgefuse_export.parity.gates import Gates
 from edgefuse_export.parity.labels import Judge, Pair, compare_labels
-from edgefuse_export.parity.report import encoder_figures, parity_report, summary, write_report
+from edgefuse_export.parity.report import MAIN, encoder_figures, parity_report, summary, write_report
 from edgefuse_export.parity.samples import Samples, distinct
 from edgefuse_export.parity.source import Reference, source_vectors
 from edgefuse_runtimes.spec import EncoderSpec, Modality
 
 Floats = NDArray[np.float32]
 
-Exporter = Callable[[Reference], EncoderSpec]
-"""Writes one encoder's file into the folder and calls the reference while the source is still there."""
+Exporter = Callable[[Reference], Sequence[EncoderSpec]]
+"""Writes one encoder's files into the folder, the main one first, and calls the reference while the source is there."""
 
 
 @dataclass(frozen=True)
@@ -67,27 +69,30 @@ def make_encoders(
     def prove(encoders: Encoders) -> Encoders:
         figures: dict[str, dict[str, Any]] = {}
         pairs: dict[str, Pair] = {}
-        for spec in (encoders.image, encoders.text):
+        for spec in encoders.specs:
+            name = golden_name(spec)
             exported, engine = exported_vectors(encoders, spec, samples, progress, notify)
-            pairs[spec.modality] = Pair(sources[spec.modality], exported)
-            figures[spec.modality] = encoder_figures(spec, samples, pairs[spec.modality], engine)
-            proof.gates.check_error(spec.modality, figures[spec.modality])
-        labels = None
-        if judge is not None:
-            which = distinct(samples.notes)[1]  # (n,): equal notes were encoded once
-            text_pair = Pair(pairs["text"].source[which], pairs["text"].exported[which])  # (n, d_t) each
-            files = {spec.modality: spec.sha256 for spec in (encoders.image, encoders.text)}
-            labels = compare_labels(judge, samples, pairs["image"], text_pair, files)
-            proof.gates.check_agreement(labels)
+            pairs[name] = Pair(sources[spec.modality], exported)
+            figures[name] = encoder_figures(spec, samples, pairs[name], engine)
+            proof.gates.check_error(name, figures[name])
+        mains = (encoders.image, encoders.text)
+        labels: dict[str, dict[str, Any]] = {}
+        for precision in (None, *dict.fromkeys(spec.precision for spec in encoders.alternatives)):
+            image, text = choose(mains, encoders.alternatives, precision, f"The folder {folder}")
+            if judge is not None:
+                which = distinct(samples.notes)[1]  # (n,): equal notes were encoded once
+                text_pair = Pair(*(vectors[which] for vectors in pairs[golden_name(text)]))  # (n, d_t) each
+                files = {spec.modality: spec.sha256 for spec in (image, text)}
+                found = compare_labels(judge, samples, pairs[golden_name(image)], text_pair, files)
+                proof.gates.check_agreement(found)
+                labels[precision or MAIN] = found
         report.update(parity_report(figures, labels, proof.gates))
         write_report(folder, report, samples if proof.with_pictures else None)
-        return replace(
-            encoders,
-            image=_with_parity(encoders.image, figures["image"]),
-            text=_with_parity(encoders.text, figures["text"]),
-        )
+        image, text, *others = (_with_parity(spec, figures[golden_name(spec)]) for spec in encoders.specs)
+        return replace(encoders, image=image, text=text, alternatives=tuple(others))
 
-    encoders = write_encoders(folder, image(remember), text(remember), progress, prove)
+    (main_image, *images), (main_text, *texts) = image(remember), text(remember)
+    encoders = write_encoders(folder, main_image, main_text, progress, prove, alternatives=[*images, *texts])
     return encoders, report
 
 

@@ -98,6 +98,9 @@ def _trace_by_optimum(model: Any, target: Path) -> None:
         optimum.onnx_export_from_model(
             model, Path(folder), task="feature-extraction", do_validation=False, no_post_process=True
         )
+        data = Path(folder, "model.onnx_data")
+        if data.exists():  # beyond 2 GB; what is traced names it as it is called there
+            data.rename(target.with_name(data.name))
         Path(folder, "model.onnx").rename(target)
 
 
@@ -106,7 +109,7 @@ def _trace_by_torch(model: Any, family: Family, side: int, target: Path) -> None
     if family.fits_positions:
         _fix_positions(model, side)
     torch.onnx.export(
-        _with_one_output(model, family.output), (torch.zeros(1, 3, side, side),), target,
+        _with_one_output(model, family.output), (torch.zeros(1, 3, side, side),), str(target),
         input_names=["pixel_values"], output_names=[family.output], opset_version=OPSET, dynamo=False,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_export.model_file import save, session
 from edgefuse_export.sources import importable
 
 _EXTRA = "export"
@@ -40,20 +41,18 @@ def fix_reshapes(source: Path, target: Path) -> None:
             graph.initializer.append(onnx.numpy_helper.from_array(np.where(differs, -1, first), name))
             node.input[1] = name
     _drop_unused(graph)
-    onnx.save(model, target)
+    save(model, target)
 
 
 def _shapes(model: Any, names: list[str], length: int) -> list[NDArray[np.int64]]:
     """The shapes of the values inside the graph under `names`, for a note of `length` tokens."""
-    onnx, ort = importable("onnx", _EXTRA), importable("onnxruntime", _EXTRA)
+    onnx = importable("onnx", _EXTRA)
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     del probed.graph.output[:]
     probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found = session.run(names, {session.get_inputs()[0].name: np.zeros((1, length), np.int64)}) if names else []
+    running = session(probed)
+    found = running.run(names, {running.get_inputs()[0].name: np.zeros((1, length), np.int64)}) if names else []
     return [np.array(value.shape, np.int64) for value in found]
 
 

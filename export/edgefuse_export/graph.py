@@ -9,28 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_export.model_file import SMALL, data_path, is_large, save
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.with_onnxruntime import errors_of, first_line
 
 EXTRA = "export"
-MAX_BYTES = 2**31 - 1
-"""The most that one protobuf message, hence one ONNX file, can hold."""
+_OPTIMIZED = "session.optimized_model_external_initializers"
 
 
 def load_graph(file: Path) -> Any:
     """Read and check an ONNX model (onnx.ModelProto).
 
     Raises:
-        BadInput: not an ONNX file, damaged, over 2 GB, or its weights are not finite.
+        BadInput: not an ONNX file, damaged, or its weights are not finite.
     """
     onnx = importable("onnx", EXTRA)
     message = importable("google.protobuf.message", EXTRA)
     try:
         model = onnx.load(file)
-        if model.ByteSize() > MAX_BYTES:
-            raise BadInput(f"{file} is larger than 2 GB, which one ONNX file cannot be; give a smaller encoder.")
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(str(file) if is_large(model) else model)  # what is large is checked where it lies
     except (message.DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         raise BadInput(f"{file} is not a valid ONNX file ({first_line(error)}); export or fetch it again.") from error
     for tensor in model.graph.initializer:
@@ -69,7 +67,7 @@ def cut_backbone(onnx_file: Path, target: Path) -> Path:
         "last_hidden_state", onnx.TensorProto.FLOAT, ["batch", "tokens", "width"]
     )
     graph = onnx.helper.make_graph(kept[::-1], "backbone", model.graph.input, [output], weights)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version), target)
+    save(onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version), target)
     return target
 
 
@@ -127,9 +125,15 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
     model = load_graph(source)
     fix_input(model, sample, source)
     keep_one_output(model, source)
+    opsets: dict[str, int] = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    name = model.graph.output[0].name
     fixed = target.with_suffix(".fixed.onnx")
-    onnx.save(model, fixed)
     options = ort.SessionOptions()
+    if is_large(model):
+        options.add_session_config_entry(f"{_OPTIMIZED}_file_name", data_path(target).name)
+        options.add_session_config_entry(f"{_OPTIMIZED}_min_size_in_bytes", str(SMALL))
+    save(model, fixed)
+    del model  # it may be large, and the session holds it again
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 4
@@ -139,32 +143,33 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
             fixed, options, providers=["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"]
         )
         (output,) = session.run(None, {session.get_inputs()[0].name: sample.example})
+        del session
     except errors_of(ort) as error:
         raise BadInput(
             f"{source} does not run on one {sample.kind} of {sample.size} ({first_line(error)}); {sample.remedy}."
         ) from error
     finally:
         fixed.unlink(missing_ok=True)
+        data_path(fixed).unlink(missing_ok=True)
     folded = onnx.load(target)
     foreign = sorted(
         {f"{node.domain}.{node.op_type}" for node in folded.graph.node if node.domain not in ("", "ai.onnx")}
     )
     if foreign:
         raise BadInput(f"{source} uses operators outside the ONNX standard: {', '.join(foreign)}; export it again.")
-    opset: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     is_free = "tokens" in sample.shape and output.ndim == 3
     del folded.graph.output[:]
     folded.graph.output.append(
         onnx.helper.make_tensor_value_info(
-            model.graph.output[0].name,
+            name,
             onnx.TensorProto.FLOAT,
             [1, "tokens", output.shape[2]] if is_free else output.shape,
         )
     )
     del folded.opset_import[:]
-    folded.opset_import.append(onnx.helper.make_opsetid("", opset))
-    onnx.save(folded, target)
-    return opset
+    folded.opset_import.append(onnx.helper.make_opsetid("", opsets["ai.onnx"]))
+    save(folded, target)
+    return opsets["ai.onnx"]
 
 
 def fix_input(model: Any, sample: _Sample, name: Path) -> None:
@@ -221,5 +226,5 @@ def keep_one_output(model: Any, name: Path) -> None:
 def output_shape(file: Path) -> tuple[int, ...]:
     """Shape of the output of a folded graph."""
     onnx = importable("onnx", EXTRA)
-    (output,) = onnx.load(file).graph.output
+    (output,) = onnx.load(file, load_external_data=False).graph.output
     return tuple(dim.dim_value for dim in output.type.tensor_type.shape.dim)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.progress import Progress, silent
+from edgefuse_export import model_file
 from edgefuse_export.int8.convert import make_int8
 from edgefuse_export.int8.recipe import DEFAULT, Recipe
 from edgefuse_export.parity.compare import neighbour_agreement, one_minus_cosine, standard_error
@@ -174,7 +175,7 @@ def _tried(
         recipe,
         1e3 * statistics.median(times),
         statistics.median(own / other for own, other in zip(times, exact_times, strict=True)),
-        file.stat().st_size,
+        model_file.total_bytes(file),
         float(errors.mean()),
         standard_error(errors),
         float(one_minus_cosine(near - centre, exact - centre).mean()),

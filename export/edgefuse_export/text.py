@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama, text_onnx
 from edgefuse_export.parity.source import Reference, ignore
+from edgefuse_export.precision import Choice
 from edgefuse_export.sources import kind_of, read_config
 from edgefuse_export.text_families import TEXT_FAMILIES
-from edgefuse_export.text_onnx import Precision
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.spec import EncoderSpec, Pooling
 
 LLAMA_POOLINGS: tuple[Pooling, ...] = ("last", "mean")
 
 
-def export_text_encoder(
+def export_text_encoder(source: Path, folder: Path, progress: Progress = silent, **options: Any) -> EncoderSpec:
+    """`export_text_encoders` for one precision: its only spec."""
+    (spec,) = export_text_encoders(source, folder, progress, **options)
+    return spec
+
+
+def export_text_encoders(
     source: Path,
     folder: Path,
     progress: Progress = silent,
     *,
-    precision: Precision = "int8",
+    precision: Choice = "int8",
     pooling: Pooling | None = None,
     quantize: llama.Precision = "q8_0",
     requantize: bool = False,
     reference: Reference = ignore,
-) -> EncoderSpec:
-    """Write the text encoder into `folder` and return its spec.
+) -> list[EncoderSpec]:
+    """Write the text encoder into `folder`, and return the specs of its files, the main one first.
 
     Args:
         source: a Hugging Face folder of LLaMA, BERT or CLIP, or a GGUF file.
         folder: an existing folder.
         progress: shows the steps.
-        precision: of an ONNX file's weights.
+        precision: of an ONNX file's weights; with "both" there are two files, of which int8 is the main one.
         pooling: which hidden state stands for the note; where it is not given, as is usual for the family.
         quantize: how a GGUF file stores its matrices.
         requantize: whether a GGUF file may be used whose weights have lost more than Q8_0 loses.
-        reference: given the source, to compare the file with.
+        reference: given the source and the main spec, to compare the files with.
 
     Raises:
         BadInput: the source or the pooling cannot be used, or an extra is not installed.
@@ -50,7 +57,7 @@ def export_text_encoder(
                     f"{source} holds a model of type {model_type!r}, which becomes an ONNX file; "
                     "leave --quantize and --requantize out, they are for LLaMA."
                 )
-            return text_onnx.export_onnx_text_encoder(
+            return text_onnx.export_onnx_text_encoders(
                 source, folder, progress, precision=precision, pooling=pooling, reference=reference
             )
         if model_type != "llama":
@@ -60,7 +67,7 @@ def export_text_encoder(
             )
     if pooling not in (None, *LLAMA_POOLINGS):
         raise BadInput(f"{source} is of the LLaMA family, which is pooled by last or mean; choose --pooling.")
-    return llama.export_text_encoder(
+    spec = llama.export_text_encoder(
         source,
         folder,
         progress,
@@ -69,3 +76,4 @@ def export_text_encoder(
         pooling=pooling or "last",
         reference=reference,
     )
+    return [spec]

@@ -94,7 +94,7 @@ def trace(model: TextModel, ids: NDArray[np.int32], folder: Path, target: Path, 
                         "choose another text encoder."
                     )
                 torch.onnx.export(
-                    model.plain, (given,), target, input_names=["input_ids"], output_names=[model.family.output],
+                    model.plain, (given,), str(target), input_names=["input_ids"], output_names=[model.family.output],
                     dynamic_axes={"input_ids": {1: "tokens"}}, opset_version=OPSET, dynamo=False,
                 )  # fmt: skip
             except (RuntimeError, ValueError, IndexError) as error:

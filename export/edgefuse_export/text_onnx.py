@@ -1,20 +1,22 @@
-"""A text encoder of BERT's or CLIP's kind as one small ONNX file for one note of any length, with its tokenizer."""
+"""A text encoder of BERT's or CLIP's kind as a small ONNX file for one note of any length, with its tokenizer."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from edgefuse.progress import Progress, silent
-from edgefuse_export import free_length, graph, sentence_transformers, text_families
+from edgefuse_export import free_length, graph, model_file, sentence_transformers, text_families
 from edgefuse_export.calibration import calibration_notes
 from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT
 from edgefuse_export.parity.source import Reference, ignore
+from edgefuse_export.precision import Choice, file_name, precisions
 from edgefuse_export.sources import Origin, origin_of, read_config, read_object, tool_versions
 from edgefuse_export.text_families import CLIP, TEXT_FAMILIES, TextFamily
 from edgefuse_export.torch_models import load_config
@@ -25,31 +27,29 @@ from edgefuse_runtimes.tokenizers import tokenize, tokenizer_from_json
 from edgefuse_runtimes.tokenizers.clip_bpe import ClipBpe
 from edgefuse_runtimes.tokenizers.wordpiece import WordPiece
 
-FILE = "text.onnx"
 TOKENIZER = "tokenizer.json"
-Precision = Literal["int8", "fp32"]
 
 
-def export_onnx_text_encoder(
+def export_onnx_text_encoders(
     source: Path,
     folder: Path,
     progress: Progress = silent,
     *,
     origin: Origin | None = None,
-    precision: Precision = "int8",
+    precision: Choice = "int8",
     pooling: Pooling | None = None,
     reference: Reference = ignore,
-) -> EncoderSpec:
-    """Write `text.onnx` and `tokenizer.json` into `folder` and return the spec.
+) -> list[EncoderSpec]:
+    """Write `text.onnx` and `tokenizer.json` into `folder`, with "both" `text-fp32.onnx` too; their specs, main first.
 
     Args:
         source: a Hugging Face folder of a type in `TEXT_FAMILIES`, with a tokenizer.json.
         folder: an existing folder.
         progress: shows the steps.
         origin: what to record as the source; found out where it is not given.
-        precision: of the weights of MatMul; with "fp32" the folded graph is the file.
+        precision: "int8", "fp32" for the float32 graph, or "both", of which int8 is the main one.
         pooling: which hidden state stands for the note; where it is not given, as the source says.
-        reference: given the graph before folding, to compare the file with.
+        reference: given the graph before folding and the main spec, to compare the files with.
 
     Raises:
         BadInput: the source cannot be used, or the extra "export-torch" is not installed.
@@ -63,7 +63,7 @@ def export_onnx_text_encoder(
     _check_tokenizer(source, tokenizer, family, config, stated.lower_case)
     tokenization = _tokenization(source, config, stated.max_tokens)
     model = text_families.load(source, family, config, progress)
-    target = folder / FILE
+    specs: list[EncoderSpec] = []
     steps = [f"PyTorch model traced to ONNX: {family.model}, {family.output}, one note without padding"]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
         traced, plain, fp32, lean = (Path(work, f"{name}.onnx") for name in ("traced", "plain", "fp32", "lean"))
@@ -75,35 +75,39 @@ def export_onnx_text_encoder(
         steps.append("shapes fixed but for the length of the note, constants folded (onnxruntime, basic)")
         samples = [note[None].astype(np.int64) for note in ids]  # n of (1, t)
         steps += make_lean(fp32, lean, samples[:2], first_token=chosen == "cls")
-        if precision == "int8":
-            make_int8(lean, target, samples, DEFAULT, progress)
-            steps += [*DEFAULT.steps, f"calibrated on {len(samples)} sentences and drawn notes"]
-        else:
-            lean.replace(target)
         (folder / TOKENIZER).write_bytes(content)
         origin = origin or origin_of(source)
-        spec = EncoderSpec(
+        common = EncoderSpec(
             modality="text",
             format="onnx",
-            file=FILE,
-            sha256=sha256(target),
-            bytes=target.stat().st_size,
-            precision=precision,
-            width=graph.output_shape(target)[-1],
+            file="",
+            sha256="",
+            bytes=0,
+            precision="",
+            width=graph.output_shape(lean)[-1],
             pooling=chosen,
             normalize=family.normalize or stated.normalize,
             tokenization=tokenization,
             tokenizer=TokenizerFile(TOKENIZER, sha256(folder / TOKENIZER), len(content)),
             source=origin.source,
             licence=origin.licence,
-            recipe={
-                "steps": steps,
+        )
+        for each in precisions(precision):
+            target = folder / file_name("text", each, precision)
+            done = list(steps)
+            if each == "int8":
+                make_int8(lean, target, samples, DEFAULT, progress)
+                done += [*DEFAULT.steps, f"calibrated on {len(samples)} sentences and drawn notes"]
+            else:
+                model_file.move(lean, target)
+            recipe: dict[str, Any] = {
+                "steps": done,
                 "opset": opset,
                 "tools": tool_versions(["onnx", "onnxruntime", "torch", "transformers"]),
-            },
-        )
-        reference(traced, spec)
-    return spec
+            }
+            specs.append(dataclasses.replace(model_file.described(common, target, each), recipe=recipe))
+        reference(traced, specs[0])
+    return specs
 
 
 def _choose_pooling(source: Path, family: TextFamily, wanted: Pooling | None) -> Pooling:

@@ -1,28 +1,32 @@
-"""An image encoder as one small ONNX file: one picture of one size, MatMuls in int8 or float32, all else float32."""
+"""An image encoder as a small ONNX file: one picture of one size, MatMuls in int8 or float32, all else float32."""
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from edgefuse.progress import Progress, silent
-from edgefuse_export import families, graph, preprocessing
+from edgefuse_export import families, graph, model_file, preprocessing
 from edgefuse_export.calibration import calibration_pictures
 from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT
 from edgefuse_export.parity.source import Reference, ignore
+from edgefuse_export.precision import Choice, file_name, precisions
 from edgefuse_export.search import Search, best, table, try_candidates
 from edgefuse_export.sources import Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Preprocess
 
-FILE = "image.onnx"
-Precision = Literal["int8", "fp32"]
+
+def export_image_encoder(source: Path, folder: Path, progress: Progress = silent, **options: Any) -> EncoderSpec:
+    """`export_image_encoders` for one precision: its only spec."""
+    (spec,) = export_image_encoders(source, folder, progress, **options)
+    return spec
 
 
-def export_image_encoder(
+def export_image_encoders(
     source: Path,
     folder: Path,
     progress: Progress = silent,
@@ -31,12 +35,12 @@ def export_image_encoder(
     preprocess: Preprocess | None = None,
     squash: bool = False,
     pooler: bool = False,
-    precision: Precision = "int8",
+    precision: Choice = "int8",
     calibration: Path | None = None,
     search: Search | None = None,
     reference: Reference = ignore,
-) -> EncoderSpec:
-    """Write `image.onnx` into `folder` and return its spec.
+) -> list[EncoderSpec]:
+    """Write `image.onnx` into `folder`, with "both" `image-fp32.onnx` too, and return their specs, the main one first.
 
     Args:
         source: a Hugging Face folder (needs the extra "export-torch") or a float32 .onnx file ("export").
@@ -46,12 +50,12 @@ def export_image_encoder(
         preprocess: how pictures are prepared; where it is not given, preprocessor_config.json says it.
         squash: whether both sides are brought to the crop size instead, which keeps the whole picture.
         pooler: whether a ViT's pooler output is the vector, instead of the first token.
-        precision: "int8", or "fp32" for the float32 graph.
+        precision: "int8", "fp32" for the float32 graph, or "both", of which int8 is the main one.
         calibration: a folder of pictures like those that the encoder will meet, which make its rounding closer; drawn
             pictures where none is given.
         search: where it is given, the way of rounding is chosen by measurement on the calibration pictures; else it is
             the one that such a search found for each family.
-        reference: given the graph before folding, to compare the file with.
+        reference: given the graph before folding and the main spec, to compare the files with.
 
     Raises:
         BadInput: the source cannot be used, or an extra is not installed.
@@ -65,8 +69,8 @@ def export_image_encoder(
     notes: list[str] = []
     preprocess = preprocess or _find_preprocess(source, notes)
     preprocess = preprocessing.squashed(preprocess) if squash else preprocess
-    steps = []
-    target = folder / FILE
+    steps: list[str] = []
+    specs: list[EncoderSpec] = []
     with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
         traced, fp32 = source, Path(work, "fp32.onnx")
         if family is not None:
@@ -79,47 +83,48 @@ def export_image_encoder(
             f"fixed to one picture of {preprocess.crop}x{preprocess.crop}, constants folded (onnxruntime, basic)"
         )
         pooling = family.pooling if family else _pooling_of(fp32, source)
-        normalize = family is not None and family.normalize
         pictures = calibration_pictures(calibration, preprocess)
         lean = Path(work, "lean.onnx")
         steps += make_lean(fp32, lean, pictures[:2], first_token=True)
-        if precision == "int8":
-            how = DEFAULT
-            if search is not None:
-                tried = try_candidates(lean, Path(work), pictures, progress)
-                search.show(table(tried))
-                how = best(tried, search.max_error).recipe
-                steps.append(f"rounding chosen: the fastest of {len(tried)} within an error of {search.max_error:g}")
-            make_int8(lean, target, pictures, how, progress)
-            steps += how.steps
-            kind_of_pictures = "drawn pictures" if calibration is None else "pictures given by the user"
-            steps.append(f"calibrated on {len(pictures)} {kind_of_pictures}")
-        else:
-            lean.rename(target)
-        recipe: dict[str, Any] = {
-            "steps": steps,
-            "preprocess": "squash" if squash else "source",
-            "opset": opset,
-            "tools": tool_versions(_tools(kind)),
-        }
         origin = origin or origin_of(source)
-        spec = EncoderSpec(
+        common = EncoderSpec(
             modality="image",
             format="onnx",
-            file=FILE,
-            sha256=sha256(target),
-            bytes=target.stat().st_size,
-            precision=precision,
-            width=graph.output_shape(target)[-1],
+            file="",
+            sha256="",
+            bytes=0,
+            precision="",
+            width=graph.output_shape(lean)[-1],
             pooling=pooling,
-            normalize=normalize,
+            normalize=family is not None and family.normalize,
             preprocess=preprocess,
             source=origin.source,
             licence=origin.licence,
-            recipe=recipe | ({"notes": notes} if notes else {}),
         )
-        reference(traced, spec)
-    return spec
+        for each in precisions(precision):
+            target = folder / file_name("image", each, precision)
+            done = list(steps)
+            if each == "int8":
+                how = DEFAULT
+                if search is not None:
+                    tried = try_candidates(lean, Path(work), pictures, progress)
+                    search.show(table(tried))
+                    how = best(tried, search.max_error).recipe
+                    done.append(f"rounding chosen: the fastest of {len(tried)} within an error of {search.max_error:g}")
+                make_int8(lean, target, pictures, how, progress)
+                kind_of_pictures = "drawn pictures" if calibration is None else "pictures given by the user"
+                done += [*how.steps, f"calibrated on {len(pictures)} {kind_of_pictures}"]
+            else:
+                model_file.move(lean, target)
+            recipe: dict[str, Any] = {
+                "steps": done,
+                "preprocess": "squash" if squash else "source",
+                "opset": opset,
+                "tools": tool_versions(_tools(kind)),
+            } | ({"notes": notes} if notes else {})
+            specs.append(dataclasses.replace(model_file.described(common, target, each), recipe=recipe))
+        reference(traced, specs[0])
+    return specs
 
 
 def _find_preprocess(source: Path, notes: list[str]) -> Preprocess:

@@ -64,6 +64,8 @@ def open_encoder(
     path = folder / spec.file
     if not path.is_file():
         raise BadInput(f"The encoder file {path} is missing; copy or install the folder again.")
+    if spec.data is not None and not (folder / spec.data.file).is_file():
+        raise BadInput(f"The encoder's data {folder / spec.data.file} is missing; copy or install the folder again.")
     if spec.format not in ENGINES:
         raise BadInput(f"The encoder {spec.file} has the unknown format {spec.format!r}; upgrade edgefuse.")
     settings: dict[str, Any] = {"threads": threads or physical_cores(), "memory": memory}

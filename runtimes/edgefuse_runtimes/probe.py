@@ -106,6 +106,9 @@ def _key(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Me
         engine.name, _library(engine), spec.sha256, stat.st_size, stat.st_mtime_ns,
         platform.machine(), cpu_model(), platform.python_version(), threads, memory,
     ]  # fmt: skip
+    if spec.data is not None:
+        data = path.with_name(spec.data.file).stat()
+        facts += [spec.data.sha256, data.st_size, data.st_mtime_ns]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -60,6 +60,16 @@ class TokenizerFile:
 
 
 @dataclass(frozen=True)
+class DataFile:
+    """The weights of an ONNX file that is too small for them."""
+
+    file: str
+    """Plain name inside the folder that holds the spec; the ONNX file names it too."""
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class EncoderSpec:
     """One encoder file and how to feed it: with `preprocess` (image) or with `tokenization` (text)."""
 
@@ -80,11 +90,18 @@ class EncoderSpec:
     tokenization: Tokenization | None = None
     tokenizer: TokenizerFile | None = None
     """For a text encoder in ONNX; a GGUF file holds its own vocabulary."""
+    data: DataFile | None = None
+    """For an ONNX file beyond 2 GB."""
     source: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: name, version or content hash, remarks."""
     licence: str = "unknown"
     recipe: dict[str, Any] = field(default_factory=dict)
     """How the file was made: steps and the versions of the tools."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Of the file and its data."""
+        return self.bytes + (self.data.bytes if self.data else 0)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, just as they read back: lists, no tuples.
@@ -95,6 +112,8 @@ class EncoderSpec:
         data: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         if self.tokenizer is None:
             del data["tokenizer"]
+        if self.data is None:
+            del data["data"]
         if self.tokenization is not None and not self.tokenization.add_eos:
             del data["tokenization"]["add_eos"]
         return data
@@ -169,6 +188,12 @@ def _problem(spec: EncoderSpec) -> str:
             return "its tokenizer's file is not a plain name of its own"
         if spec.tokenizer.bytes < 0:
             return "its tokenizer's size is not a positive number"
+    if spec.data is not None:
+        if spec.format != "onnx":
+            return "only an ONNX file has its data in another file"
+        others = (spec.file, *([spec.tokenizer.file] if spec.tokenizer else []))
+        if not _is_plain(spec.data.file) or spec.data.file in others or spec.data.bytes < 0:
+            return "its data's file is not a plain name of its own, or its size is not a positive number"
     if spec.preprocess is not None:
         if not 1 <= spec.preprocess.crop <= spec.preprocess.size <= LARGEST_SIDE:
             return f"its crop is not between 1 and its size, or its size is over {LARGEST_SIDE} pixels"

@@ -32,7 +32,7 @@ BYTES_PER_SECOND = 10e6
 
 def time_limit(spec: EncoderSpec) -> float:
     """Seconds that opening a file, or one sample, may last: a minute, and what a slow card needs to read the file."""
-    return SECONDS + spec.bytes / BYTES_PER_SECOND
+    return SECONDS + spec.total_bytes / BYTES_PER_SECOND
 
 
 class WorkerEncoder(Closing):

@@ -14,6 +14,7 @@ PREDICTION = Prediction(
     probabilities={"nv": 0.25, "seborrhoeic": 0.5, "bcc": 0.0, "mel": 0.25},
     kit={"name": "ham-mini", "version": "3"},
     engines={"image": "onnxruntime", "text": "numpy"},
+    precisions={"image": "int8", "text": "q8_0"},
     timings_ms={"load": 12.3, "image": 45.6, "text": 1234.5, "head": 0.25, "total": 1292.7},
     memory={"peak_rss_bytes": 300 << 20, "anon_bytes": 1, "file_bytes": 2},
     notes=["The note is too long: its last 3 tokens were not read."],

@@ -50,6 +50,11 @@ def test_a_result_says_what_it_was_measured_on(result, tiny_kit) -> None:
     assert result["machine"]["cpu"]
 
 
+def test_the_precision_asked_for_is_measured(kit_of_both: Path) -> None:
+    result = harness.run_single_stream(kit_of_both, samples=1, warmup=0, engine="numpy", threads=1, precision="fp32")
+    assert (result["settings"]["precision"], result["precisions"]["image"]) == ("fp32", "fp32")
+
+
 def test_memory_is_the_childs_own_not_ours(tiny_kit) -> None:
     ballast = bytearray(b"x" * (300 << 20))
     memory = harness.run_single_stream(tiny_kit, samples=1, warmup=0, engine="numpy", threads=1)["memory"]

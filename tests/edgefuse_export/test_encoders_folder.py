@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from edgefuse_export.parity.labels import open_judge
 from edgefuse_export.parity.report import closing_lines
 from edgefuse_export.parity.samples import read_samples
 from edgefuse_export.parity.source import Reference
-from edgefuse_export.vision import export_image_encoder
+from edgefuse_export.vision import export_image_encoders
 from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.errors import QualityGate
 from edgefuse_runtimes.spec import EncoderSpec
@@ -34,10 +35,10 @@ def exporters(tiny_image_onnx: Path, tiny_text_gguf: Path) -> Callable[..., tupl
     """The exporters of both tiny encoders into a folder; the text encoder may be compared with another source."""
 
     def make(folder: Path, text_source: Path = tiny_text_gguf) -> tuple[Exporter, Exporter]:
-        def text(reference: Reference) -> EncoderSpec:
-            return export_text_encoder(tiny_text_gguf, folder, reference=lambda _, spec: reference(text_source, spec))
+        def text(reference: Reference) -> list[EncoderSpec]:
+            return [export_text_encoder(tiny_text_gguf, folder, reference=lambda _, spec: reference(text_source, spec))]
 
-        return lambda reference: export_image_encoder(tiny_image_onnx, folder, reference=reference), text
+        return lambda reference: export_image_encoders(tiny_image_onnx, folder, reference=reference), text
 
     return make
 
@@ -132,3 +133,26 @@ def test_the_closing_lines_say_what_was_found() -> None:
         "text: mean 1 - cosine to its source 8.4e-04 ± 2e-05, centred 5.0e-03 (2 samples of the drawn example)",
         "labels: 96.7% stay the same with the head H; 4 flip",
     ]
+
+
+def test_a_gate_holds_for_each_file(
+    tiny_image_onnx: Path, exporters: Callable[..., tuple[Exporter, Exporter]], tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    other = onnx.load(tiny_image_onnx)
+    for tensor in other.graph.initializer:
+        if tensor.name == "weight":
+            values = onnx.numpy_helper.to_array(tensor)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), "weight"))
+    onnx.save(other, tmp_path / "other.onnx")
+    folder = tmp_path / "E"
+    folder.mkdir()
+
+    def image(reference: Reference) -> list[EncoderSpec]:
+        int8, fp32 = export_image_encoders(tiny_image_onnx, folder, precision="both", reference=reference)
+        shutil.copy(tmp_path / "other.onnx", folder / fp32.file)
+        return [int8, fp32]
+
+    proof = Proof(read_samples(count=4), gates=Gates(max_error=0.05))
+    with pytest.raises(QualityGate, match="The image-fp32 encoder's mean 1 - cosine to its source"):
+        make_encoders(folder, image, exporters(folder)[1], proof)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse_export.text import export_text_encoder
+from edgefuse_export.text import export_text_encoder, export_text_encoders
 from edgefuse_runtimes.encoder import encode_notes, open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.pooling import l2_normalize
@@ -78,6 +78,21 @@ def by_edgefuse(folder: Path, spec: EncoderSpec, engine: str, notes: Sequence[st
     with open_encoder(spec, folder, engine=engine, threads=1) as encoder:
         assert encoder.info()["engine"] == engine
         return encode_notes(encoder, tokenizer_of(spec, folder.joinpath), notes)[0]
+
+
+@pytest.mark.parametrize("name", ["bert", "clip"])
+def test_both_precisions_are_written_from_one_source(
+    text_folder: TextFolder, float32: Callable[[str], Exported], tmp_path: Path, notes: list[str], name: str
+) -> None:
+    int8, fp32 = export_text_encoders(text_folder(name), tmp_path, precision="both")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text-fp32.onnx", "text.onnx", "tokenizer.json"]
+    assert [(spec.file, spec.precision) for spec in (int8, fp32)] == [("text.onnx", "int8"), ("text-fp32.onnx", "fp32")]
+    assert fp32.sha256 == float32(name)[1].sha256
+    assert (fp32.pooling, fp32.tokenizer, fp32.tokenization) == (int8.pooling, int8.tokenizer, int8.tokenization)
+    expected = by_transformers(text_folder(name), notes)  # (n, d)
+    for spec, least in ((int8, 0.99), (fp32, 0.99999)):
+        for engine in ENGINES:
+            assert centred_cosines(expected, by_edgefuse(tmp_path, spec, engine, notes)).mean() > least
 
 
 def centred_cosines(exact: np.ndarray, near: np.ndarray) -> np.ndarray:

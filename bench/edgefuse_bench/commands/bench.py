@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, threads_option
+from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
 
 EXAMPLE = """\b
 Examples: edgefuse bench run my.kit
@@ -30,6 +30,7 @@ def command() -> None:
 )
 @click.option("--warmup", type=click.IntRange(min=0), default=2, show_default=True, help="Queries before, kept apart.")
 @engine_option
+@precision_option
 @threads_option
 @click.option(
     "--json",
@@ -38,7 +39,15 @@ def command() -> None:
     metavar="FILE|-",
     help="Write every query's nanoseconds and the machine there; - prints them instead of the page.",
 )
-def run(kit: Path, samples: int, warmup: int, engine: str, threads: int | None, json_file: Path | None) -> None:
+def run(
+    kit: Path,
+    samples: int,
+    warmup: int,
+    engine: str,
+    precision: str | None,
+    threads: int | None,
+    json_file: Path | None,
+) -> None:
     """Time one query after another over KIT's golden samples, in a fresh process.
 
     Golden samples are drawn, so the times are real and the answers mean nothing.
@@ -50,7 +59,7 @@ def run(kit: Path, samples: int, warmup: int, engine: str, threads: int | None, 
 
     if json_file is not None and json_file.is_dir():
         raise BadInput(f"{json_file} is a folder; name a file for --json.")
-    result = run_single_stream(kit, samples=samples, warmup=warmup, engine=engine, threads=threads)
+    result = run_single_stream(kit, samples=samples, warmup=warmup, engine=engine, threads=threads, precision=precision)
     if json_file == Path("-"):
         click.echo(json.dumps(result, ensure_ascii=False))
         return

@@ -11,7 +11,7 @@ from edgefuse.commands.options import FOLDER
 
 if TYPE_CHECKING:
     from edgefuse_export.llama import Precision as TextPrecision
-    from edgefuse_export.vision import Precision
+    from edgefuse_export.precision import Choice
     from edgefuse_runtimes.spec import EncoderSpec, Pooling
 
 SEARCH_ERROR = 6e-4
@@ -39,10 +39,10 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
 @click.option("--pooler", is_flag=True, help="Take the pooler's output of a ViT instead of its first token.")
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp32"]),
+    type=click.Choice(["int8", "fp32", "both"]),
     default="int8",
     show_default=True,
-    help="Weights of ONNX files; fp32 for devices on which int8 is slower.",
+    help="Weights of ONNX files; fp32 for devices on which int8 is slower, both to choose there.",
 )
 @click.option(
     "--pooling",
@@ -103,7 +103,7 @@ def command(
     output: Path,
     preprocess: str,
     pooler: bool,
-    precision: Precision,
+    precision: Choice,
     pooling: Pooling | None,
     quantize: TextPrecision,
     calibration_pictures: Path | None,
@@ -132,8 +132,8 @@ def command(
     from edgefuse_export.parity.source import Reference
     from edgefuse_export.search import Search
     from edgefuse_export.sources import find_source
-    from edgefuse_export.text import export_text_encoder
-    from edgefuse_export.vision import export_image_encoder
+    from edgefuse_export.text import export_text_encoders
+    from edgefuse_export.vision import export_image_encoders
     from edgefuse_runtimes.errors import BadInput
     from edgefuse_runtimes.files import new_folder
 
@@ -148,8 +148,8 @@ def command(
     with new_folder(output) as folder:
         image_source, text_source = find_source(image_encoder), find_source(text_encoder)
 
-        def export_image(reference: Reference) -> EncoderSpec:
-            return export_image_encoder(
+        def export_image(reference: Reference) -> list[EncoderSpec]:
+            return export_image_encoders(
                 image_source,
                 folder,
                 bar,
@@ -161,8 +161,8 @@ def command(
                 reference=reference,
             )
 
-        def export_text(reference: Reference) -> EncoderSpec:
-            return export_text_encoder(
+        def export_text(reference: Reference) -> list[EncoderSpec]:
+            return export_text_encoders(
                 text_source,
                 folder,
                 bar,
@@ -177,13 +177,12 @@ def command(
     image, text = encoders.image, encoders.text
     for note in [*image.recipe.get("notes", []), *text.recipe.get("notes", [])]:
         _say(f"edgefuse: {note}.")
-    click.echo(
-        f"{output}: image encoder {image.precision}, {image.bytes / 1e6:.0f} MB, {image.width} wide; "
-        f"text encoder {text.precision}, {text.bytes / 1e6:.0f} MB, {text.width} wide."
-    )
+    told = (f"{spec.modality} encoder {spec.precision}, {spec.total_bytes / 1e6:.0f} MB, {spec.width} wide"
+            for spec in encoders.specs)  # fmt: skip
+    click.echo(f"{output}: {'; '.join(told)}.")
     for line in closing_lines(report):
         click.echo(line)
-    click.echo(f"See {' and '.join(str(output / page_name(modality)) for modality in report['encoders'])}.")
+    click.echo(f"See {' and '.join(str(output / page_name(name)) for name in report['encoders'])}.")
 
 
 def _say_lines(lines: list[str]) -> None:

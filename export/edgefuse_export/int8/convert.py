@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.progress import Progress, silent
+from edgefuse_export import model_file
 from edgefuse_export.graph import load_graph
 from edgefuse_export.int8 import folding, wiring
 from edgefuse_export.int8.moments import session_of
@@ -31,12 +32,12 @@ def make_lean(source: Path, target: Path, samples: Sequence[NDArray[Any]], *, fi
     """
     whole = wiring.read(load_graph(source))
     expected = _first_rows(whole, samples)
-    lean, steps = wiring.read(wiring.write(whole)), []
+    lean, steps = wiring.copied(whole), []
     folding.fold_scales(lean)
     if first_token and folding.keep_first_token(lean) and _agree(lean, samples, expected):
         steps.append("last block computed for its first token only")
     else:
-        lean = wiring.read(wiring.write(whole))
+        lean = wiring.copied(whole)
         folding.fold_scales(lean)
     if _agree(lean, samples, expected):
         steps.insert(0, "factors of attentions and layer scales folded into weights")
@@ -74,7 +75,7 @@ def _save(graph: wiring.Wiring, target: Path, sample: NDArray[Any]) -> None:
     free = [dim.dim_param for dim in graph.input.type.tensor_type.shape.dim]
     shape = [None if any(free) and place == 1 and output.ndim == 3 else size for place, size in enumerate(output.shape)]
     graph.output = onnx.helper.make_tensor_value_info(graph.output.name, onnx.TensorProto.FLOAT, shape)
-    onnx.save(wiring.write(graph), target)
+    model_file.save(wiring.write(graph), target)
 
 
 def _first_rows(graph: wiring.Wiring, samples: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_export.int8.wiring import Wiring, write
-from edgefuse_export.sources import importable
+from edgefuse_export import model_file
+from edgefuse_export.int8.wiring import Wiring, write_named
 
 Doubles = NDArray[np.float64]
 
@@ -79,10 +79,7 @@ def observe(
 
 def session_of(wiring: Wiring, also: Sequence[str] = ()) -> Any:
     """A session of onnxruntime on a graph, with more of its values as outputs."""
-    ort = importable("onnxruntime", "export")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    return ort.InferenceSession(write(wiring, also).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return model_file.session(*write_named(wiring, also))
 
 
 def _moments(tokens: NDArray[np.float32], *, with_second: bool) -> Moments:

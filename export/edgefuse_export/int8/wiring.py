@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
 
+from edgefuse_export.model_file import SMALL, named_only
 from edgefuse_export.sources import importable
 
 Array = NDArray[Any]
@@ -49,10 +50,35 @@ def write(wiring: Wiring, also: Sequence[str] = ()) -> Any:
         also: values that become outputs too, after the graph's own.
     """
     onnx = importable("onnx", "export")
+    return _model(wiring, also, lambda name, array: onnx.numpy_helper.from_array(array, name))
+
+
+def write_named(wiring: Wiring, also: Sequence[str] = ()) -> tuple[Any, dict[str, Array]]:
+    """The same with large constants named only, and those constants: nothing is copied, and no size is too large."""
+    onnx = importable("onnx", "export")
+    named: dict[str, Array] = {}
+
+    def tensor(name: str, array: Array) -> Any:
+        if array.nbytes < SMALL:
+            return onnx.numpy_helper.from_array(array, name)
+        named[name] = array
+        return named_only(name, array)
+
+    return _model(wiring, also, tensor), named
+
+
+def copied(wiring: Wiring) -> Wiring:
+    """A wiring that can be changed apart; constants, which are never changed in place, are shared."""
+    onnx = importable("onnx", "export")
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in wiring.nodes]
+    return replace(wiring, nodes=nodes, constants=dict(wiring.constants))
+
+
+def _model(wiring: Wiring, also: Sequence[str], tensor: Callable[[str, Array], Any]) -> Any:
+    onnx = importable("onnx", "export")
     nodes = in_order(wiring, [wiring.output.name, *also])
     used = {name for node in nodes for name in node.input}
-    tensors = [onnx.numpy_helper.from_array(array, name)
-               for name, array in wiring.constants.items() if name in used]  # fmt: skip
+    tensors = [tensor(name, array) for name, array in wiring.constants.items() if name in used]
     extra = [onnx.helper.make_empty_tensor_value_info(name) for name in also if name != wiring.output.name]
     graph = onnx.helper.make_graph(nodes, "encoder", [wiring.input], [wiring.output, *extra], tensors)
     opsets = [onnx.helper.make_opsetid("", wiring.opset)]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgefuse_runtimes.errors import BadInput, QualityGate
-from edgefuse_runtimes.spec import Modality
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Gates:
                 "add --head or --kit, or leave it out."
             )
 
-    def check_error(self, modality: Modality, found: dict[str, Any]) -> None:
+    def check_error(self, name: str, found: dict[str, Any]) -> None:
         """Hold one encoder's figures, as `compare.compare` gives them, against `max_error`.
 
         Raises:
@@ -39,7 +38,7 @@ class Gates:
         measured = found["plain"]["mean"]
         if self.max_error is not None and measured > self.max_error:
             raise QualityGate(
-                f"The {modality} encoder's mean 1 - cosine to its source is {measured:.2e} on {found['count']} samples "
+                f"The {name} encoder's mean 1 - cosine to its source is {measured:.2e} on {found['count']} samples "
                 f"of {found['on']}, and --max-error allows {self.max_error:.2e}; nothing was kept: export it in a "
                 "higher precision or allow more."
             )

@@ -35,12 +35,12 @@ FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def page(report: dict[str, Any], modality: str, pictured: Samples | None = None) -> str:
-    """The page of one encoder.
+def page(report: dict[str, Any], name: str, pictured: Samples | None = None) -> str:
+    """The page of one encoder file.
 
     Args:
         report: the content of `parity.json`.
-        modality: "image" or "text".
+        name: which of the encoders in it: "image", "text", "image-fp32", ...
         pictured: where the worst samples' pictures are taken from; None: no picture is shown.
 
     Raises:
@@ -51,7 +51,9 @@ def page(report: dict[str, Any], modality: str, pictured: Samples | None = None)
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"small": small, "percent": percent, "signed": signed}
-    found, labels = report["encoders"][modality], report["labels"]
+    found, modality = report["encoders"][name], name.partition("-")[0]
+    others = report.get("labels_by_precision", {})
+    labels = report["labels"] if name == modality else others.get(found["precision"])
     template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     html: str = template.render(
         modality=modality,
@@ -67,7 +69,7 @@ def page(report: dict[str, Any], modality: str, pictured: Samples | None = None)
         ],
         pictures=_thumbnails(found["worst"], pictured),
         labels=labels,
-        comparisons=[] if labels is None else [(name, labels["comparisons"][name]) for name in (modality, "both")],
+        comparisons=[] if labels is None else [(one, labels["comparisons"][one]) for one in (modality, "both")],
         figures=FIGURES,
         same=SAME,
         close=CLOSE,

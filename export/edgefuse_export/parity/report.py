@@ -1,4 +1,4 @@
-"""The parity report: `parity.json`, and a page for each encoder."""
+"""The parity report: `parity.json`, and a page for each encoder file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ FILE = "parity.json"
 MEASURE = "1 - cosine between the exported file's vectors and its source's"
 
 
-def page_name(modality: str) -> str:
-    """Of an encoder's page in the encoders folder."""
-    return f"parity-{modality}.html"
+MAIN = ""
+"""Stands for the main files where figures are kept by precision."""
+
+
+def page_name(name: str) -> str:
+    """Of an encoder file's page in the encoders folder; `name` is that of its golden vectors."""
+    return f"parity-{name}.html"
 
 
 def encoder_figures(spec: EncoderSpec, samples: Samples, pair: Pair, engine: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def encoder_figures(spec: EncoderSpec, samples: Samples, pair: Pair, engine: dic
         "file": spec.file,
         "sha256": spec.sha256,
         "precision": spec.precision,
-        "bytes": spec.bytes,
+        "bytes": spec.total_bytes,
         "width": spec.width,
         "source": str(spec.source.get("name", "unknown")),
         "engines": {
@@ -61,36 +65,47 @@ def summary(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def parity_report(figures: dict[str, dict[str, Any]], labels: dict[str, Any] | None, gates: Gates) -> dict[str, Any]:
-    """The content of `parity.json`."""
+def parity_report(
+    figures: dict[str, dict[str, Any]], labels: dict[str, dict[str, Any]], gates: Gates
+) -> dict[str, Any]:
+    """The content of `parity.json`.
+
+    Args:
+        figures: of each file, by the name of its golden vectors.
+        labels: what a head answers with the `MAIN` files, and with those of each other precision; empty without a head.
+        gates: what was asked for.
+    """
+    others = {precision: found for precision, found in labels.items() if precision != MAIN}
     return {
         "schema": SCHEMA,
         "edgefuse": __version__,
         "gates": {"max_error": gates.max_error, "min_agreement": gates.min_agreement},
         "encoders": figures,
-        "labels": labels,
-    }
+        "labels": labels.get(MAIN),
+    } | ({"labels_by_precision": others} if others else {})
 
 
 def write_report(folder: Path, report: dict[str, Any], pictured: Samples | None = None) -> None:
-    """Write `parity.json` and both pages; with `pictured`, the worst pictures are on the image encoder's page."""
+    """Write `parity.json` and the pages; with `pictured`, the worst pictures are on those of the image encoder."""
     write_json(folder / FILE, report)
-    for modality in report["encoders"]:
-        html = page(report, modality, pictured if modality == "image" else None)
-        write_bytes(folder / page_name(modality), html.encode())
+    for name in report["encoders"]:
+        html = page(report, name, pictured if name.startswith("image") else None)
+        write_bytes(folder / page_name(name), html.encode())
 
 
 def closing_lines(report: dict[str, Any]) -> list[str]:
     """What `export` says of each encoder at its end."""
     lines = []
-    for modality, found in report["encoders"].items():
+    for name, found in report["encoders"].items():
         plain, top_1 = found["plain"], found["neighbours"]["top_1"]
         kept = f", {top_1['mean']:.0%} keep their nearest neighbour" if top_1 else ""
         lines.append(
-            f"{modality}: mean 1 - cosine to its source {plain['mean']:.1e} ± {plain['standard_error']:.0e}, centred "
+            f"{name}: mean 1 - cosine to its source {plain['mean']:.1e} ± {plain['standard_error']:.0e}, centred "
             f"{found['centred']['mean']:.1e}{kept} ({found['count']} samples of {found['on']})"
         )
-    if report["labels"] is not None:
-        both, judge = report["labels"]["comparisons"]["both"], report["labels"]["head"]["name"]
-        lines.append(f"labels: {both['agreement']['mean']:.1%} stay the same with {judge}; {len(both['flips'])} flip")
+    answers = {"labels": report["labels"]} if report["labels"] is not None else {}
+    answers |= {f"labels, {name}": found for name, found in report.get("labels_by_precision", {}).items()}
+    for title, found in answers.items():
+        both, judge = found["comparisons"]["both"], found["head"]["name"]
+        lines.append(f"{title}: {both['agreement']['mean']:.1%} stay the same with {judge}; {len(both['flips'])} flip")
     return lines

@@ -6,7 +6,7 @@ Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.prot
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,12 @@ class Graph:
         self.mapping.madvise(mmap.MADV_DONTNEED)
 
 
-def load(path: Path) -> Graph:
+def load(path: Path, data_files: Collection[str] | None = None) -> Graph:
     """Read and check the model at `path`.
+
+    Args:
+        path: of the file.
+        data_files: names of files in its folder that may hold weights; None: any.
 
     Raises:
         BadInput: the file is missing, damaged, no ONNX model, or of a kind that edgefuse does not read.
@@ -90,14 +94,14 @@ def load(path: Path) -> Graph:
     except (OSError, ValueError) as error:  # ValueError: nothing to map in an empty file
         raise BadInput(f"The ONNX file {path} cannot be opened ({error}); check the path or copy it again.") from error
     try:
-        return _model(memoryview(mapping), path, mapping)
+        return _model(memoryview(mapping), path, mapping, data_files)
     except Malformed as error:
         raise BadInput(
             f"{path} is not an ONNX model that edgefuse can read: {error}; copy or export it again."
         ) from error
 
 
-def _model(message: memoryview, path: Path, mapping: mmap.mmap) -> Graph:
+def _model(message: memoryview, path: Path, mapping: mmap.mmap, data_files: Collection[str] | None) -> Graph:
     opsets: dict[str, int] = {}
     graph: memoryview | None = None
     for number, field in fields(message):
@@ -118,7 +122,7 @@ def _model(message: memoryview, path: Path, mapping: mmap.mmap) -> Graph:
         if number == 1:
             nodes.append(_node(chunk(field)))
         elif number == 5:
-            name, array = parse_tensor(chunk(field), path)
+            name, array = parse_tensor(chunk(field), path, data_files)
             if name in initializers:
                 raise Malformed(f"it has two constants {name!r}")
             initializers[name] = array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,10 +48,13 @@ def dtype_of(code: int, name: str) -> np.dtype[Any]:
     return DTYPES[code]
 
 
-def parse_tensor(message: memoryview, path: Path | None) -> tuple[str, Array]:
+def parse_tensor(
+    message: memoryview, path: Path | None, data_files: Collection[str] | None = None
+) -> tuple[str, Array]:
     """Name and array of a TensorProto, read-only and maybe not aligned.
 
-    The data may lie in another file of the folder of the model `path`; without `path` they may not.
+    The data may lie in another file of the folder of the model `path`, one of `data_files` where these are given;
+    without `path` they may not.
 
     Raises:
         Malformed: sizes and data do not fit together, the type is not read, or the data lie elsewhere.
@@ -81,7 +84,7 @@ def parse_tensor(message: memoryview, path: Path | None) -> tuple[str, Array]:
             is_external = unsigned(field) == 1
     dtype = dtype_of(code, name)
     if is_external:
-        raw = _external_data(external, name, path)
+        raw = _external_data(external, name, path, data_files)
     if raw is not None:
         if len(raw) % dtype.itemsize:
             raise Malformed(f"the data of its constant {name!r} end in the middle of a number")
@@ -113,13 +116,17 @@ def _typed_values(typed: Mapping[int, list[Any]], dtype: np.dtype[Any], name: st
         raise Malformed(f"its constant {name!r} has a number that is too large for its type") from error
 
 
-def _external_data(entries: Mapping[str, str], name: str, path: Path | None) -> memoryview:
+def _external_data(
+    entries: Mapping[str, str], name: str, path: Path | None, data_files: Collection[str] | None
+) -> memoryview:
     """Bytes of a constant that lie in another file of the model's own folder, mapped."""
     location = entries.get("location", "")
     whose = f"the data of its constant {name!r} in {location!r}"
     plain = PurePosixPath(location)
     if path is None or not location or plain.is_absolute() or ".." in plain.parts or "\\" in location:
         raise Malformed(f"{whose} lie outside its folder")
+    if data_files is not None and location not in data_files:
+        raise Malformed(f"{whose} lie in a file that the encoder's description does not name")
     try:
         file = (path.parent / plain).resolve(strict=True)
         is_inside = file.is_relative_to(path.parent.resolve())

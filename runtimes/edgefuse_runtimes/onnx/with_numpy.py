@@ -30,7 +30,7 @@ class OnnxNumpyEncoder(Closing):
     def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
         self.spec = spec
         self._path, self._threads, self._memory = path, threads, memory
-        graph = load(path)
+        graph = load(path, () if spec.data is None else (spec.data.file,))
         shape = input_shape(graph, spec)
         self._threads_are_set = set_blas_threads(threads)
         self._program: Program | None = compile_graph(graph, shape, memory)

@@ -28,7 +28,9 @@ class OnnxRuntimeEncoder(Closing):
     def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
         self.spec = spec
         self._path, self._threads, self._memory = path, threads, memory
-        graph = load(path)  # checked here, so that both engines refuse the same files with the same words
+        graph = load(
+            path, () if spec.data is None else (spec.data.file,)
+        )  # checked here, so that both engines refuse the same files with the same words
         shape = input_shape(graph, spec)
         self._input, self._output = graph.inputs[0].name, graph.outputs[0].name
         runtime = _import_onnxruntime()

@@ -64,12 +64,14 @@ def refusal(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> Callable
 
 def test_json_has_exactly_the_documented_keys(answer: Answer, picture: Path) -> None:
     found = answer(picture)
-    assert list(found) == ["image", "label", "probabilities", "kit", "engines", "timings_ms", "memory", "notes"]
+    keys = ["image", "label", "probabilities", "kit", "engines", "precisions", "timings_ms", "memory", "notes"]
+    assert list(found) == keys
     assert found["image"] == str(picture)
     assert found["label"] == max(found["probabilities"], key=found["probabilities"].get)
     assert list(found["probabilities"]) == ["lumo", "pavi", "ziru"]
     assert found["kit"] == {"name": "tiny", "version": "1"}
     assert found["engines"] == {"image": "numpy", "text": "numpy"}
+    assert found["precisions"] == {"image": "int8", "text": "q8_0"}
     assert set(found["timings_ms"]) == {"load", "image", "text", "head", "total"}
     assert set(found["memory"]) == {"peak_rss_bytes", "anon_bytes", "file_bytes"}
     assert found["notes"] == []

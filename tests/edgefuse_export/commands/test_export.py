@@ -98,6 +98,21 @@ def test_golden_vectors_try_the_engine_of_either_precision(
     assert verdict.trusted, verdict.reason
 
 
+def test_both_precisions_stand_in_one_folder(tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path) -> None:
+    files = {}
+    for precision in ("int8", "fp32", "both"):
+        outcome = export(tiny_image_onnx, tiny_text_gguf, tmp_path / precision, "--precision", precision)
+        assert outcome.exit_code == 0, outcome.output
+        encoders = Encoders.open(tmp_path / precision)
+        files[precision] = {spec.precision: spec.sha256 for spec in encoders.specs if spec.modality == "image"}
+    assert files["both"] == files["int8"] | files["fp32"]
+    assert "image encoder int8" in outcome.stdout
+    assert "image encoder fp32" in outcome.stdout
+    for spec in (encoders.image, *encoders.alternatives):
+        assert spec.recipe["parity"]["mean"] < 0.01
+    assert abs(encoders.alternatives[0].recipe["parity"]["worst"]) < 1e-9
+
+
 def test_a_pooler_that_is_not_there_is_refused(tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path) -> None:
     outcome = export(tiny_image_onnx, tiny_text_gguf, tmp_path / "E", "--pooler")
     assert isinstance(outcome.exception, BadInput)
@@ -226,6 +241,26 @@ def test_the_encoders_description_carries_the_figures_into_the_kit(
         assert parity["centred"] == found["centred"]
         assert "drawn-0" not in json.dumps(parity)  # no sample is named in a kit
     assert not [path for path in (tmp_path / "a.kit").rglob("*") if "parity" in path.name]
+
+
+def test_each_file_of_two_precisions_is_proven(
+    tiny_image_onnx: Path, tiny_text_gguf: Path, tiny_workshop: Path, table: Path, tmp_path: Path
+) -> None:
+    options = ["--samples", str(table), "--head", str(tiny_workshop / "head"), "--precision", "both"]
+    outcome = export(tiny_image_onnx, tiny_text_gguf, tmp_path / "E", *options, "--max-error", "1e-2")
+    assert outcome.exit_code == 0, outcome.output
+    report = json.loads((tmp_path / "E" / "parity.json").read_text())
+    assert list(report["encoders"]) == ["image", "text", "image-fp32"]
+    assert [found["precision"] for found in report["encoders"].values()] == ["int8", "q8_0", "fp32"]
+    assert report["encoders"]["image-fp32"]["plain"]["worst"] < 1e-9 < report["encoders"]["image"]["plain"]["mean"]
+    assert report["labels"]["head"]["trained_on_these_files"] == {"image": True, "text": True}
+    other = report["labels_by_precision"]["fp32"]
+    assert other["head"]["trained_on_these_files"] == {"image": False, "text": True}
+    assert other["comparisons"]["image"]["agreement"]["mean"] == 1
+    for name, shown in (("image", "image.onnx"), ("text", "text.gguf"), ("image-fp32", "image-fp32.onnx")):
+        assert f"The vectors of {shown} are" in (tmp_path / "E" / f"parity-{name}.html").read_text()
+    assert "labels, fp32: " in outcome.stdout
+    assert "parity-image-fp32.html" in outcome.stdout
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])

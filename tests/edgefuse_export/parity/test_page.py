@@ -15,7 +15,7 @@ from edgefuse.encoders import Encoders
 from edgefuse_export.parity.gates import Gates
 from edgefuse_export.parity.labels import Pair
 from edgefuse_export.parity.page import chart, headline, page, percent, signed, small
-from edgefuse_export.parity.report import encoder_figures, parity_report
+from edgefuse_export.parity.report import MAIN, encoder_figures, parity_report
 from edgefuse_export.parity.samples import Samples, read_samples
 
 pytest.importorskip("jinja2", reason="jinja2 is not installed (extra export)")
@@ -67,7 +67,7 @@ def report(samples: Samples, tiny_encoders: Path) -> dict[str, Any]:
         engine = {"engine": "numpy", "version": "2"}
         named = replace(spec, source={"name": HOSTILE})
         figures[spec.modality] = encoder_figures(named, samples, pair, engine)
-    return parity_report(figures, labels(), Gates(max_error=0.5, min_agreement=0.5))
+    return parity_report(figures, {MAIN: labels()}, Gates(max_error=0.5, min_agreement=0.5))
 
 
 def labels() -> dict[str, Any]:

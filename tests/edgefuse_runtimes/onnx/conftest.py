@@ -236,10 +236,12 @@ def tiny_text_fp32(save_model: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def tiny_text_int8(tiny_text_fp32: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, quantised as the export does it."""
-    graph = pytest.importorskip("edgefuse_export.graph", reason="needs the extra export")
+    from edgefuse_export.int8.convert import make_int8
+
     path = tmp_path_factory.mktemp("int8") / "tiny-text-int8.onnx"
-    graph.quantise(tiny_text_fp32, path)
-    return Path(path)
+    rng = np.random.default_rng(5)
+    make_int8(tiny_text_fp32, path, [rng.integers(0, VOCABULARY, (1, length)) for length in range(3, LONGEST + 1)])
+    return path
 
 
 @pytest.fixture(scope="session")
