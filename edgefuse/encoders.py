@@ -84,28 +84,38 @@ def write_encoders(
     text: EncoderSpec,
     progress: Progress = silent,
     prove: Callable[[Encoders], Encoders] = lambda encoders: encoders,
+    *,
+    request: dict[str, Any] | None = None,
+    threads: int | None = None,
 ) -> Encoders:
     """Finish a folder that already holds the encoders' files: golden samples and `encoders.json`.
 
-    `prove` is called in between, when the encoders can be run; it may add to what the descriptions say.
+    Args:
+        folder: to finish.
+        image: the image encoder's description.
+        text: the text encoder's.
+        progress: shows the step.
+        prove: called in between, when the encoders can be run; it may add to what the descriptions say.
+        request: what was asked for, in plain JSON, to be known again.
+        threads: of the engines; the physical cores where it is not given.
     """
     for _ in progress("golden samples", [None], 1):
-        _write_golden(folder, image, text)
+        _write_golden(folder, image, text, threads)
     encoders = prove(Encoders(folder, image, text))
     specs = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
-    write_json(folder / SPECS, {"schema": SCHEMA} | specs)
+    write_json(folder / SPECS, {"schema": SCHEMA} | specs | ({} if request is None else {"request": request}))
     return encoders
 
 
-def _write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec) -> None:
+def _write_golden(folder: Path, image: EncoderSpec, text: EncoderSpec, threads: int | None) -> None:
     """Draw the golden samples and store the vectors that the numpy engines give for them."""
     (folder / "golden").mkdir()
     samples = [draw(FIRST_SEED + index) for index in range(COUNT)]
     for sample, picture, note in zip(samples, PICTURES, NOTES, strict=True):
         sample.image.save(folder / picture)
         (folder / note).write_text(sample.note + "\n", encoding="utf-8")
-    with open_encoder(text, folder, engine="numpy") as encoder:
+    with open_encoder(text, folder, engine="numpy", threads=threads) as encoder:
         texts, _ = encode_notes(encoder, tokenizer_of(text, folder.joinpath), [sample.note for sample in samples])
-    with open_encoder(image, folder, engine="numpy") as encoder:
+    with open_encoder(image, folder, engine="numpy", threads=threads) as encoder:
         images = encode_pictures(encoder, [sample.image for sample in samples])
     np.savez(folder / VECTORS, image=images, text=texts)  # (COUNT, d_i), (COUNT, d_t)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_export.resources import session_options
 from edgefuse_export.sources import importable
 
 _EXTRA = "export"
@@ -50,9 +51,7 @@ def _shapes(model: Any, names: list[str], length: int) -> list[NDArray[np.int64]
     probed.CopyFrom(model)
     del probed.graph.output[:]
     probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(probed.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
     found = session.run(names, {session.get_inputs()[0].name: np.zeros((1, length), np.int64)}) if names else []
     return [np.array(value.shape, np.int64) for value in found]
 

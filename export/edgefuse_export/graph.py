@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_export.resources import session_options
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.with_onnxruntime import errors_of, first_line
@@ -129,10 +130,9 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
     keep_one_output(model, source)
     fixed = target.with_suffix(".fixed.onnx")
     onnx.save(model, fixed)
-    options = ort.SessionOptions()
+    options = session_options()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
-    options.log_severity_level = 4
     try:
         # MatMulAddFusion would put two reshapes around every Gemm, and quantise one input thrice.
         session = ort.InferenceSession(
@@ -143,8 +143,7 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
         raise BadInput(
             f"{source} does not run on one {sample.kind} of {sample.size} ({first_line(error)}); {sample.remedy}."
         ) from error
-    finally:
-        fixed.unlink(missing_ok=True)
+    fixed.unlink()  # not where it failed: then the work folder must show whether the disk is full
     folded = onnx.load(target)
     foreign = sorted(
         {f"{node.domain}.{node.op_type}" for node in folded.graph.node if node.domain not in ("", "ai.onnx")}

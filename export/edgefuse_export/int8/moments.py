@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_export.int8.wiring import Wiring, write
+from edgefuse_export.resources import session_options
 from edgefuse_export.sources import importable
 
 Doubles = NDArray[np.float64]
@@ -80,9 +81,9 @@ def observe(
 def session_of(wiring: Wiring, also: Sequence[str] = ()) -> Any:
     """A session of onnxruntime on a graph, with more of its values as outputs."""
     ort = importable("onnxruntime", "export")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    return ort.InferenceSession(write(wiring, also).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(
+        write(wiring, also).SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
 
 
 def _moments(tokens: NDArray[np.float32], *, with_second: bool) -> Moments:
