@@ -139,7 +139,7 @@ def test_too_small_a_disk_is_told_before_the_work(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=70_000)
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(vision, "export_image_encoder", None)
+    monkeypatch.setattr(vision, "export_image_encoders", None)
     outcome = export()
     assert outcome.code == 7
     assert "edgefuse: The export needs " in outcome.err
@@ -151,6 +151,17 @@ def test_most_of_two_encoders_counts_the_first_while_the_second_is_made() -> Non
     assert room.most_of([room.Disk(10, 100), room.Disk(20, 95)]) == 105
     assert room.most_of([room.Disk(10, 100), room.Disk(20, 30)]) == 100
     assert room.most_of([]) == 0
+
+
+def test_room_for_both_precisions_is_that_of_both_files(sources: dict[str, Path]) -> None:
+    int8, fp32, both = (room.disk_for(sources["image"], "image", precision) for precision in ("int8", "fp32", "both"))
+    assert both.kept == int8.kept + fp32.kept
+    assert both.most == int8.most == fp32.most + int8.kept  # the float32 file is the last graph, moved
+
+
+def test_one_precision_is_not_taken_for_both(export: Callable[..., Any]) -> None:
+    assert export().code == 0
+    assert "made with other options (image encoder)" in complaint(export("--precision", "both"))
 
 
 def test_a_failure_on_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +205,7 @@ def test_threads_and_memory_reach_every_library(
     export: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[resources.Resources] = []
-    real = vision.export_image_encoder
+    real = vision.export_image_encoders
 
     def spied(*arguments: Any, **options: Any) -> Any:
         seen.append(resources.resources())
@@ -204,7 +215,7 @@ def test_threads_and_memory_reach_every_library(
         assert session.get_session_config_entry("session.disable_prepacking") == "1"
         return real(*arguments, **options)
 
-    monkeypatch.setattr(vision, "export_image_encoder", spied)
+    monkeypatch.setattr(vision, "export_image_encoders", spied)
     assert export("--threads", "1", "--memory", "low").code == 0
     assert seen == [resources.Resources(1, "low")]
     assert resources.resources().memory == "normal"

@@ -25,9 +25,9 @@ WAITING = """
 import sys, time
 from edgefuse import cli
 from edgefuse_export import text
-def export_text_encoder(*_, **__):
+def export_text_encoders(*_, **__):
     time.sleep(600)
-text.export_text_encoder = export_text_encoder
+text.export_text_encoders = export_text_encoders
 cli.run()
 """
 """An export that never comes to its text encoder."""
@@ -123,6 +123,27 @@ def test_a_finished_encoder_is_taken_over(
     for name in names:
         if name.suffix != ".npz":  # a zip file tells the time
             assert (tmp_path / "E" / name).read_bytes() == (tmp_path / "F" / name).read_bytes(), name
+
+
+def test_both_files_of_a_finished_encoder_are_taken_over(
+    cli: Callable[..., Any], arguments: list[str], stopped_after_the_image: Callable[[int], Any], tmp_path: Path
+) -> None:
+    arguments[arguments.index("fp32")] = "both"
+    stopped_after_the_image(signal.SIGKILL)
+    files = [tmp_path / ".E.part" / "whole" / name for name in ("image.onnx", "image-fp32.onnx")]
+    before = [file.stat().st_ino for file in files]
+
+    outcome = cli(*arguments)
+    assert outcome.code == 0, outcome.err
+    assert "The image encoder is taken over from a run that was interrupted.\n" in outcome.err
+    encoders = Encoders.open(tmp_path / "E")
+    assert [(spec.file, spec.precision) for spec in encoders.specs] == [
+        ("image.onnx", "int8"),
+        ("text.gguf", "q8_0"),
+        ("image-fp32.onnx", "fp32"),
+    ]
+    assert [(tmp_path / "E" / file.name).stat().st_ino for file in files] == before
+    assert "nothing to do" in cli(*arguments).err
 
 
 def test_other_options_do_not_take_it_over(

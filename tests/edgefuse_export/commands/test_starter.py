@@ -153,7 +153,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert not kit.exists()
     finished = {path: path.stat().st_mtime_ns for path in parts.glob("*/*.*") if path.suffix in (".onnx", ".npy")}
     if "image.json" in {path.name for path in parts.glob(".encoders.part/*")}:
-        monkeypatch.setattr(starter, "export_image_encoder", None)  # a finished piece is not made again
+        monkeypatch.setattr(starter, "export_image_encoders", None)  # a finished piece is not made again
     if "encoders" in stands:
         shutil.rmtree(wheels)  # what stands is not made again
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was downloaded"))
