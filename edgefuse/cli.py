@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ def main() -> None:
 
 def run() -> None:
     """Run the command line; end the process with one of the documented exit codes."""
+    # A polite request to end is as good as Ctrl-C: what is half written goes away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = main.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

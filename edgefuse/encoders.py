@@ -100,23 +100,33 @@ def write_encoders(
     prove: Callable[[Encoders], Encoders] = lambda encoders: encoders,
     *,
     alternatives: Sequence[EncoderSpec] = (),
+    request: dict[str, Any] | None = None,
+    threads: int | None = None,
 ) -> Encoders:
     """Finish a folder that already holds the encoders' files: golden samples and `encoders.json`.
 
-    `prove` is called in between, when the encoders can be run; it may add to what the descriptions say.
+    Args:
+        folder: to finish.
+        image: the image encoder's description.
+        text: the text encoder's.
+        progress: shows the step.
+        prove: called in between, when the encoders can be run; it may add to what the descriptions say.
+        alternatives: descriptions of further files of the same encoders, in other precisions.
+        request: what was asked for, in plain JSON, to be known again.
+        threads: of the engines; the physical cores where it is not given.
     """
     encoders = Encoders(folder, image, text, tuple(alternatives))
     for _ in progress("golden samples", [None], 1):
-        _write_golden(encoders)
+        _write_golden(encoders, threads)
     encoders = prove(encoders)
     specs: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
     if encoders.alternatives:
         specs["alternatives"] = [spec.to_json() for spec in encoders.alternatives]
-    write_json(folder / SPECS, {"schema": SCHEMA} | specs)
+    write_json(folder / SPECS, {"schema": SCHEMA} | specs | ({} if request is None else {"request": request}))
     return encoders
 
 
-def _write_golden(encoders: Encoders) -> None:
+def _write_golden(encoders: Encoders, threads: int | None) -> None:
     """Draw the golden samples and store the vectors that the numpy engines give for them with every file."""
     folder = encoders.folder
     (folder / "golden").mkdir()
@@ -126,7 +136,7 @@ def _write_golden(encoders: Encoders) -> None:
         (folder / note).write_text(sample.note + "\n", encoding="utf-8")
     vectors = {}
     for spec in encoders.specs:
-        with open_encoder(spec, folder, engine="numpy") as encoder:
+        with open_encoder(spec, folder, engine="numpy", threads=threads) as encoder:
             if spec.modality == "image":
                 rows = encode_pictures(encoder, [sample.image for sample in samples])  # (COUNT, d_i)
             else:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from edgefuse_runtimes import alignment, fusion
 from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import new_folder, read_arrays, read_versioned, sha256, write_bytes, write_json
+from edgefuse_runtimes.files import read_arrays, read_versioned, sha256, write_bytes, write_json
+from edgefuse_runtimes.folders import new_folder
 from edgefuse_runtimes.fusion import Head as FusionHead
 from edgefuse_runtimes.spec import Modality
 

@@ -13,7 +13,8 @@ from edgefuse.heads import ARRAYS, open_head
 from edgefuse.kit import Kit, write_manifest
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import new_folder, sha256
+from edgefuse_runtimes.files import sha256
+from edgefuse_runtimes.folders import new_folder
 
 
 def pack(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -17,24 +17,40 @@ T = TypeVar("T")
 class Progress(Protocol):
     """How a long step tells where it is: `for row in progress("images", rows, len(rows)): ...`."""
 
-    def __call__(self, label: str, items: Iterable[T], length: int | None = None) -> Iterator[T]:
-        """Yield `items`, and show how many of `length` are done."""
+    def __call__(
+        self, label: str, items: Iterable[T], length: int | None = None, *, size: Callable[[T], int] | None = None
+    ) -> Iterator[T]:
+        """Yield `items`, and show how many of `length` are done.
+
+        `size` gives an item's bytes; `length` is their sum then, and bytes are what is shown.
+        """
         ...
 
 
-def silent(label: str, items: Iterable[T], length: int | None = None) -> Iterator[T]:
+def silent(
+    label: str, items: Iterable[T], length: int | None = None, *, size: Callable[[T], int] | None = None
+) -> Iterator[T]:
     """The progress that shows nothing."""
     yield from items
 
 
-def bar(label: str, items: Iterable[T], length: int | None = None) -> Iterator[T]:
+def bar(
+    label: str, items: Iterable[T], length: int | None = None, *, size: Callable[[T], int] | None = None
+) -> Iterator[T]:
     """A bar on stderr, or for a single item, whose work cannot be looked into, its seconds ticking.
 
     Where stderr is no terminal: one line when the step ends.
     """
     started = time.monotonic()
     watched = sys.stderr.isatty()
-    if length == 1:
+    done = 0
+    if size is not None:
+        with _bar_of_bytes(label, length, watched) as shown:
+            for item in items:
+                yield item
+                done += size(item)
+                shown.update(size(item), done)
+    elif length == 1:
         with ticking(label):
             yield from items
     else:
@@ -42,8 +58,25 @@ def bar(label: str, items: Iterable[T], length: int | None = None) -> Iterator[T
             items, length=length, label=f"{label:<28}", file=sys.stderr, show_pos=True, hidden=not watched
         ) as shown:
             yield from shown
-    if not watched or length == 1:
-        click.echo(f"{label}: {time.monotonic() - started:.1f} s", err=True)
+    if not watched or (length == 1 and size is None):
+        amount = "" if size is None else f"{in_bytes(done)}, "
+        click.echo(f"{label}: {amount}{time.monotonic() - started:.1f} s", err=True)
+
+
+def in_bytes(size: float) -> str:
+    """A size as it is told to people: "7.16 GB"."""
+    if size >= 1e9:
+        return f"{size / 1e9:.2f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def _bar_of_bytes(label: str, length: int | None, watched: bool) -> Any:
+    def said(done: int | None) -> str:
+        return f"{in_bytes(done or 0)} of {in_bytes(length or 0)}"
+
+    return click.progressbar(
+        length=length, label=f"{label:<28}", file=sys.stderr, item_show_func=said, hidden=not watched
+    )
 
 
 @contextmanager

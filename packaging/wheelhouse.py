@@ -16,7 +16,8 @@ from pathlib import Path
 import click
 
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
-from edgefuse_runtimes.files import new_folder, sha256, write_bytes
+from edgefuse_runtimes.files import sha256, write_bytes
+from edgefuse_runtimes.folders import new_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PINS = Path(__file__).with_name("pins.txt")

@@ -31,3 +31,11 @@ threads_option = click.option(
     type=click.IntRange(min=1),
     help="Threads of the encoders.  [default: the physical cores]",
 )
+
+memory_option = click.option(
+    "--memory",
+    type=click.Choice(["normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="low: slower, with less memory at a time.",
+)

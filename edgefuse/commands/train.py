@@ -13,7 +13,7 @@ from edgefuse.progress import bar
 from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines
 from edgefuse.training.trainer import Settings
-from edgefuse_runtimes.files import require_new
+from edgefuse_runtimes.folders import require_new
 from edgefuse_runtimes.machine import set_blas_threads
 
 

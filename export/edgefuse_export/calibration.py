@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from edgefuse.datasets.drawn import draw
 from edgefuse_export.leaves import draw_leaves
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import Preprocess
 
@@ -49,9 +51,22 @@ def calibration_pictures(folder: Path | None, preprocess: Preprocess, count: int
     """
     if folder is None:
         return [prepare(_picture(FIRST_SEED + index), preprocess)[None] for index in range(count)]
+    return [prepare(load_image(path), preprocess)[None] for path in _chosen(folder, count)]
+
+
+def pictures_content(folder: Path) -> str:
+    """A hash of the pictures of a folder that calibrate.
+
+    Raises:
+        BadInput: there is no such folder, or it holds fewer than `LEAST` pictures.
+    """
+    return hashlib.sha256("".join(sha256(path) for path in _chosen(folder, COUNT)).encode()).hexdigest()
+
+
+def _chosen(folder: Path, count: int) -> list[Path]:
     found = find_pictures(folder)
     places = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
-    return [prepare(load_image(found[place]), preprocess)[None] for place in places]
+    return [found[place] for place in places]
 
 
 def calibration_notes(count: int = COUNT) -> list[str]:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export.q8_0 import BLOCK_VALUES, quantize_q8_0
+from edgefuse_export.resources import resources
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.machine import physical_cores
 
 AHEAD = 8
 """Blocks of rows that are read before the first of them is written, so that no processor waits for the disk."""
@@ -57,7 +57,7 @@ def write_gguf(
         file: to write.
         add_metadata: called once, before the first tensor is read.
         tensors: in the order of the file.
-        progress: shows how many tensors are done.
+        progress: shows how many bytes are written.
         matrices: "Q8_0", "F16", "BF16" or "F32".
 
     Raises:
@@ -77,8 +77,10 @@ def write_gguf(
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        with ThreadPoolExecutor(physical_cores()) as pool:
-            for tensor in progress("writing the text encoder", tensors, len(tensors)):
+        size = functools.partial(stored_bytes, matrices=matrices)
+        whole = sum(map(size, tensors))
+        with ThreadPoolExecutor(resources().threads) as pool:
+            for tensor in progress("writing the text encoder", tensors, whole, size=size):
                 kind = gguf.GGMLQuantizationType[_type(tensor, matrices)]
                 finish = functools.partial(_finished, gguf, kind)
                 finished = _in_order(pool, finish, tensor.blocks(kind.name))

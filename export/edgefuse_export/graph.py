@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_export.model_file import SMALL, data_path, is_large, save
+from edgefuse_export.resources import session_options
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.with_onnxruntime import errors_of, first_line
@@ -128,7 +129,7 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
     opsets: dict[str, int] = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     name = model.graph.output[0].name
     fixed = target.with_suffix(".fixed.onnx")
-    options = ort.SessionOptions()
+    options = session_options()
     if is_large(model):
         options.add_session_config_entry(f"{_OPTIMIZED}_file_name", data_path(target).name)
         options.add_session_config_entry(f"{_OPTIMIZED}_min_size_in_bytes", str(SMALL))
@@ -136,7 +137,6 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
     del model  # it may be large, and the session holds it again
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
-    options.log_severity_level = 4
     try:
         # MatMulAddFusion would put two reshapes around every Gemm, and quantise one input thrice.
         session = ort.InferenceSession(
@@ -148,9 +148,8 @@ def _fold(source: Path, target: Path, sample: _Sample) -> int:
         raise BadInput(
             f"{source} does not run on one {sample.kind} of {sample.size} ({first_line(error)}); {sample.remedy}."
         ) from error
-    finally:
-        fixed.unlink(missing_ok=True)
-        data_path(fixed).unlink(missing_ok=True)
+    fixed.unlink()  # not where it failed: then the work folder must show whether the disk is full
+    data_path(fixed).unlink(missing_ok=True)
     folded = onnx.load(target)
     foreign = sorted(
         {f"{node.domain}.{node.op_type}" for node in folded.graph.node if node.domain not in ("", "ai.onnx")}

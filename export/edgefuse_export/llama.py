@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +22,10 @@ from edgefuse_export import llama_folder
 from edgefuse_export.gguf_file import Tensor, stored_bytes, write_gguf
 from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.quantize_gguf import quantize_gguf, require_llama_cpp
-from edgefuse_export.sources import Origin, importable, kind_of, origin_of, tool_versions
+from edgefuse_export.room import require_room, work_folder
+from edgefuse_export.sources import GGUF_TOOLS, Origin, importable, kind_of, origin_of, tool_versions
 from edgefuse_export.weights import read_blocks
-from edgefuse_runtimes.errors import BadInput, DoesNotFit
+from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.gguf.reader import GgufFile, TensorInfo, read_gguf
 from edgefuse_runtimes.gguf.weights import read_sizes
@@ -77,17 +76,17 @@ def export_text_encoder(
     if quantize != "q8_0":
         require_llama_cpp()
     plan = _plan_gguf(source, requantize) if kind == "gguf" else _plan_folder(source)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
-        part = Path(work, FILE)
+    with work_folder(folder) as work:
+        part = work / FILE
         steps = _write(plan, part, quantize, progress)
         written = read_gguf(part)
         width = read_sizes(written).width
         tokenization = _tokenization(written, source)
         part.replace(folder / FILE)
     origin = origin or origin_of(source, str(written.metadata.get("general.license", "unknown")))
-    recipe: dict[str, Any] = {"steps": steps, "tools": tool_versions(["gguf"])}
+    recipe: dict[str, Any] = {"steps": steps, "tools": tool_versions(GGUF_TOOLS)}
     if quantize != "q8_0":
-        recipe["tools"] = tool_versions(["gguf", "llama-cpp-python"])
+        recipe["tools"] = tool_versions([*GGUF_TOOLS, "llama-cpp-python"])
     if plan.notes:
         recipe["notes"] = plan.notes
     spec = EncoderSpec(
@@ -124,12 +123,13 @@ class _Plan:
 def _write(plan: _Plan, target: Path, quantize: Precision, progress: Progress) -> list[str]:
     """Write the file and return the steps of its recipe."""
     if quantize == "q8_0":
-        _require_room(target.parent, _file_bytes(plan, "Q8_0"))
+        require_room(target.parent, _file_bytes(plan, "Q8_0"), "The text encoder")
         write_gguf(target, plan.add_metadata, plan.tensors, progress)
         return plan.steps if plan.types == {"Q8_0"} else [*plan.steps, "matrices to Q8_0, norms to F32"]
     # The quantiser gets the weights as they are, so that they are rounded once.
     whole = next(iter(plan.types)) if len(plan.types) == 1 and plan.types <= LOSSLESS else "F32"
-    _require_room(target.parent, _file_bytes(plan, whole) + _file_bytes(plan, "Q8_0") * 3 // 4)
+    room = _file_bytes(plan, whole) + _file_bytes(plan, "Q8_0") * 3 // 4
+    require_room(target.parent, room, "The text encoder")
     between = target.with_name("whole.gguf")
     write_gguf(between, plan.add_metadata, plan.tensors, progress, matrices=whole)
     for _ in progress(f"quantising to {quantize}", [None], 1):
@@ -140,15 +140,6 @@ def _write(plan: _Plan, target: Path, quantize: Precision, progress: Progress) -
 
 def _file_bytes(plan: _Plan, matrices: str) -> int:
     return sum(stored_bytes(tensor, matrices) for tensor in plan.tensors)
-
-
-def _require_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DoesNotFit(
-            f"The text encoder needs {needed / 1e9:.1f} GB of disk for its files, and {free / 1e9:.1f} GB are left; "
-            "make room or choose another output."
-        )
 
 
 def _tokenization(file: GgufFile, source: Path) -> Tokenization:

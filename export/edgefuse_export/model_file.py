@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_export.resources import session_options
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.spec import DataFile, EncoderSpec
@@ -94,8 +95,7 @@ def session(model: Any, arrays: Mapping[str, NDArray[Any]] | None = None) -> Any
         arrays: the initialisers that `model` only names, see `named_only`.
     """
     onnx, ort = importable("onnx", EXTRA), importable("onnxruntime", EXTRA)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+    options = session_options()
     given = dict(arrays or {})
     if is_large(model):
         for tensor in model.graph.initializer:

@@ -7,8 +7,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from edgefuse_export.resources import resources
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.machine import physical_cores
 
 FILE_TYPES = {"q4_k_m": "LLAMA_FTYPE_MOSTLY_Q4_K_M"}
 """What can be asked for -> llama.cpp's name of it."""
@@ -33,7 +33,7 @@ def quantize_gguf(source: Path, target: Path, kind: str) -> None:
         BadInput: llama-cpp-python is not installed or too old, or its quantiser refuses the file or dies over it.
     """
     require_llama_cpp()
-    command = [sys.executable, "-m", __name__, str(source), str(target), kind, str(physical_cores())]
+    command = [sys.executable, "-m", __name__, str(source), str(target), kind, str(resources().threads)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import re
@@ -17,7 +18,16 @@ from edgefuse_runtimes.files import read_json, sha256
 Kind = Literal["folder", "onnx", "gguf"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "README.md"]
+CARD = "README.md"
+_HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", CARD]
+_SMALL_FILES = ("*.json", "*/*.json", "*.model", "*.txt", CARD)
+GGUF_TOOLS = ["numpy", "gguf"]
+"""Distributions that make a GGUF file."""
+ONNX_TOOLS = ["numpy", "onnx", "onnxruntime"]
+TORCH_TOOLS = [*ONNX_TOOLS, "torch", "transformers"]
+"""Those that make an ONNX file of another one, and of a Hugging Face folder."""
+
+_HASHES: dict[tuple[int | Path, ...], str] = {}
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,16 @@ def importable(module: str, extra: str) -> ModuleType:
             f"This needs the Python package {error.name!r}, which is not installed; "
             f"run: pip install 'edgefuse[{extra}]'"
         ) from error
+
+
+def require_export_extra() -> None:
+    """Ask before minutes of work.
+
+    Raises:
+        BadInput: the extra "export" is not installed.
+    """
+    for module in ("onnx", "onnxruntime", "gguf"):
+        importable(module, "export")
 
 
 def find_source(source: str) -> Path:
@@ -150,31 +170,88 @@ def weight_files(folder: Path) -> list[Path]:
 
 def model_card_licence(folder: Path) -> str:
     """The licence that the model card (README.md) in `folder` states, else "unknown"."""
-    card = folder / "README.md"
+    return _card_entry(folder, "license") or "unknown"
+
+
+def _card_entry(folder: Path, key: str) -> str | None:
+    card = folder / CARD
     if not card.is_file():
-        return "unknown"
+        return None
     front = re.match(r"---\s*\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    stated = front and re.search(r"^license:\s*['\"]?([\w.+-]+)", front[1], re.MULTILINE)
-    return stated[1] if stated else "unknown"
+    stated = front and re.search(rf"^{key}:[ \t]*['\"]?([\w.+-]+)", front[1], re.MULTILINE)
+    return stated[1] if stated else None
+
+
+def _named_licence(folder: Path) -> str:
+    """As `model_card_licence`, but by its own name where the hub's list has none for it."""
+    stated = model_card_licence(folder)
+    return _card_entry(folder, "license_name") or stated if stated == "other" else stated
 
 
 def origin_of(source: Path, stated_licence: str = "unknown") -> Origin:
     """Name, content hashes and licence of a folder or file; no path of this machine is recorded.
 
-    A folder's model card says its licence; for a file it is `stated_licence`.
+    A folder's model card says its licence; for a file it is `stated_licence`, or what a card beside it says.
     """
     if source.is_dir():
         files = weight_files(source)
-        hashes = {file.name: sha256(file) for file in files}
-        licence = model_card_licence(source)
+        hashes = {file.name: _hash(file) for file in files}
+        licence = _named_licence(source)
         if source.parent.name == "snapshots":  # the hub's cache: models--ORG--NAME/snapshots/REVISION
             name = source.parent.parent.name.removeprefix("models--").replace("--", "/")
             return Origin({"name": name, "revision": source.name, "sha256": hashes}, licence)
         return Origin({"name": source.resolve().name, "sha256": hashes}, licence)
-    return Origin({"name": source.name, "sha256": {source.name: sha256(source)}}, stated_licence)
+    licence = _named_licence(source.parent) if stated_licence == "unknown" else stated_licence
+    return Origin({"name": source.name, "sha256": {source.name: _hash(source)}}, licence)
+
+
+def files_of(source: Path) -> dict[str, Path]:
+    """All files that decide what is made of a source, by their names in it; "." is a source that is a file.
+
+    Raises:
+        BadInput: there is no source, or a file of it is missing.
+    """
+    match kind_of(source):
+        case "folder":
+            found = [*weight_files(source), *(file for kind in _SMALL_FILES for file in source.glob(kind))]
+            return {file.relative_to(source).as_posix(): file for file in found}
+        case "onnx":
+            beside = [*_external_data(source), "preprocessor_config.json", CARD]
+        case "gguf":
+            beside = [CARD]
+    return {".": source} | {name: source.parent / name for name in beside if (source.parent / name).is_file()}
+
+
+def remember_hash(file: Path, known: str) -> None:
+    """A hash that is known need not be computed again, as long as the file does not change: weights take a while."""
+    _HASHES[_state(file)] = known
 
 
 def tool_versions(distributions: list[str]) -> dict[str, str]:
-    """Installed versions, edgefuse's own first."""
+    """Installed versions, edgefuse's own first; what is not installed is left out."""
     versions = {"edgefuse": edgefuse.__version__}
-    return versions | {name: importlib.metadata.version(name) for name in distributions}
+    for name in distributions:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _hash(file: Path) -> str:
+    return _HASHES.get(_state(file)) or sha256(file)
+
+
+def _state(file: Path) -> tuple[int | Path, ...]:
+    stat = file.stat()
+    return file, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _external_data(file: Path) -> list[str]:
+    """Names of the files that hold weights of an ONNX file; none where it cannot be read."""
+    onnx = importable("onnx", "export")
+    message = importable("google.protobuf.message", "export")
+    try:
+        tensors = onnx.load(file, load_external_data=False).graph.initializer
+    except (message.DecodeError, OSError, ValueError):
+        return []
+    places = [entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"]
+    return sorted(set(places))

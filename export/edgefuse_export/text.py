@@ -17,6 +17,15 @@ from edgefuse_runtimes.spec import EncoderSpec, Pooling
 LLAMA_POOLINGS: tuple[Pooling, ...] = ("last", "mean")
 
 
+def becomes_gguf(source: Path) -> bool:
+    """Whether a text encoder becomes a GGUF file; else an ONNX file.
+
+    Raises:
+        BadInput: the source is none.
+    """
+    return kind_of(source) != "folder" or read_config(source)["model_type"] not in TEXT_FAMILIES
+
+
 def export_text_encoder(source: Path, folder: Path, progress: Progress = silent, **options: Any) -> EncoderSpec:
     """`export_text_encoders` for one precision: its only spec."""
     (spec,) = export_text_encoders(source, folder, progress, **options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT
 from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.precision import Choice, file_name, precisions
-from edgefuse_export.sources import Origin, origin_of, read_config, read_object, tool_versions
+from edgefuse_export.room import work_folder
+from edgefuse_export.sources import TORCH_TOOLS, Origin, origin_of, read_config, read_object, tool_versions
 from edgefuse_export.text_families import CLIP, TEXT_FAMILIES, TextFamily
 from edgefuse_export.torch_models import load_config
 from edgefuse_runtimes.errors import BadInput
@@ -65,8 +65,8 @@ def export_onnx_text_encoders(
     model = text_families.load(source, family, config, progress)
     specs: list[EncoderSpec] = []
     steps = [f"PyTorch model traced to ONNX: {family.model}, {family.output}, one note without padding"]
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
-        traced, plain, fp32, lean = (Path(work, f"{name}.onnx") for name in ("traced", "plain", "fp32", "lean"))
+    with work_folder(folder) as work:
+        traced, plain, fp32, lean = (work / f"{name}.onnx" for name in ("traced", "plain", "fp32", "lean"))
         ids = [tokenize(tokenizer, tokenization, note).ids for note in calibration_notes()]  # n of (t,)
         text_families.trace(model, ids[0], source, traced, progress)
         for _ in progress("folding the text encoder", [None], 1):
@@ -103,7 +103,7 @@ def export_onnx_text_encoders(
             recipe: dict[str, Any] = {
                 "steps": done,
                 "opset": opset,
-                "tools": tool_versions(["onnx", "onnxruntime", "torch", "transformers"]),
+                "tools": tool_versions(TORCH_TOOLS),
             }
             specs.append(dataclasses.replace(model_file.described(common, target, each), recipe=recipe))
         reference(traced, specs[0])

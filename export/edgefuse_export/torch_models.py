@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edgefuse_export.resources import torch_with_threads
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput
 
@@ -48,7 +49,7 @@ def load_model(folder: Path, name: str, config: Any, **settings: Any) -> Any:
     Raises:
         BadInput: weights are missing or do not fit the configuration.
     """
-    torch, transformers = importable("torch", EXTRA), importable("transformers", EXTRA)
+    torch, transformers = torch_with_threads(), importable("transformers", EXTRA)
     settings |= {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     try:
         model, info = getattr(transformers, name).from_pretrained(

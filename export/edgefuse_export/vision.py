@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import families, graph, model_file, preprocessing
-from edgefuse_export.calibration import calibration_pictures
+from edgefuse_export.calibration import COUNT, calibration_pictures
 from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT
 from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.precision import Choice, file_name, precisions
+from edgefuse_export.room import work_folder
 from edgefuse_export.search import Search, best, table, try_candidates
-from edgefuse_export.sources import Origin, kind_of, origin_of, tool_versions
+from edgefuse_export.sources import ONNX_TOOLS, TORCH_TOOLS, Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Preprocess
 
@@ -71,10 +71,10 @@ def export_image_encoders(
     preprocess = preprocessing.squashed(preprocess) if squash else preprocess
     steps: list[str] = []
     specs: list[EncoderSpec] = []
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".work.") as work:
-        traced, fp32 = source, Path(work, "fp32.onnx")
+    with work_folder(folder) as work:
+        traced, fp32 = source, work / "fp32.onnx"
         if family is not None:
-            traced = Path(work, "traced.onnx")
+            traced = work / "traced.onnx"
             families.trace(source, family, preprocess.crop, traced, progress)
             steps.append(f"PyTorch model traced to ONNX: {family.model}, {family.output}")
         for _ in progress("folding the image encoder", [None], 1):
@@ -83,8 +83,8 @@ def export_image_encoders(
             f"fixed to one picture of {preprocess.crop}x{preprocess.crop}, constants folded (onnxruntime, basic)"
         )
         pooling = family.pooling if family else _pooling_of(fp32, source)
-        pictures = calibration_pictures(calibration, preprocess)
-        lean = Path(work, "lean.onnx")
+        pictures = calibration_pictures(calibration, preprocess, 2 if precision == "fp32" else COUNT)
+        lean = work / "lean.onnx"
         steps += make_lean(fp32, lean, pictures[:2], first_token=True)
         origin = origin or origin_of(source)
         common = EncoderSpec(
@@ -107,7 +107,7 @@ def export_image_encoders(
             if each == "int8":
                 how = DEFAULT
                 if search is not None:
-                    tried = try_candidates(lean, Path(work), pictures, progress)
+                    tried = try_candidates(lean, work, pictures, progress)
                     search.show(table(tried))
                     how = best(tried, search.max_error).recipe
                     done.append(f"rounding chosen: the fastest of {len(tried)} within an error of {search.max_error:g}")
@@ -120,7 +120,7 @@ def export_image_encoders(
                 "steps": done,
                 "preprocess": "squash" if squash else "source",
                 "opset": opset,
-                "tools": tool_versions(_tools(kind)),
+                "tools": tool_versions(_tools(family)),
             } | ({"notes": notes} if notes else {})
             specs.append(dataclasses.replace(model_file.described(common, target, each), recipe=recipe))
         reference(traced, specs[0])
@@ -150,5 +150,7 @@ def _pooling_of(file: Path, source: Path) -> Pooling:
             )
 
 
-def _tools(kind: str) -> list[str]:
-    return ["onnx", "onnxruntime"] + (["torch", "transformers"] if kind == "folder" else [])
+def _tools(family: families.Family | None) -> list[str]:
+    if family is None:
+        return ONNX_TOOLS
+    return [*TORCH_TOOLS, *(["optimum-onnx"] if family.by_optimum else [])]

@@ -51,6 +51,7 @@ class TensorPlace:
     shape: tuple[int, ...]
     offset: int
     """Of its first byte, from the beginning of the file."""
+    bytes: int
 
 
 def find_tensors(folder: Path) -> dict[str, TensorPlace]:
@@ -133,7 +134,8 @@ def check_finite(folder: Path, progress: Progress = silent) -> None:
         BadInput: a file is truncated or damaged, or a tensor holds NaN or infinite values.
     """
     places = [place for place in find_tensors(folder).values() if place.dtype in _DTYPES]
-    for place in progress("checking the weights", places, len(places)):
+    whole = sum(place.bytes for place in places)
+    for place in progress("checking the weights", places, whole, size=lambda place: place.bytes):
         for _ in read_rows(place):
             pass
 
@@ -159,4 +161,4 @@ def _read_header(file: Path) -> Iterator[TensorPlace]:
             raise BadInput(f"{file} ends before its tensor {name!r} does; fetch it again.")
         if dtype in _DTYPES and end - begin != math.prod(shape) * _DTYPES[dtype].itemsize:
             raise BadInput(f"{file} states a wrong size for its tensor {name!r}; fetch it again.")
-        yield TensorPlace(file, name, dtype, shape, 8 + length + begin)
+        yield TensorPlace(file, name, dtype, shape, 8 + length + begin, end - begin)

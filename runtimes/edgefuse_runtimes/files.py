@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,16 +94,6 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
         raise BadInput(f"The arrays {path} cannot be read ({error}); {remedy}.") from error
 
 
-def require_new(path: Path) -> None:
-    """Refuse to overwrite: a step asks before it works for minutes.
-
-    Raises:
-        BadInput: `path` already exists and is not an empty folder.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise BadInput(f"{path} already exists; choose another output or remove it first.")
-
-
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one step: readers see the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +108,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -129,38 +116,14 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary sibling folder to fill; it becomes `path` when the block ends well and vanishes otherwise.
-
-    Raises:
-        BadInput: `path` already exists and is not an empty folder.
-    """
-    require_new(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
-        yield part
-        for file in sorted(part.rglob("*")):
-            if file.is_file():
-                _sync_file(file)
-            else:
-                _sync_folder(file)
-        part.chmod(0o755 & ~_umask())
-        _sync_folder(part)
-        part.replace(path)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Have a file's bytes on the disk before what follows."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk before what follows."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -94,3 +94,17 @@ def test_on_a_terminal_a_single_item_that_fails_leaves_no_clock_behind() -> None
         "steps = bar('packing', [None], 1)\nnext(steps)\nsteps.close()\nassert threading.active_count() == 1"
     )
     assert "packing: " not in on_a_terminal(code)
+
+
+def test_bytes_are_told_where_items_have_a_size(capfd: pytest.CaptureFixture[str]) -> None:
+    steps = bar("writing", [2_000_000, 5_160_000], 7_160_000, size=lambda item: item)
+    assert list(steps) == [2_000_000, 5_160_000]
+    assert re.fullmatch(r"writing: 7\.2 MB, \d+\.\d s\n", capfd.readouterr().err)
+
+
+def test_a_terminal_shows_how_many_bytes_are_done() -> None:
+    shown = on_a_terminal(
+        "from edgefuse.progress import bar\nlist(bar('writing', [10**9, 6 * 10**9], 7 * 10**9, size=lambda item: item))"
+    )
+    assert "7.00 GB of 7.00 GB" in shown
+    assert "100%" in shown

@@ -23,6 +23,7 @@ from edgefuse_export.parity.source import Reference
 from edgefuse_export.vision import export_image_encoders
 from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.errors import QualityGate
+from edgefuse_runtimes.folders import part_folder
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import open_tokenizer
 
@@ -30,15 +31,18 @@ pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 
 
+PIECES = {"image": {}, "text": {}}
+
+
 @pytest.fixture
 def exporters(tiny_image_onnx: Path, tiny_text_gguf: Path) -> Callable[..., tuple[Exporter, Exporter]]:
-    """The exporters of both tiny encoders into a folder; the text encoder may be compared with another source."""
+    """The exporters of both tiny encoders; the text encoder may be compared with another source."""
 
-    def make(folder: Path, text_source: Path = tiny_text_gguf) -> tuple[Exporter, Exporter]:
-        def text(reference: Reference) -> list[EncoderSpec]:
+    def make(text_source: Path = tiny_text_gguf) -> tuple[Exporter, Exporter]:
+        def text(folder: Path, reference: Reference) -> list[EncoderSpec]:
             return [export_text_encoder(tiny_text_gguf, folder, reference=lambda _, spec: reference(text_source, spec))]
 
-        return lambda reference: export_image_encoders(tiny_image_onnx, folder, reference=reference), text
+        return lambda folder, reference: export_image_encoders(tiny_image_onnx, folder, reference=reference), text
 
     return make
 
@@ -57,8 +61,10 @@ def test_figures_are_those_of_the_engines_vectors(
     exporters: Callable[..., tuple[Exporter, Exporter]], tiny_text_gguf: Path, tmp_path: Path
 ) -> None:
     samples = read_samples(count=24)
-    made, report = make_encoders(tmp_path, *exporters(tmp_path), Proof(samples))
-    encoders = Encoders.open(tmp_path)
+    with part_folder(tmp_path / "E", PIECES) as part:
+        made, report = make_encoders(part, *exporters(), Proof(samples))
+    encoders = Encoders.open(tmp_path / "E")
+    tmp_path /= "E"
     assert (made.image, made.text) == (encoders.image, encoders.text)
     assert json.loads((tmp_path / "parity.json").read_text()) == report
     engine = report["encoders"]["text"]["engines"]["exported"].split()[0]  # two engines differ by their own rounding
@@ -77,12 +83,12 @@ def test_figures_are_those_of_the_engines_vectors(
 def test_equal_notes_are_one_sample_of_the_text_encoder(
     exporters: Callable[..., tuple[Exporter, Exporter]], tiny_kit: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "E").mkdir()
     table = tmp_path / "table.csv"
     read_samples(count=1).pictures[0].save(tmp_path / "a.png")  # type: ignore[union-attr]
     table.write_text("id,image,text\n" + "".join(f"{k},a.png,note {k % 4}\n" for k in range(20)))
     proof = Proof(read_samples(table), open_judge(None, tiny_kit))
-    _, report = make_encoders(tmp_path / "E", *exporters(tmp_path / "E"), proof)
+    with part_folder(tmp_path / "E", PIECES) as part:
+        _, report = make_encoders(part, *exporters(), proof)
     assert {name: found["count"] for name, found in report["encoders"].items()} == {"image": 20, "text": 4}
     assert {item["id"] for item in report["encoders"]["text"]["worst"]} == {"0", "1", "2", "3"}
     assert report["labels"]["samples"]["count"] == 20
@@ -91,27 +97,21 @@ def test_equal_notes_are_one_sample_of_the_text_encoder(
 def test_labels_that_change_too_often_fail_the_gate(
     exporters: Callable[..., tuple[Exporter, Exporter]], another_gguf: Path, tiny_kit: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "E").mkdir()
     samples, judge = read_samples(count=60), open_judge(None, tiny_kit)
-    with pytest.raises(QualityGate, match=r"With the kit tiny 1, \d\d\.\d\d% of 60 samples of the drawn example keep"):
-        make_encoders(
-            tmp_path / "E",
-            *exporters(tmp_path / "E", another_gguf),
-            Proof(samples, judge, Gates(min_agreement=0.95)),
-        )
-    assert not (tmp_path / "E" / "encoders.json").exists()
+    proof = Proof(samples, judge, Gates(min_agreement=0.95))
+    said = r"With the kit tiny 1, \d\d\.\d\d% of 60 samples of the drawn example keep"
+    with pytest.raises(QualityGate, match=said), part_folder(tmp_path / "E", PIECES) as part:
+        make_encoders(part, *exporters(another_gguf), proof)
+    assert list(tmp_path.iterdir()) == [another_gguf]
 
 
 def test_a_text_encoder_of_another_source_is_found_out(
     exporters: Callable[..., tuple[Exporter, Exporter]], another_gguf: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "E").mkdir()
-    with pytest.raises(QualityGate, match="The text encoder's mean 1 - cosine to its source is"):
-        make_encoders(
-            tmp_path / "E",
-            *exporters(tmp_path / "E", another_gguf),
-            Proof(read_samples(count=12), gates=Gates(max_error=0.01)),
-        )
+    proof = Proof(read_samples(count=12), gates=Gates(max_error=0.01))
+    said = "The text encoder's mean 1 - cosine to its source is"
+    with pytest.raises(QualityGate, match=said), part_folder(tmp_path / "E", PIECES) as part:
+        make_encoders(part, *exporters(another_gguf), proof)
 
 
 def test_the_closing_lines_say_what_was_found() -> None:
@@ -145,14 +145,13 @@ def test_a_gate_holds_for_each_file(
             values = onnx.numpy_helper.to_array(tensor)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), "weight"))
     onnx.save(other, tmp_path / "other.onnx")
-    folder = tmp_path / "E"
-    folder.mkdir()
 
-    def image(reference: Reference) -> list[EncoderSpec]:
+    def image(folder: Path, reference: Reference) -> list[EncoderSpec]:
         int8, fp32 = export_image_encoders(tiny_image_onnx, folder, precision="both", reference=reference)
         shutil.copy(tmp_path / "other.onnx", folder / fp32.file)
         return [int8, fp32]
 
     proof = Proof(read_samples(count=4), gates=Gates(max_error=0.05))
-    with pytest.raises(QualityGate, match="The image-fp32 encoder's mean 1 - cosine to its source"):
-        make_encoders(folder, image, exporters(folder)[1], proof)
+    said = "The image-fp32 encoder's mean 1 - cosine to its source"
+    with pytest.raises(QualityGate, match=said), part_folder(tmp_path / "E", PIECES) as part:
+        make_encoders(part, image, exporters()[1], proof)

@@ -22,7 +22,7 @@ from edgefuse.heads import write_head
 from edgefuse.packing import pack
 from edgefuse.training import recipe, trainer
 from edgefuse.training.evaluation import evaluate_folder
-from edgefuse_export import llama, quantize_gguf
+from edgefuse_export import llama, quantize_gguf, room
 from edgefuse_export.commands.export import command
 from edgefuse_export.llama import export_text_encoder
 from edgefuse_runtimes.encoder import ENGINES
@@ -77,7 +77,7 @@ def test_both_engines_run_the_file(
     assert [path.name for path in tmp_path.iterdir()] == ["text.gguf"]
     assert spec.precision == "q4_k_m"
     assert spec.recipe["steps"][-1] == "matrices to Q4_K_M by llama.cpp's quantiser, norms to F32"
-    assert spec.recipe["tools"].keys() == {"edgefuse", "gguf", "llama-cpp-python"}
+    assert spec.recipe["tools"].keys() == {"edgefuse", "numpy", "gguf", "llama-cpp-python"}
     assert types(tmp_path / "text.gguf") == {"Q4_K", "Q6_K"}
     tokenizer = open_tokenizer(tmp_path / "text.gguf")
     notes = [tokenizer.encode(text) for text in sentences]
@@ -170,9 +170,11 @@ def test_a_disk_without_room_is_told_before_the_work(
     if quantize == "q4_k_m":
         pytest.importorskip("llama_cpp", reason="needs llama-cpp-python (the `llama` extra)")
     usage = shutil.disk_usage(tmp_path)._replace(free=50_000)
-    monkeypatch.setattr(llama.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(llama, "write_gguf", None)
-    with pytest.raises(DoesNotFit, match=r"The text encoder needs 0\.0 GB of disk .*; make room or choose"):
+    with pytest.raises(
+        DoesNotFit, match=r"The text encoder needs \d+ kB of disk .*, and 50 kB are left in .*; make room or choose"
+    ):
         export_text_encoder(tiny_text_gguf, tmp_path, quantize=quantize)
     assert list(tmp_path.iterdir()) == []
 

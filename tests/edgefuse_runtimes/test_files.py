@@ -1,4 +1,4 @@
-"""A file or folder is whole or absent, whatever happens while it is written."""
+"""A file is whole or absent, whatever happens while it is written."""
 
 from __future__ import annotations
 
@@ -55,13 +55,10 @@ def test_other_users_may_read_as_the_umask_says(tmp_path) -> None:
     before = os.umask(0o027)
     try:
         files.write_bytes(tmp_path / "file", NEW)
-        with files.new_folder(tmp_path / "folder"):
-            pass
     finally:
         os.umask(before)
 
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
-    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o750
 
 
 @pytest.mark.parametrize("existing", [OLD, None])
@@ -94,7 +91,7 @@ def test_a_power_cut_before_the_rename_leaves_the_old_file_or_none(existing, ste
 def test_a_power_cut_after_the_rename_leaves_the_new_file(tmp_path) -> None:
     (tmp_path / "file").write_bytes(OLD)
 
-    killed_child("files._sync_folder = power_cut; files.write_bytes(folder / 'file', b'new' * 2000)", tmp_path)
+    killed_child("files.sync_folder = power_cut; files.write_bytes(folder / 'file', b'new' * 2000)", tmp_path)
 
     assert (tmp_path / "file").read_bytes() == NEW
 
@@ -135,90 +132,6 @@ def test_sha256_equals_hashlib(tmp_path) -> None:
     path.write_bytes(os.urandom(1_000_003))
 
     assert files.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def fill(folder: Path) -> None:
-    (folder / "inner").mkdir()
-    (folder / "inner" / "a").write_bytes(NEW)
-    (folder / "b").write_bytes(NEW)
-
-
-def test_new_folder_appears_whole(tmp_path) -> None:
-    path = tmp_path / "deep" / "kit"
-    with files.new_folder(path) as part:
-        fill(part)
-        assert not path.exists()
-
-    assert sorted(file.relative_to(path).as_posix() for file in path.rglob("*")) == ["b", "inner", "inner/a"]
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_new_folder_takes_the_place_of_an_empty_one(tmp_path) -> None:
-    (tmp_path / "kit").mkdir()
-    with files.new_folder(tmp_path / "kit") as part:
-        fill(part)
-
-    assert (tmp_path / "kit" / "b").read_bytes() == NEW
-
-
-def test_new_folder_refuses_what_exists(tmp_path) -> None:
-    (tmp_path / "file").write_bytes(OLD)
-    (tmp_path / "kit").mkdir()
-    (tmp_path / "kit" / "file").write_bytes(OLD)
-
-    for name in ("file", "kit"):
-        with pytest.raises(BadInput, match="already exists"), files.new_folder(tmp_path / name):
-            raise AssertionError("the block ran")
-    assert (tmp_path / "kit" / "file").read_bytes() == OLD
-
-
-@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt, OSError])
-def test_an_exception_in_the_block_leaves_nothing(error, tmp_path) -> None:
-    with pytest.raises(error), files.new_folder(tmp_path / "kit") as part:  # noqa: PT012 - the block is what fails
-        fill(part)
-        raise error
-
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
-def test_an_exception_at_the_end_leaves_nothing(step, tmp_path, monkeypatch) -> None:
-    with pytest.raises(Crash), files.new_folder(tmp_path / "kit") as part:  # noqa: PT012 - the end is what fails
-        fill(part)
-        monkeypatch.setattr(step, crash)
-
-    monkeypatch.undo()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("step", ["power_cut()", "os.fsync = power_cut", "Path.replace = power_cut"])
-def test_a_power_cut_leaves_no_folder_of_that_name(step, tmp_path) -> None:
-    body = f"""
-        with files.new_folder(folder / "kit") as part:
-            (part / "a").write_bytes(b"new")
-            {step}
-    """
-    killed_child(body, tmp_path)
-
-    assert not (tmp_path / "kit").exists()
-    with files.new_folder(tmp_path / "kit") as part:
-        fill(part)
-    assert (tmp_path / "kit" / "b").read_bytes() == NEW
-
-
-def test_every_file_of_a_new_folder_is_synced(tmp_path, monkeypatch) -> None:
-    synced: set[str] = set()
-    fsync = os.fsync
-
-    def watched(handle: int) -> None:
-        synced.add(Path(f"/proc/self/fd/{handle}").readlink().name)
-        fsync(handle)
-
-    monkeypatch.setattr(os, "fsync", watched)
-    with files.new_folder(tmp_path / "kit") as part:
-        fill(part)
-
-    assert synced >= {"a", "b", "inner", part.name, tmp_path.name}
 
 
 def test_read_json_gives_the_object(tmp_path) -> None:

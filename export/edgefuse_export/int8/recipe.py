@@ -14,9 +14,10 @@ from edgefuse_export.int8.blocks import Attention, FeedForward, find_attentions,
 from edgefuse_export.int8.integers import Levels, use_integer_scores, use_integers
 from edgefuse_export.int8.moments import Moments, observe
 from edgefuse_export.int8.wiring import Wiring
+from edgefuse_export.resources import resources
 
-MOMENT_BYTES = 2 << 30
-"""How much memory the second moments of layers that are observed together may take."""
+MOMENT_BYTES = {"normal": 2 << 30, "low": 128 << 20}
+"""How much memory the second moments of layers that are observed together may take; less means to observe again."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _groups(wiring: Wiring, units: Sequence[_Unit]) -> Iterator[list[_Unit]]:
     for unit in units:
         widths = {product.input[0]: len(wiring.constants[product.input[1]]) for product in unit.products}
         size = sum(8 * width**2 for width in widths.values())
-        if group and taken + size > MOMENT_BYTES:
+        if group and taken + size > MOMENT_BYTES[resources().memory]:
             yield group
             group, taken = [], 0
         group.append(unit)

@@ -14,6 +14,7 @@ from edgefuse.golden import probe_sample
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.samples import Samples
 from edgefuse_export.parity.source import token_ids
+from edgefuse_export.resources import resources
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.spec import EncoderSpec
 
@@ -32,7 +33,14 @@ def exported_vectors(
     Raises:
         BadInput: a picture cannot be read, or the file cannot be run.
     """
-    with open_encoder(spec, encoders.folder, probe_sample=probe_sample(encoders.file, spec), notify=notify) as encoder:
+    with open_encoder(
+        spec,
+        encoders.folder,
+        threads=resources().threads,
+        memory=resources().memory,
+        probe_sample=probe_sample(encoders.file, spec),
+        notify=notify,
+    ) as encoder:
         if spec.modality == "image":
             vectors, count = picture_vectors(encoder, samples.pictures), len(samples.pictures)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,13 @@ class Judge:
 
     head: Head
     name: str
+
+    def content(self) -> str:
+        """A hash of all that it answers by, and of its name."""
+        digest = hashlib.sha256(json.dumps([self.name, self.head.description()], sort_keys=True).encode())
+        for name, array in sorted(self.head.arrays().items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def check(self, spec: EncoderSpec) -> None:
         """Refuse an encoder whose vectors the head cannot read.

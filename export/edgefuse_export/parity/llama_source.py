@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
+from edgefuse_export.resources import resources
 from edgefuse_export.sources import importable, kind_of
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.notes import Ids, groups
 from edgefuse_runtimes.gguf.reader import GgufFile, read_gguf
-from edgefuse_runtimes.machine import physical_cores, set_blas_threads
+from edgefuse_runtimes.machine import set_blas_threads
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec
 
@@ -52,7 +53,7 @@ def llama_vectors(source: Path, spec: EncoderSpec, notes: list[Ids], progress: P
     Raises:
         BadInput: the source is damaged or no LLaMA network.
     """
-    set_blas_threads(physical_cores())
+    set_blas_threads(resources().threads)
     network = open_network(source)
     sizes = network.sizes
     lengths = [len(note) for note in notes]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import draw
@@ -37,6 +40,15 @@ class Samples:
     notes_from: str
     available: int
     """How many samples there were to choose these from."""
+
+    def content(self) -> str:
+        """A hash of all that a comparison reads of them."""
+        digest = hashlib.sha256()
+        for picture in self.pictures:
+            digest.update(hashlib.sha256(_bytes_of(picture)).digest())
+        told = [self.ids, self.notes, self.labels, self.groups, self.pictures_from, self.notes_from, self.available]
+        digest.update(json.dumps(told).encode())
+        return digest.hexdigest()
 
 
 def read_samples(source: Path | None = None, count: int = COUNT, progress: Progress = silent) -> Samples:
@@ -70,6 +82,12 @@ def distinct(notes: Sequence[str]) -> tuple[list[int], list[int]]:
     place: dict[str, int] = {}
     which = [place.setdefault(note, len(place)) for note in notes]
     return [which.index(number) for number in range(len(place))], which
+
+
+def _bytes_of(picture: Picture) -> bytes:
+    if isinstance(picture, Image.Image):
+        return picture.tobytes()
+    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
 
 
 def _drawn(count: int, progress: Progress) -> Samples:

@@ -13,8 +13,8 @@ from edgefuse.extraction import prepared
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.llama_source import llama_vectors
 from edgefuse_export.parity.samples import Samples, distinct
+from edgefuse_export.resources import resources
 from edgefuse_export.sources import importable
-from edgefuse_runtimes.machine import physical_cores
 from edgefuse_runtimes.onnx.with_onnxruntime import session_options
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec
@@ -79,7 +79,7 @@ def onnx_encoder(graph: Path, spec: EncoderSpec, output: str) -> Callable[[Float
         output: the name of that output.
     """
     runtime = importable("onnxruntime", "export")
-    options = session_options(runtime, physical_cores(), "normal")
+    options = session_options(runtime, resources().threads, resources().memory)
     if spec.preprocess is not None:  # a fixed size is a third faster
         for free, size in zip(_input_shape(graph), (1, 3, spec.preprocess.crop, spec.preprocess.crop), strict=False):
             if free:
