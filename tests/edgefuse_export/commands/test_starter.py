@@ -132,7 +132,7 @@ def test_a_wheel_without_the_encoder_leaves_nothing_half_made(
 @pytest.mark.parametrize(
     ("step", "stands"),
     [
-        ("export_image_encoder", []),
+        ("export_image_encoders", []),
         ("export_text_encoder", [".encoders.part"]),
         ("train_head", ["drawn", "encoders", "table"]),
     ],
