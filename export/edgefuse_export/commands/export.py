@@ -139,7 +139,7 @@ def command(
     from edgefuse_export.parity.samples import read_samples
     from edgefuse_export.resources import limited
     from edgefuse_export.search import Search
-    from edgefuse_export.sources import find_source
+    from edgefuse_export.sources import find_source, require_export_extra
     from edgefuse_export.text import becomes_gguf, export_text_encoders
     from edgefuse_export.vision import export_image_encoders
     from edgefuse_runtimes.errors import BadInput
@@ -149,6 +149,7 @@ def command(
     image_encoder, text_encoder = image_encoder or clip, text_encoder or clip
     if image_encoder is None or text_encoder is None:
         raise BadInput("Two encoders are needed; give --image-encoder and --text-encoder, or --clip for both.")
+    require_export_extra()  # before samples are read or drawn
     judge, gates = open_judge(head, kit), Gates(max_error, min_agreement)
     gates.check_head(judge is not None)
     proof = Proof(read_samples(samples, samples_count, bar), judge, gates, with_pictures)
