@@ -146,7 +146,7 @@ def compare(source: Path, samples: Sequence[Sample], work: Path, count: int, cal
     make_lean(fp32, work / "lean.onnx", known[:2], first_token=True)
     for label, pictures in ((PLAIN, calibration_pictures(None, preprocess)), (CALIBRATED, known[:calibration])):
         files[label] = work / f"{label.replace(', ', '-').replace(' ', '-')}.onnx"
-        make_int8(work / "lean.onnx", files[label], pictures, progress=bar)
+        make_int8(work / "lean.onnx", files[label], pictures, progress=bar, preprocess=preprocess)
     files["onnxruntime dynamic"] = work / "dynamic.onnx"
     write_dynamic(fp32, files["onnxruntime dynamic"])
     if util.find_spec("optimum") is not None:

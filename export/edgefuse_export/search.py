@@ -21,9 +21,10 @@ from edgefuse_export.parity.compare import neighbour_agreement, one_minus_cosine
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.errors import BadInput, QualityGate
 from edgefuse_runtimes.onnx.with_onnxruntime import session_options
+from edgefuse_runtimes.spec import Preprocess
 
 CANDIDATES = {
-    "nearest": Recipe(strength=0, compensated=False, scores=False),
+    "nearest": Recipe(strength=0, compensated=False, scores=False, pixels=False),
     "balanced": Recipe(compensated=False, scores=False),
     "compensated": Recipe(strength=0, scores=False),
     "both": Recipe(scores=False),
@@ -71,7 +72,11 @@ class Tried:
 
 
 def try_candidates(
-    lean: Path, work: Path, pictures: Sequence[NDArray[np.float32]], progress: Progress = silent
+    lean: Path,
+    work: Path,
+    pictures: Sequence[NDArray[np.float32]],
+    preprocess: Preprocess,
+    progress: Progress = silent,
 ) -> list[Tried]:
     """Make and measure every candidate.
 
@@ -79,6 +84,7 @@ def try_candidates(
         lean: a lean float32 graph (`int8.convert.make_lean`).
         work: a folder for the candidates' files.
         pictures: inputs (1, 3, crop, crop); every other one calibrates, the rest judge.
+        preprocess: how pixels became inputs.
         progress: shows the steps.
 
     Raises:
@@ -90,7 +96,7 @@ def try_candidates(
     files = {"float32": lean}
     for name, recipe in CANDIDATES.items():
         files[name] = work / f"candidate-{len(files)}.onnx"
-        make_int8(lean, files[name], calibrating, recipe, progress)
+        make_int8(lean, files[name], calibrating, recipe, progress, preprocess=preprocess)
     times, vectors = measure(files, judging, progress)
     return [
         _tried(name, recipe, files[name], times[name], times["float32"], vectors[name], vectors["float32"])

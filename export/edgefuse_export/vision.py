@@ -107,11 +107,11 @@ def export_image_encoders(
             if each == "int8":
                 how = DEFAULT
                 if search is not None:
-                    tried = try_candidates(lean, work, pictures, progress)
+                    tried = try_candidates(lean, work, pictures, preprocess, progress)
                     search.show(table(tried))
                     how = best(tried, search.max_error).recipe
                     done.append(f"rounding chosen: the fastest of {len(tried)} within an error of {search.max_error:g}")
-                make_int8(lean, target, pictures, how, progress)
+                make_int8(lean, target, pictures, how, progress, preprocess=preprocess)
                 kind_of_pictures = "drawn pictures" if calibration is None else "pictures given by the user"
                 done += [*how.steps, f"calibrated on {len(pictures)} {kind_of_pictures}"]
             else:

@@ -7,21 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgefuse_export import graph, search
 from edgefuse_export.int8.convert import make_lean
 from edgefuse_export.int8.recipe import DEFAULT
+from edgefuse_export.preprocessing import DINOV2
 from edgefuse_runtimes.errors import BadInput, QualityGate
+from edgefuse_runtimes.image import prepare
 
 TRIED = search.Tried("one", DEFAULT, 10.0, 0.40, 1000, 1e-4, 1e-5, 5e-4, 0.9)
 
 
 def test_every_candidate_is_made_and_measured(tiny_image_onnx: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    pictures = list(rng.normal(0, 1, (32, 1, 3, 224, 224)).astype(np.float32))
+    noise = rng.integers(0, 256, (32, 224, 224, 3), np.uint8)
+    pictures = [prepare(Image.fromarray(picture), DINOV2)[None] for picture in noise]
     graph.fold(tiny_image_onnx, tmp_path / "fp32.onnx", 224)
     make_lean(tmp_path / "fp32.onnx", tmp_path / "lean.onnx", pictures[:2], first_token=True)
-    tried = search.try_candidates(tmp_path / "lean.onnx", tmp_path, pictures)
+    tried = search.try_candidates(tmp_path / "lean.onnx", tmp_path, pictures, DINOV2)
     assert [one.name for one in tried] == list(search.CANDIDATES)
     for one in tried:
         assert 0 < one.error < 1e-2
@@ -34,7 +38,7 @@ def test_every_candidate_is_made_and_measured(tiny_image_onnx: Path, tmp_path: P
 
 def test_few_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="A search needs 32 calibration pictures, and 3 were given"):
-        search.try_candidates(tmp_path / "lean.onnx", tmp_path, [np.zeros((1, 3, 8, 8), np.float32)] * 3)
+        search.try_candidates(tmp_path / "lean.onnx", tmp_path, [np.zeros((1, 3, 8, 8), np.float32)] * 3, DINOV2)
 
 
 def test_the_fastest_within_the_limit_is_best() -> None:

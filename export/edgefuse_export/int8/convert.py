@@ -16,6 +16,7 @@ from edgefuse_export.int8 import folding, wiring
 from edgefuse_export.int8.moments import session_of
 from edgefuse_export.int8.recipe import DEFAULT, Recipe, quantise
 from edgefuse_export.sources import importable
+from edgefuse_runtimes.spec import Preprocess
 
 CLOSE = 1e-4
 """How far, in parts of its length, a vector may be moved by steps that change nothing but the order of sums."""
@@ -53,6 +54,8 @@ def make_int8(
     samples: Sequence[NDArray[Any]],
     recipe: Recipe = DEFAULT,
     progress: Progress = silent,
+    *,
+    preprocess: Preprocess | None = None,
 ) -> None:
     """Write a lean float32 graph as an int8 one.
 
@@ -62,9 +65,10 @@ def make_int8(
         samples: inputs, each a batch of one, that stand for what the encoder will meet.
         recipe: how to round.
         progress: shows the steps.
+        preprocess: how pixels became an image encoder's input.
     """
     rounded = wiring.read(load_graph(source))
-    quantise(rounded, samples, recipe, progress)
+    quantise(rounded, samples, recipe, progress, preprocess=preprocess)
     _save(rounded, target, samples[0])
 
 

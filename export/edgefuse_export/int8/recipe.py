@@ -13,8 +13,10 @@ from edgefuse_export.int8 import balancing, rounding
 from edgefuse_export.int8.blocks import Attention, FeedForward, find_attentions, find_feed_forwards, is_product
 from edgefuse_export.int8.integers import Levels, use_integer_scores, use_integers
 from edgefuse_export.int8.moments import Moments, observe
+from edgefuse_export.int8.patches import find_patches, use_pixels
 from edgefuse_export.int8.wiring import Wiring
 from edgefuse_export.resources import resources
+from edgefuse_runtimes.spec import Preprocess
 
 MOMENT_BYTES = {"normal": 2 << 30, "low": 128 << 20}
 """How much memory the second moments of layers that are observed together may take; less means to observe again."""
@@ -30,6 +32,8 @@ class Recipe:
     """Whether the rows of a weight make up for what others were rounded by; else each goes to its nearest level."""
     scores: bool = True
     """Whether the scores of attentions are computed on integers too."""
+    pixels: bool = True
+    """Whether an image encoder's patch convolution is computed on integers, which the pixels of a picture are."""
 
     @property
     def steps(self) -> list[str]:
@@ -40,6 +44,7 @@ class Recipe:
             f"weights of MatMul to int8, symmetric per output channel, rounded {rounded}, no pair of neighbours over "
             f"{rounding.PAIR}; activations to uint8 when run",
             *(["scores of attentions on integers: queries to uint8 when run, keys to 7 bits"] * self.scores),
+            *(["patch convolution as a product of whole pixels and int8 weights"] * self.pixels),
             "all else float32",
         ]
 
@@ -70,6 +75,8 @@ def quantise(
     samples: Iterable[NDArray[Any]],
     recipe: Recipe = DEFAULT,
     progress: Progress = silent,
+    *,
+    preprocess: Preprocess | None = None,
 ) -> None:
     """Turn the linear layers of a graph into integer ones, in place, as `recipe` says.
 
@@ -81,6 +88,7 @@ def quantise(
         samples: inputs of the graph, each a batch of one, that stand for what it will meet.
         recipe: the choices.
         progress: shows the steps.
+        preprocess: how pixels became an image encoder's input.
     """
     kept = list(samples)
     units = _units(wiring)
@@ -101,6 +109,9 @@ def quantise(
     for attention, keys in scored:
         use_integer_scores(wiring, attention, keys)
     use_integers(wiring, rounded)
+    patches = find_patches(wiring) if recipe.pixels and preprocess is not None else None
+    if patches is not None and preprocess is not None:
+        use_pixels(wiring, patches, preprocess, kept)
 
 
 def _units(wiring: Wiring) -> list[_Unit]:

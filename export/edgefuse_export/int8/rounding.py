@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ BLOCK = 128
 """Rows that are rounded before the others hear of it; speed only."""
 
 
-def scales(weight: NDArray[np.float32]) -> Doubles:
+def scales(weight: NDArray[Any]) -> Doubles:
     """Scale (n,) of each column of a weight (k, n): the least with which no level and no pair is too large."""
     columns = weight.astype(np.float64)
     single = np.abs(columns).max(axis=0, initial=0) / LARGEST  # (n,)
@@ -43,7 +45,7 @@ def nearest(weight: NDArray[np.float32], scale: Doubles) -> NDArray[np.int8]:
     return levels.astype(np.int8)
 
 
-def compensated(weight: NDArray[np.float32], scale: Doubles, second: Doubles) -> NDArray[np.int8]:
+def compensated(weight: NDArray[Any], scale: Doubles, second: Doubles) -> NDArray[np.int8]:
     """Levels (k, n) of a weight, each row making up for what the rows before it were rounded by.
 
     GPTQ (Frantar et al. 2023, arXiv 2210.17323), with rows in the order of their weight in the second moments, two by

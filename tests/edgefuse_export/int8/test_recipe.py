@@ -12,6 +12,7 @@ import pytest
 from edgefuse_export.int8 import integers
 from edgefuse_export.int8.convert import make_int8, make_lean
 from edgefuse_export.int8.recipe import DEFAULT, Recipe
+from edgefuse_runtimes.spec import Preprocess
 from tests.edgefuse_export.int8.conftest import CASES, FoldedOf
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
@@ -30,9 +31,11 @@ def error(found: np.ndarray, exact: np.ndarray) -> float:
     return float((1 - (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean())
 
 
-def made(source: Path, folder: Path, pixels: list[np.ndarray], recipe: Recipe) -> Path:
+def made(
+    source: Path, folder: Path, pixels: list[np.ndarray], recipe: Recipe, preprocess: Preprocess | None = None
+) -> Path:
     make_lean(source, folder / "lean.onnx", pixels[:2], first_token=True)
-    make_int8(folder / "lean.onnx", folder / "int8.onnx", pixels, recipe)
+    make_int8(folder / "lean.onnx", folder / "int8.onnx", pixels, recipe, preprocess=preprocess)
     return folder / "int8.onnx"
 
 
@@ -74,7 +77,7 @@ def test_each_choice_brings_vectors_nearer(folded: FoldedOf, pixels: list[np.nda
 
 def test_a_recipe_tells_its_steps_in_words() -> None:
     assert "compensated (GPTQ)" in " ".join(DEFAULT.steps)
-    assert len(Recipe(strength=0, compensated=False, scores=False).steps) == 2
+    assert len(Recipe(strength=0, compensated=False, scores=False, pixels=False).steps) == 2
 
 
 def test_keys_beyond_the_calibration_are_cut(folded: FoldedOf, pixels: list[np.ndarray], tmp_path: Path) -> None:
