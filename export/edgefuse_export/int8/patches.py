@@ -18,6 +18,11 @@ from edgefuse_runtimes.spec import Preprocess
 BRIGHTEST = 255
 """The largest value of a pixel."""
 
+WIDEST = 4096
+"""Values of a patch beyond which the convolution stays: rounding would take the square of that in memory, its cube in
+time. The widest known, CLIP's of 32 pixels, has 3072.
+"""
+
 
 @dataclass(frozen=True)
 class Patches:
@@ -39,9 +44,11 @@ def find_patches(wiring: Wiring) -> Patches | None:
         return None
     convolution = readers[0]
     weight = wiring.constants.get(convolution.input[1])
+    if weight is None or weight[0].size > WIDEST:
+        return None
     settings = {attribute.name: list(attribute.ints) for attribute in convolution.attribute}
     groups = next((attribute.i for attribute in convolution.attribute if attribute.name == "group"), 1)
-    if weight is None or groups != 1 or settings.get("strides") != list(weight.shape[2:]):
+    if groups != 1 or settings.get("strides") != list(weight.shape[2:]):
         return None
     if any(settings.get("pads", [])) or set(settings.get("dilations", [1])) != {1} or weight.shape[2] % 2:
         return None
