@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgefuse.classifier import Prediction
+from edgefuse.prediction import Prediction
 
 BAR = 30
 """Widest bar, in characters."""

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgefuse.classifier import Classifier, Prediction
+from edgefuse.classifier import Classifier
 from edgefuse.golden import NOTES, PICTURES
 from edgefuse.kit import Kit
 from edgefuse.note import read_note
+from edgefuse.prediction import Prediction
 from edgefuse.progress import bar
 from edgefuse_bench.card import machine_card
 from edgefuse_bench.scenario import single_stream

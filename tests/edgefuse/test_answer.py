@@ -6,7 +6,7 @@ import click
 import pytest
 
 from edgefuse.answer import BAR, render
-from edgefuse.classifier import Prediction
+from edgefuse.prediction import Prediction
 
 PREDICTION = Prediction(
     image="photos/lesion.jpg",

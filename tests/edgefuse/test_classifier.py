@@ -112,7 +112,7 @@ def test_an_unreadable_picture_is_refused_before_the_note_is_read(tiny_kit: Path
     with Classifier.open(tiny_kit, engine="numpy") as classifier:
         with pytest.raises(BadInput, match="is not a picture"):
             classifier.predict(tmp_path / "text.jpg", NOTE)
-        assert classifier._stages == {}
+        assert not classifier._text.is_open
 
 
 class Dying(OnnxNumpyEncoder):
