@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgefuse.kit import Kit
+from edgefuse.missing import missing_sentences
 from edgefuse.prediction import Clock, Prediction, milliseconds
 from edgefuse.stage import Settings, Stage
+from edgefuse.text_cache import NoteVector, encoder_facts, open_text_cache
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.spec import Modality
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A sample that was read and is ready for the encoders."""
+
+    name: str | None
+    """Of the picture."""
+    pixels: NDArray[np.float32] | None
+    """(1, 3, H, W), or None: no picture was given."""
+    note: str | None
+    """None: no note was given."""
+    read_ms: float
+    """What reading the picture took."""
 
 
 class Classifier(Closing):
@@ -24,7 +44,14 @@ class Classifier(Closing):
     """
 
     def __init__(
-        self, kit: Kit, *, engine: str, threads: int | None, keep_open: bool, precision: str | None = None
+        self,
+        kit: Kit,
+        *,
+        engine: str,
+        threads: int | None,
+        keep_open: bool,
+        precision: str | None = None,
+        cache: bool = True,
     ) -> None:
         self.kit = kit
         # What one sample needs is not worth keeping.
@@ -32,6 +59,8 @@ class Classifier(Closing):
         image, text = kit.encoders(precision)
         self._text, self._image = Stage(kit, text, settings), Stage(kit, image, settings)
         self._keep_open = keep_open
+        self._cache = open_text_cache() if cache else None
+        self._text_facts = encoder_facts(text, kit.file, engine) if self._cache is not None else []
         self._lock = threading.Lock()
         self._load_ms = 0.0
 
@@ -44,10 +73,12 @@ class Classifier(Closing):
         threads: int | None = None,
         keep_open: bool = True,
         precision: str | None = None,
+        cache: bool = True,
     ) -> Classifier:
         """Open a kit and check all of it but the encoders, which are opened when they are first needed.
 
-        An encoder that the kit has in the asked `precision` is run in it, any other as its main file.
+        An encoder that the kit has in the asked `precision` is run in it, any other as its main file. With `cache`
+        the vectors of notes are kept on the disk, see `edgefuse.text_cache`.
 
         Raises:
             BadInput: there is no kit, it is damaged, or it has no encoder of that precision.
@@ -55,77 +86,133 @@ class Classifier(Closing):
         started = time.perf_counter()
         opened = Kit.open(Path(kit))
         _ = opened.head  # read now, so that a head that does not fit is refused before minutes of encoding
-        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open, precision=precision)
+        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open, precision=precision, cache=cache)
         classifier._load_ms = milliseconds(started)
         return classifier
 
-    def predict(self, image: Picture, text: str) -> Prediction:
-        """Answer for one picture (a path, its bytes, or a PIL image) and its note.
+    def predict(self, image: Picture | None, text: str | None) -> Prediction:
+        """Answer for one picture (a path, its bytes, or a PIL image), its note, or both.
+
+        Where one of them is None, the head that was trained on the other alone answers.
 
         Raises:
-            BadInput: the picture cannot be read, or the note is empty.
+            BadInput: the picture cannot be read, the note is empty, or both are None.
             EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         """
-        if not text.strip():
+        return self.answer(self.read(image, text))
+
+    def read(self, image: Picture | None, text: str | None) -> Inputs:
+        """The first half of `predict`: all that needs no encoder. Threads may do it side by side.
+
+        What is wrong with a sample is found here, before a note is encoded, which may take minutes.
+
+        Raises:
+            BadInput: the picture cannot be read, the note is empty, or both are None.
+        """
+        started = time.perf_counter()
+        if image is None and text is None:
+            raise BadInput("There is neither a picture nor a note; give one of them or both.")
+        if text is not None and not text.strip():
             raise BadInput("The note is empty; write at least a few words about the picture.")
+        if image is None:
+            return Inputs(None, None, text, 0.0)
+        assert self._image.spec.preprocess is not None
+        pixels = prepare(load_image(image), self._image.spec.preprocess)[None]  # (1, 3, H, W)
+        name = str(image) if isinstance(image, str | Path) else "(in memory)"
+        return Inputs(name, pixels, text, milliseconds(started))
+
+    def answer(self, inputs: Inputs) -> Prediction:
+        """The second half of `predict`, on what `read` gave; threads take turns.
+
+        Raises:
+            BadInput: an encoder's file is missing or damaged, or the engine asked for is not installed.
+            EngineUnavailable: an engine that was asked for by its name died, hung or failed.
+        """
         with self._lock:
-            return self._predict(image, text)
+            return self._answer(inputs)
 
-    def _predict(self, image: Picture, text: str) -> Prediction:
-        clock = Clock(self._load_ms)
+    def _answer(self, inputs: Inputs) -> Prediction:
+        clock = Clock(load_ms=self._load_ms, image_ms=inputs.read_ms)
         self._load_ms = 0.0  # opening the kit is part of the first answer only
+        text_vectors = image_vectors = None
+        engines: dict[str, str | None] = {"image": None, "text": None}
         notes: list[str] = []
-        name = image if isinstance(image, str) else str(image) if isinstance(image, Path) else "(in memory)"
+        peaks: list[int] = []
+        is_cached = False
 
-        with clock.stage("image"):  # before the note, which may take minutes: a picture may be unreadable
-            assert self._image.spec.preprocess is not None
-            pixels = prepare(load_image(image), self._image.spec.preprocess)[None]  # (1, 3, H, W)
+        if inputs.note is not None:
+            found, is_cached = self._note_vector(inputs.note, clock, peaks)
+            text_vectors, engines["text"] = found.vector[None], found.engine  # (1, d_t)
+            notes += found.remarks
+            if found.dropped:
+                tokens = "token was" if found.dropped == 1 else "tokens were"
+                notes.append(f"The note is too long: its last {found.dropped} {tokens} not read.")
 
-        with clock.stage("load"):
-            self._text.open()
-        with clock.stage("text"):
-            text_vectors, dropped = self._text.encode_note(text)  # (1, d_t)
-        text_engine = self._finish(self._text, notes)
-        if dropped:
-            tokens = "token was" if dropped == 1 else "tokens were"
-            notes.append(f"The note is too long: its last {dropped} {tokens} not read.")
-
-        with clock.stage("load"):
-            self._image.open()
-        with clock.stage("image"):
-            image_vectors = self._image.encode_picture(pixels)  # (1, d_i)
-        image_engine = self._finish(self._image, notes)
-        peak = max(text_engine["peak_rss_bytes"], image_engine["peak_rss_bytes"])
+        if inputs.pixels is not None:
+            with clock.stage("load"):
+                self._image.open()
+            with clock.stage("image"):
+                image_vectors = self._image.encode_picture(inputs.pixels)  # (1, d_i)
+            notes += self._image.remarks
+            engines["image"] = self._finish(self._image, peaks)
 
         with clock.stage("head"):
             probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (C,)
+        given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
+        missing = [modality for modality, is_given in given.items() if not is_given]
+        notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
+        specs = {"image": self._image.spec, "text": self._text.spec}
         memory = process_memory()
         return Prediction(
-            image=name,
+            image=inputs.name,
             label=self.kit.classes[int(probabilities.argmax())],
             probabilities=dict(zip(self.kit.classes, map(float, probabilities), strict=True)),
-            kit={"name": self.kit.name, "version": self.kit.version},
-            engines={"image": image_engine["engine"], "text": text_engine["engine"]},
-            precisions={"image": self._image.spec.precision, "text": self._text.spec.precision},
+            kit={"name": self.kit.name, "version": self.kit.version, "digest": self.kit.digest},
+            missing=list(missing),
+            engines=engines,
+            precisions={name: None if name in missing else spec.precision for name, spec in specs.items()},
+            cached=["text"] if is_cached else [],
             timings_ms=clock.milliseconds(),
             memory={
-                "peak_rss_bytes": max(peak, memory.peak_rss_bytes),
+                "peak_rss_bytes": max([*peaks, memory.peak_rss_bytes]),
                 "anon_bytes": memory.anon_bytes,
                 "file_bytes": memory.file_bytes,
             },
             notes=notes,
         )
 
-    def _finish(self, stage: Stage, notes: list[str]) -> dict[str, Any]:
-        """What the stage says of itself; it is closed unless it is kept for the next sample."""
-        notes.extend(stage.remarks)
+    def _note_vector(self, note: str, clock: Clock, peaks: list[int]) -> tuple[NoteVector, bool]:
+        """The note's vector, and whether it was in the text cache; only if not, the text encoder is opened."""
+        name = known = None
+        if self._cache is not None:
+            with clock.stage("text"):
+                name = self._cache.name(self._text_facts, note)
+                known = self._cache.get(name)
+        if known is not None:
+            return known, True
+        with clock.stage("load"):
+            self._text.open()
+        with clock.stage("text"):
+            vectors, dropped = self._text.encode_note(note)  # (1, d_t)
+        stood_in, remarks = self._text.replaced, tuple(self._text.remarks)
+        found = NoteVector(vectors[0], self._finish(self._text, peaks), dropped, remarks)
+        if self._cache is not None and name is not None and not stood_in:  # next time the right engine may work
+            with clock.stage("text"):
+                self._cache.put(name, found)
+        return found, False
+
+    def _finish(self, stage: Stage, peaks: list[int]) -> str:
+        """The stage's engine; adds the most memory held with it to `peaks` and closes it unless it is kept."""
         info = stage.info()
+        peaks.append(info["peak_rss_bytes"])
         if not self._keep_open:
             stage.close()
-        return info
+        return str(info["engine"])
 
     def close(self) -> None:
-        """Close both encoders."""
+        """Close both encoders and the text cache."""
         with self._lock:
+            if self._cache is not None:
+                self._cache.close()
             self._text.close()
             self._image.close()

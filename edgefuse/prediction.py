@@ -13,16 +13,21 @@ from typing import Any
 class Prediction:
     """One answer, and what it took."""
 
-    image: str
+    image: str | None
+    """The picture's path as it was given, "(in memory)", or None where there was none."""
     label: str
     probabilities: dict[str, float]
     """By class, in the kit's order."""
     kit: dict[str, str]
-    """"name" and "version"."""
-    engines: dict[str, str]
-    """What ran the "image" and the "text" encoder."""
-    precisions: dict[str, str]
-    """Of the files that were run, by modality."""
+    """"name", "version" and "digest"."""
+    missing: list[str]
+    """The modality that was not given, "image" or "text"; the head of the other one answered."""
+    engines: dict[str, str | None]
+    """What ran the "image" and the "text" encoder; None for a missing one."""
+    precisions: dict[str, str | None]
+    """Of the files that were run, by modality; None for a missing one."""
+    cached: list[str]
+    """The modality whose vector came from the text cache, "text"; its engine is the one that had made the vector."""
     timings_ms: dict[str, float]
     """"load" (kit and engines), "image", "text", "head", and "total"."""
     memory: dict[str, int]
@@ -38,9 +43,10 @@ class Prediction:
 class Clock:
     """Milliseconds per stage of one answer."""
 
-    def __init__(self, load_ms: float) -> None:
-        self._started = time.perf_counter() - load_ms / 1000
-        self._stages = {"load": load_ms, "image": 0.0, "text": 0.0, "head": 0.0}
+    def __init__(self, *, load_ms: float, image_ms: float) -> None:
+        """Start with what was spent already on loading and on reading the picture."""
+        self._started = time.perf_counter() - (load_ms + image_ms) / 1000
+        self._stages = {"load": load_ms, "image": image_ms, "text": 0.0, "head": 0.0}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -39,6 +39,8 @@ class Stage(Closing):
         self.spec = spec
         self.remarks: list[str] = []
         """What every answer must say about the choice of the engine."""
+        self.replaced = False
+        """Whether the engine failed over a sample, so that numpy stands in until the encoder is closed."""
         self._kit = kit
         self._settings = settings
         self._encoder: Encoder | None = None
@@ -61,7 +63,7 @@ class Stage(Closing):
         path = self._kit.file(self.spec.file)
         if self.spec.data is not None:
             self._kit.file(self.spec.data.file)  # listed, and so checked
-        self.remarks = []
+        self.remarks, self.replaced = [], False
         self._encoder = open_encoder(
             self.spec,
             path.parent,
@@ -114,5 +116,6 @@ class Stage(Closing):
                 threads=self._settings.threads,
                 memory=self._settings.memory,
             )
+            self.replaced = True
             self.remarks.append(f"{error} numpy runs {self.spec.file} instead.")
             return encode(self._encoder)

@@ -38,7 +38,7 @@ def measure(
     """
     started, opened = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter_ns()
     answers: list[Prediction] = []
-    with Classifier.open(kit, engine=engine, threads=threads, precision=precision) as classifier:
+    with Classifier.open(kit, engine=engine, threads=threads, precision=precision, cache=False) as classifier:
         open_ns = time.perf_counter_ns() - opened
         golden = golden_samples(classifier.kit)
 
@@ -59,7 +59,7 @@ def measure(
             "kind": "bench run",
             "scenario": "SingleStream",
             "started": started,
-            "kit": {**last.kit, "digest": classifier.kit.manifest["digest"]},
+            "kit": last.kit,
             "settings": {
                 "engine": engine,
                 "precision": precision,
