@@ -27,6 +27,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 LONGEST = 8
 """A picture longer than this many short sides is cut at its far ends before it is resized (see `_resize`)."""
 
+STRIP_ROWS = 64
+"""Rows of a picture with transparency that are laid on white at a time."""
+
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -139,10 +142,18 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise BadInput(f"{name} holds floating-point values; save it as an 8-bit or 16-bit picture.")
     if image.has_transparency_data:
-        straight = image.convert("RGBA")
-        white = Image.new("RGBA", straight.size, "white")
-        return Image.alpha_composite(white, straight).convert("RGB")
-    return image.convert("RGB")
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")  # convert would copy what is right already
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The picture laid on white, a strip at a time: four copies of a photograph would fill a small memory."""
+    made = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        made.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return made
 
 
 def _resize(image: Image.Image, preprocess: Preprocess) -> Image.Image:
