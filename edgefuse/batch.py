@@ -14,7 +14,7 @@ from edgefuse.batch_samples import BatchSample
 from edgefuse.classifier import Classifier, Inputs
 from edgefuse.note import read_note
 from edgefuse.progress import Progress, silent
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.machine import physical_cores
 
 DECODED_AHEAD = 8
@@ -75,7 +75,7 @@ def _read(classifier: Classifier, sample: BatchSample) -> _Ready | str:
     try:
         note, remarks = read_note(str(sample.note)) if isinstance(sample.note, Path) else (sample.note, [])
         return _Ready(classifier.read(sample.image, note), remarks)
-    except BadInput as error:
+    except (BadInput, DoesNotFit) as error:
         return str(error)
     except MemoryError:
         return f"There is not enough memory to decode {sample.image}; make the picture smaller first."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.kit import Kit
+from edgefuse.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.missing import missing_sentences
 from edgefuse.prediction import Clock, Prediction, milliseconds
 from edgefuse.stage import Settings, Stage
 from edgefuse.text_cache import NoteVector, encoder_facts, open_text_cache
 from edgefuse_runtimes.closing import Closing
+from edgefuse_runtimes.decoding import load_within
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import Picture, load_image, prepare
-from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.image import Picture, prepare
+from edgefuse_runtimes.machine import available_memory, process_memory
 from edgefuse_runtimes.spec import Modality
 
 
@@ -34,6 +37,8 @@ class Inputs:
     """None: no note was given."""
     read_ms: float
     """What reading the picture took."""
+    remarks: tuple[str, ...] = ()
+    """What the answer must say about reading it."""
 
 
 class Classifier(Closing):
@@ -47,20 +52,19 @@ class Classifier(Closing):
         self,
         kit: Kit,
         *,
-        engine: str,
-        threads: int | None,
+        settings: Settings,
         keep_open: bool,
         precision: str | None = None,
         cache: bool = True,
     ) -> None:
         self.kit = kit
-        # What one sample needs is not worth keeping.
-        settings = Settings(engine, threads, memory="normal" if keep_open else "low")
+        self._settings = settings
         image, text = kit.encoders(precision)
         self._text, self._image = Stage(kit, text, settings), Stage(kit, image, settings)
+        self._chosen: dict[Modality, Chosen] = {}
         self._keep_open = keep_open
         self._cache = open_text_cache() if cache else None
-        self._text_facts = encoder_facts(text, kit.file, engine) if self._cache is not None else []
+        self._text_facts = encoder_facts(text, kit.file, settings.engine) if self._cache is not None else []
         self._lock = threading.Lock()
         self._load_ms = 0.0
 
@@ -71,14 +75,17 @@ class Classifier(Closing):
         *,
         engine: str = "auto",
         threads: int | None = None,
+        memory: MemorySetting = "auto",
         keep_open: bool = True,
         precision: str | None = None,
         cache: bool = True,
     ) -> Classifier:
         """Open a kit and check all of it but the encoders, which are opened when they are first needed.
 
-        An encoder that the kit has in the asked `precision` is run in it, any other as its main file. With `cache`
-        the vectors of notes are kept on the disk, see `edgefuse.text_cache`.
+        An encoder that the kit has in the asked `precision` is run in it, any other as its main file. How the encoders
+        are run in the memory there is, is planned before the first of them is opened: with `memory` "auto" as
+        "normal" where half of the memory stays free, else as "low", which is slower. With `cache` the vectors of notes
+        are kept on the disk, see `edgefuse.text_cache`.
 
         Raises:
             BadInput: there is no kit, it is damaged, or it has no encoder of that precision.
@@ -86,7 +93,8 @@ class Classifier(Closing):
         started = time.perf_counter()
         opened = Kit.open(Path(kit))
         _ = opened.head  # read now, so that a head that does not fit is refused before minutes of encoding
-        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open, precision=precision, cache=cache)
+        settings = Settings(engine, threads, memory)
+        classifier = cls(opened, settings=settings, keep_open=keep_open, precision=precision, cache=cache)
         classifier._load_ms = milliseconds(started)
         return classifier
 
@@ -97,6 +105,7 @@ class Classifier(Closing):
 
         Raises:
             BadInput: the picture cannot be read, the note is empty, or both are None.
+            DoesNotFit: there is too little memory for the encoders or the picture.
             EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         """
         return self.answer(self.read(image, text))
@@ -108,6 +117,7 @@ class Classifier(Closing):
 
         Raises:
             BadInput: the picture cannot be read, the note is empty, or both are None.
+            DoesNotFit: there is too little memory to decode the picture.
         """
         started = time.perf_counter()
         if image is None and text is None:
@@ -116,16 +126,19 @@ class Classifier(Closing):
             raise BadInput("The note is empty; write at least a few words about the picture.")
         if image is None:
             return Inputs(None, None, text, 0.0)
-        assert self._image.spec.preprocess is not None
-        pixels = prepare(load_image(image), self._image.spec.preprocess)[None]  # (1, 3, H, W)
+        preprocess = self._image.spec.preprocess
+        assert preprocess is not None
+        remarks: list[str] = []
+        pixels = prepare(load_within(image, preprocess, remarks.append), preprocess)[None]  # (1, 3, H, W)
         name = str(image) if isinstance(image, str | Path) else "(in memory)"
-        return Inputs(name, pixels, text, milliseconds(started))
+        return Inputs(name, pixels, text, milliseconds(started), tuple(remarks))
 
     def answer(self, inputs: Inputs) -> Prediction:
         """The second half of `predict`, on what `read` gave; threads take turns.
 
         Raises:
             BadInput: an encoder's file is missing or damaged, or the engine asked for is not installed.
+            DoesNotFit: there is too little memory for the encoders.
             EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         """
         with self._lock:
@@ -136,12 +149,14 @@ class Classifier(Closing):
         self._load_ms = 0.0  # opening the kit is part of the first answer only
         text_vectors = image_vectors = None
         engines: dict[str, str | None] = {"image": None, "text": None}
-        notes: list[str] = []
+        notes = list(inputs.remarks)
         peaks: list[int] = []
+        self._chosen.clear()
         is_cached = False
 
         if inputs.note is not None:
-            found, is_cached = self._note_vector(inputs.note, clock, peaks)
+            with_picture = [self._image] if inputs.pixels is not None else []
+            found, is_cached = self._note_vector(inputs.note, clock, peaks, with_picture)
             text_vectors, engines["text"] = found.vector[None], found.engine  # (1, d_t)
             notes += found.remarks
             if found.dropped:
@@ -150,7 +165,7 @@ class Classifier(Closing):
 
         if inputs.pixels is not None:
             with clock.stage("load"):
-                self._image.open()
+                self._open(self._image, [], inputs.note)
             with clock.stage("image"):
                 image_vectors = self._image.encode_picture(inputs.pixels)  # (1, d_i)
             notes += self._image.remarks
@@ -181,7 +196,9 @@ class Classifier(Closing):
             notes=notes,
         )
 
-    def _note_vector(self, note: str, clock: Clock, peaks: list[int]) -> tuple[NoteVector, bool]:
+    def _note_vector(
+        self, note: str, clock: Clock, peaks: list[int], later: Sequence[Stage]
+    ) -> tuple[NoteVector, bool]:
         """The note's vector, and whether it was in the text cache; only if not, the text encoder is opened."""
         name = known = None
         if self._cache is not None:
@@ -191,7 +208,7 @@ class Classifier(Closing):
         if known is not None:
             return known, True
         with clock.stage("load"):
-            self._text.open()
+            self._open(self._text, later, note)
         with clock.stage("text"):
             vectors, dropped = self._text.encode_note(note)  # (1, d_t)
         stood_in, remarks = self._text.replaced, tuple(self._text.remarks)
@@ -200,6 +217,18 @@ class Classifier(Closing):
             with clock.stage("text"):
                 self._cache.put(name, found)
         return found, False
+
+    def _open(self, stage: Stage, later: Sequence[Stage], note: str | None) -> None:
+        """Open the stage, unless it is open, after it was planned together with those that come later."""
+        if stage.is_open:
+            return
+        to_plan = [one for one in (stage, *later) if not one.is_open and one.spec.modality not in self._chosen]
+        if to_plan:
+            specs = {one.spec.modality: one.spec for one in to_plan}
+            engine, memory = self._settings.engine, self._settings.memory
+            request = Request(self.kit, specs, engine, memory, note, kept=self._keep_open)
+            self._chosen |= plan(request, available_memory())
+        stage.open(self._chosen[stage.spec.modality])
 
     def _finish(self, stage: Stage, peaks: list[int]) -> str:
         """The stage's engine; adds the most memory held with it to `peaks` and closes it unless it is kept."""

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from edgefuse.golden import probe_sample
 from edgefuse.kit import Kit
+from edgefuse.memory import Chosen, MemorySetting
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.contract import Encoder, Memory
+from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import encode_notes, open_encoder
 from edgefuse_runtimes.errors import EngineUnavailable
-from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.machine import process_memory, return_freed_memory
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
 
@@ -29,7 +30,7 @@ class Settings:
 
     engine: str
     threads: int | None
-    memory: Memory
+    memory: MemorySetting
 
 
 class Stage(Closing):
@@ -40,9 +41,10 @@ class Stage(Closing):
         self.remarks: list[str] = []
         """What every answer must say about the choice of the engine."""
         self.replaced = False
-        """Whether the engine failed over a sample, so that numpy stands in until the encoder is closed."""
+        """Whether numpy stands in until the encoder is closed: the engine failed over a sample, or did not fit."""
         self._kit = kit
         self._settings = settings
+        self._chosen = Chosen("numpy", "low")
         self._encoder: Encoder | None = None
         self._tokenizer: Tokenizer | None = None
 
@@ -51,8 +53,8 @@ class Stage(Closing):
         """Whether the encoder holds memory."""
         return self._encoder is not None
 
-    def open(self) -> None:
-        """Open the encoder, unless it is open.
+    def open(self, chosen: Chosen) -> None:
+        """Open the encoder in the way that was chosen for it, unless it is open.
 
         Raises:
             BadInput: a file is missing or damaged, or the engine asked for is not installed.
@@ -63,13 +65,14 @@ class Stage(Closing):
         path = self._kit.file(self.spec.file)
         if self.spec.data is not None:
             self._kit.file(self.spec.data.file)  # listed, and so checked
-        self.remarks, self.replaced = [], False
+        self._chosen = chosen
+        self.remarks, self.replaced = list(chosen.remarks), bool(chosen.remarks)
         self._encoder = open_encoder(
             self.spec,
             path.parent,
-            engine=self._settings.engine,
+            engine=chosen.engine,
             threads=self._settings.threads,
-            memory=self._settings.memory,
+            memory=chosen.memory,
             probe_sample=probe_sample(self._kit.file, self.spec),
             notify=self.remarks.append,
         )
@@ -98,7 +101,8 @@ class Stage(Closing):
         """Give the encoder's memory back; the next sample opens it again."""
         if self._encoder is not None:
             self._encoder.close()
-        self._encoder = self._tokenizer = None
+            self._encoder = self._tokenizer = None
+            return_freed_memory()
 
     def _run(self, encode: Callable[[Encoder], T]) -> T:
         """What `encode` gives; an engine chosen by "auto" that dies, hangs or fails over it is replaced by numpy."""
@@ -114,7 +118,7 @@ class Stage(Closing):
                 self._kit.folder,
                 engine="numpy",
                 threads=self._settings.threads,
-                memory=self._settings.memory,
+                memory=self._chosen.memory,
             )
             self.replaced = True
             self.remarks.append(f"{error} numpy runs {self.spec.file} instead.")

@@ -76,6 +76,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("EDGEFUSE_KIT", raising=False)
     monkeypatch.delenv("EDGEFUSE_ENGINE", raising=False)
+    monkeypatch.delenv("EDGEFUSE_MEMORY", raising=False)
 
 
 class Outcome(NamedTuple):

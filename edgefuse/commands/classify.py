@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
+from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
 
 if TYPE_CHECKING:
     from edgefuse.classifier import Classifier
+    from edgefuse.memory import MemorySetting
 
 EXAMPLE = """\b
 Examples: edgefuse classify img.jpg --text notes.txt
@@ -43,6 +44,7 @@ SOME_FAILED = 4
 @engine_option
 @precision_option
 @threads_option
+@planned_memory_option
 @click.option("--no-cache", is_flag=True, help="Neither look up nor keep the note's vector in the text cache.")
 @click.option(
     "--output",
@@ -59,6 +61,7 @@ def command(
     engine: str,
     precision: str | None,
     threads: int | None,
+    memory: MemorySetting,
     no_cache: bool,
     output: Path | None,
     as_json: bool,
@@ -74,7 +77,9 @@ def command(
     from edgefuse.active import find_kit
     from edgefuse.classifier import Classifier
 
-    open_classifier = partial(Classifier.open, engine=engine, threads=threads, precision=precision, cache=not no_cache)
+    open_classifier = partial(
+        Classifier.open, engine=engine, threads=threads, memory=memory, precision=precision, cache=not no_cache
+    )
     if output is not None:
         if image is None or text is not None or note is not None:
             raise click.UsageError("With --output name a folder or a table, which has the notes too, and nothing else.")

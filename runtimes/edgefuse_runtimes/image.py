@@ -8,6 +8,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ LONGEST = 8
 STRIP_ROWS = 64
 """Rows of a picture with transparency that are laid on white at a time."""
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -54,8 +55,13 @@ _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struc
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def load_image(picture: Picture) -> Image.Image:
+def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int] | None = None) -> Image.Image:
     """Decode to 8-bit RGB, turned upright by its EXIF orientation; transparency becomes white.
+
+    Args:
+        picture: to decode.
+        reduction_of: what to divide both sides of a JPEG by while decoding it (1, 2, 4 or 8), from the picture whose
+            header was read, and its name; may raise to refuse it.
 
     Raises:
         BadInput: the file is missing, empty, not a picture, broken, without pixels, or over 100 megapixels.
@@ -69,6 +75,9 @@ def load_image(picture: Picture) -> Image.Image:
             _silence_libtiff()
         if not opened.width * opened.height:
             raise BadInput(f"{name} has no pixels; take or copy the picture again.")
+        reduction = 1 if reduction_of is None else reduction_of(opened, name)
+        if reduction > 1:
+            opened.draft(None, (opened.width // reduction, opened.height // reduction))
         return _to_rgb(_upright(opened), name)
     except UnidentifiedImageError as error:
         raise BadInput(
@@ -129,7 +138,7 @@ def _upright(image: Image.Image) -> Image.Image:
     `ImageOps.exif_transpose` also writes all of the EXIF data anew, which fails on data that is slightly off.
     """
     image.load()  # Pillow turns a TIFF itself while loading it, and forgets the orientation then
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    turn = _TURNS.get(image.getexif().get(ORIENTATION, 1))
     return image if turn is None else image.transpose(turn)
 
 

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from edgefuse.kit import MANIFEST, Kit, write_manifest
+from edgefuse.memory import plan
 from edgefuse_runtimes.files import sha256
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
@@ -351,3 +352,27 @@ def test_an_encoder_that_gives_nan_gets_no_answer(
     (kit / MANIFEST).unlink()
     write_manifest(kit, {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")})
     assert "The encoder image.onnx gave a vector with NaN or infinity" in refusal(picture, "--kit", kit)
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "expected"),
+    [([], "low", "low"), (["--memory", "normal"], "low", "normal"), ([], "", "auto")],
+)
+def test_the_memory_setting_comes_from_the_option_or_the_environment(
+    answer: Answer,
+    picture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    variable: str,
+    expected: str,
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "edgefuse.classifier.plan", lambda request, available: asked.append(request.memory) or plan(request, available)
+    )
+    if variable:
+        monkeypatch.setenv("EDGEFUSE_MEMORY", variable)
+
+    answer(picture, "--engine", "numpy", *options)
+
+    assert set(asked) == {expected}
