@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgefuse.classifier import Classifier, Prediction
+    from edgefuse.classifier import Classifier
+    from edgefuse.prediction import Prediction
 
 __all__ = ["Classifier", "Prediction", "__version__"]
 
@@ -14,8 +15,12 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """Import the classifier when it is asked for, so that `edgefuse --help` does not wait for numpy."""
-    if name in ("Classifier", "Prediction"):
-        from edgefuse import classifier
+    if name == "Classifier":
+        from edgefuse.classifier import Classifier
 
-        return getattr(classifier, name)
+        return Classifier
+    if name == "Prediction":
+        from edgefuse.prediction import Prediction
+
+        return Prediction
     raise AttributeError(f"module 'edgefuse' has no attribute {name!r}")

@@ -31,6 +31,11 @@ def activate(kit: Path) -> None:
     write_bytes(_record(), os.fsencode(kit.resolve()) + b"\n")
 
 
-def _record() -> Path:
+def data_folder() -> Path:
+    """Where edgefuse keeps what this user must not lose."""
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(data) / "edgefuse" / "active-kit"
+    return Path(data) / "edgefuse"
+
+
+def _record() -> Path:
+    return data_folder() / "active-kit"

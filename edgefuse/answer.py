@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgefuse.classifier import Prediction
+from edgefuse.prediction import Prediction
 
 BAR = 30
 """Widest bar, in characters."""
@@ -22,13 +22,14 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
             f"  {click.style(f'{name:<{width}}', bold=first)}  "
             f"{click.style(bar, fg='green' if first else 'blue')} {probability:6.1%}"
         )
+    given = [modality for modality in ("text", "image") if modality not in prediction.missing]
     times = prediction.timings_ms
     facts = {
-        "picture": prediction.image,
+        **({"picture": prediction.image} if prediction.image is not None else {}),
         "kit": f"{prediction.kit['name']} {prediction.kit['version']}",
-        "engines": f"image {prediction.engines['image']}, text {prediction.engines['text']}",
-        "time": f"{times['total']:.0f} ms: load {times['load']:.0f}, text {times['text']:.0f}, "
-        f"image {times['image']:.0f}, head {times['head']:.1f}",
+        "engines": ", ".join(f"{modality} {prediction.engines[modality]}" for modality in reversed(given)),
+        "time": f"{times['total']:.0f} ms: load {times['load']:.0f}, "
+        f"{''.join(f'{modality} {times[modality]:.0f}, ' for modality in given)}head {times['head']:.1f}",
         "memory": f"{prediction.memory['peak_rss_bytes'] / 2**20:.0f} MiB at the most",
     }
     lines += ["", *(f"  {click.style(f'{name:<8}', dim=True)} {value}" for name, value in facts.items())]

@@ -4,65 +4,41 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.golden import probe_sample
 from edgefuse.kit import Kit
+from edgefuse.memory import Chosen, MemorySetting, Request, plan
+from edgefuse.missing import missing_sentences
+from edgefuse.prediction import Clock, Prediction, milliseconds
+from edgefuse.stage import Settings, Stage
+from edgefuse.text_cache import NoteVector, encoder_facts, open_text_cache
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.contract import Encoder, Memory
-from edgefuse_runtimes.encoder import encode_notes, open_encoder
-from edgefuse_runtimes.errors import BadInput, EngineUnavailable
-from edgefuse_runtimes.image import Picture, load_image, prepare
-from edgefuse_runtimes.machine import process_memory
-from edgefuse_runtimes.spec import EncoderSpec, Modality
-from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
-
-Floats = NDArray[np.float32]
-T = TypeVar("T")
+from edgefuse_runtimes.decoding import load_within
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import Picture, prepare
+from edgefuse_runtimes.machine import available_memory, process_memory
+from edgefuse_runtimes.spec import Modality
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One answer, and what it took."""
+class Inputs:
+    """A sample that was read and is ready for the encoders."""
 
-    image: str
-    label: str
-    probabilities: dict[str, float]
-    """By class, in the kit's order."""
-    kit: dict[str, str]
-    """"name" and "version"."""
-    engines: dict[str, str]
-    """What ran the "image" and the "text" encoder."""
-    precisions: dict[str, str]
-    """Of the files that were run, by modality."""
-    timings_ms: dict[str, float]
-    """"load" (kit and engines), "image", "text", "head", and "total"."""
-    memory: dict[str, int]
-    """"peak_rss_bytes" over all processes, "anon_bytes" and "file_bytes" of this one at the end."""
-    notes: list[str]
-    """Every warning, as sentences."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types, in the published layout."""
-        return asdict(self)
-
-
-@dataclass
-class _Stage:
-    """One modality's encoder while it is open."""
-
-    encoder: Encoder
-    tokenizer: Tokenizer | None
-    """Of the text encoder."""
-    remarks: list[str]
-    """What every answer must say about the choice of the engine."""
+    name: str | None
+    """Of the picture."""
+    pixels: NDArray[np.float32] | None
+    """(1, 3, H, W), or None: no picture was given."""
+    note: str | None
+    """None: no note was given."""
+    read_ms: float
+    """What reading the picture took."""
+    remarks: tuple[str, ...] = ()
+    """What the answer must say about reading it."""
 
 
 class Classifier(Closing):
@@ -73,14 +49,22 @@ class Classifier(Closing):
     """
 
     def __init__(
-        self, kit: Kit, *, engine: str, threads: int | None, keep_open: bool, precision: str | None = None
+        self,
+        kit: Kit,
+        *,
+        settings: Settings,
+        keep_open: bool,
+        precision: str | None = None,
+        cache: bool = True,
     ) -> None:
         self.kit = kit
-        self._image, self._text = kit.encoders(precision)
-        memory: Memory = "normal" if keep_open else "low"  # what one sample needs is not worth keeping
-        self._settings: dict[str, Any] = {"engine": engine, "threads": threads, "memory": memory}
+        self._settings = settings
+        image, text = kit.encoders(precision)
+        self._text, self._image = Stage(kit, text, settings), Stage(kit, image, settings)
+        self._chosen: dict[Modality, Chosen] = {}
         self._keep_open = keep_open
-        self._stages: dict[Modality, _Stage] = {}
+        self._cache = open_text_cache() if cache else None
+        self._text_facts = encoder_facts(text, kit.file, settings.engine) if self._cache is not None else []
         self._lock = threading.Lock()
         self._load_ms = 0.0
 
@@ -91,12 +75,17 @@ class Classifier(Closing):
         *,
         engine: str = "auto",
         threads: int | None = None,
+        memory: MemorySetting = "auto",
         keep_open: bool = True,
         precision: str | None = None,
+        cache: bool = True,
     ) -> Classifier:
         """Open a kit and check all of it but the encoders, which are opened when they are first needed.
 
-        An encoder that the kit has in the asked `precision` is run in it, any other as its main file.
+        An encoder that the kit has in the asked `precision` is run in it, any other as its main file. How the encoders
+        are run in the memory there is, is planned before the first of them is opened: with `memory` "auto" as
+        "normal" where half of the memory stays free, else as "low", which is slower. With `cache` the vectors of notes
+        are kept on the disk, see `edgefuse.text_cache`.
 
         Raises:
             BadInput: there is no kit, it is damaged, or it has no encoder of that precision.
@@ -104,144 +93,155 @@ class Classifier(Closing):
         started = time.perf_counter()
         opened = Kit.open(Path(kit))
         _ = opened.head  # read now, so that a head that does not fit is refused before minutes of encoding
-        classifier = cls(opened, engine=engine, threads=threads, keep_open=keep_open, precision=precision)
-        classifier._load_ms = _milliseconds(started)
+        settings = Settings(engine, threads, memory)
+        classifier = cls(opened, settings=settings, keep_open=keep_open, precision=precision, cache=cache)
+        classifier._load_ms = milliseconds(started)
         return classifier
 
-    def predict(self, image: Picture, text: str) -> Prediction:
-        """Answer for one picture (a path, its bytes, or a PIL image) and its note.
+    def predict(self, image: Picture | None, text: str | None) -> Prediction:
+        """Answer for one picture (a path, its bytes, or a PIL image), its note, or both.
+
+        Where one of them is None, the head that was trained on the other alone answers.
 
         Raises:
-            BadInput: the picture cannot be read, or the note is empty.
+            BadInput: the picture cannot be read, the note is empty, or both are None.
+            DoesNotFit: there is too little memory for the encoders or the picture.
             EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         """
-        if not text.strip():
+        return self.answer(self.read(image, text))
+
+    def read(self, image: Picture | None, text: str | None) -> Inputs:
+        """The first half of `predict`: all that needs no encoder. Threads may do it side by side.
+
+        What is wrong with a sample is found here, before a note is encoded, which may take minutes.
+
+        Raises:
+            BadInput: the picture cannot be read, the note is empty, or both are None.
+            DoesNotFit: there is too little memory to decode the picture.
+        """
+        started = time.perf_counter()
+        if image is None and text is None:
+            raise BadInput("There is neither a picture nor a note; give one of them or both.")
+        if text is not None and not text.strip():
             raise BadInput("The note is empty; write at least a few words about the picture.")
+        if image is None:
+            return Inputs(None, None, text, 0.0)
+        preprocess = self._image.spec.preprocess
+        assert preprocess is not None
+        remarks: list[str] = []
+        pixels = prepare(load_within(image, preprocess, remarks.append), preprocess)[None]  # (1, 3, H, W)
+        name = str(image) if isinstance(image, str | Path) else "(in memory)"
+        return Inputs(name, pixels, text, milliseconds(started), tuple(remarks))
+
+    def answer(self, inputs: Inputs) -> Prediction:
+        """The second half of `predict`, on what `read` gave; threads take turns.
+
+        Raises:
+            BadInput: an encoder's file is missing or damaged, or the engine asked for is not installed.
+            DoesNotFit: there is too little memory for the encoders.
+            EngineUnavailable: an engine that was asked for by its name died, hung or failed.
+        """
         with self._lock:
-            return self._predict(image, text)
+            return self._answer(inputs)
 
-    def _predict(self, image: Picture, text: str) -> Prediction:
-        clock = _Clock(self._load_ms)
+    def _answer(self, inputs: Inputs) -> Prediction:
+        clock = Clock(load_ms=self._load_ms, image_ms=inputs.read_ms)
         self._load_ms = 0.0  # opening the kit is part of the first answer only
-        notes: list[str] = []
-        name = image if isinstance(image, str) else str(image) if isinstance(image, Path) else "(in memory)"
+        text_vectors = image_vectors = None
+        engines: dict[str, str | None] = {"image": None, "text": None}
+        notes = list(inputs.remarks)
+        peaks: list[int] = []
+        self._chosen.clear()
+        is_cached = False
 
-        with clock.stage("image"):  # before the note, which may take minutes: a picture may be unreadable
-            assert self._image.preprocess is not None
-            pixels = prepare(load_image(image), self._image.preprocess)[None]  # (1, 3, H, W)
+        if inputs.note is not None:
+            with_picture = [self._image] if inputs.pixels is not None else []
+            found, is_cached = self._note_vector(inputs.note, clock, peaks, with_picture)
+            text_vectors, engines["text"] = found.vector[None], found.engine  # (1, d_t)
+            notes += found.remarks
+            if found.dropped:
+                tokens = "token was" if found.dropped == 1 else "tokens were"
+                notes.append(f"The note is too long: its last {found.dropped} {tokens} not read.")
 
-        with clock.stage("load"):
-            self._open("text", self._text)
-        with clock.stage("text"):
-            text_vectors, dropped = self._run("text", lambda stage: _encode_note(stage, text))  # (1, d_t)
-        text_engine = self._finish("text", notes)
-        if dropped:
-            tokens = "token was" if dropped == 1 else "tokens were"
-            notes.append(f"The note is too long: its last {dropped} {tokens} not read.")
-
-        with clock.stage("load"):
-            self._open("image", self._image)
-        with clock.stage("image"):
-            image_vectors = self._run("image", lambda stage: stage.encoder.encode(pixels))  # (1, d_i)
-        image_engine = self._finish("image", notes)
-        peak = max(text_engine["peak_rss_bytes"], image_engine["peak_rss_bytes"])
+        if inputs.pixels is not None:
+            with clock.stage("load"):
+                self._open(self._image, [], inputs.note)
+            with clock.stage("image"):
+                image_vectors = self._image.encode_picture(inputs.pixels)  # (1, d_i)
+            notes += self._image.remarks
+            engines["image"] = self._finish(self._image, peaks)
 
         with clock.stage("head"):
             probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (C,)
+        given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
+        missing = [modality for modality, is_given in given.items() if not is_given]
+        notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
+        specs = {"image": self._image.spec, "text": self._text.spec}
         memory = process_memory()
         return Prediction(
-            image=name,
+            image=inputs.name,
             label=self.kit.classes[int(probabilities.argmax())],
             probabilities=dict(zip(self.kit.classes, map(float, probabilities), strict=True)),
-            kit={"name": self.kit.name, "version": self.kit.version},
-            engines={"image": image_engine["engine"], "text": text_engine["engine"]},
-            precisions={"image": self._image.precision, "text": self._text.precision},
+            kit={"name": self.kit.name, "version": self.kit.version, "digest": self.kit.digest},
+            missing=list(missing),
+            engines=engines,
+            precisions={name: None if name in missing else spec.precision for name, spec in specs.items()},
+            cached=["text"] if is_cached else [],
             timings_ms=clock.milliseconds(),
             memory={
-                "peak_rss_bytes": max(peak, memory.peak_rss_bytes),
+                "peak_rss_bytes": max([*peaks, memory.peak_rss_bytes]),
                 "anon_bytes": memory.anon_bytes,
                 "file_bytes": memory.file_bytes,
             },
             notes=notes,
         )
 
-    def _open(self, modality: Modality, spec: EncoderSpec) -> None:
-        if modality not in self._stages:
-            path = self.kit.file(spec.file)
-            if spec.data is not None:
-                self.kit.file(spec.data.file)  # listed, and so checked
-            remarks: list[str] = []
-            encoder = open_encoder(
-                spec,
-                path.parent,
-                probe_sample=probe_sample(self.kit.file, spec),
-                notify=remarks.append,
-                **self._settings,
-            )
-            tokenizer = tokenizer_of(spec, self.kit.file) if modality == "text" else None
-            self._stages[modality] = _Stage(encoder, tokenizer, remarks)
+    def _note_vector(
+        self, note: str, clock: Clock, peaks: list[int], later: Sequence[Stage]
+    ) -> tuple[NoteVector, bool]:
+        """The note's vector, and whether it was in the text cache; only if not, the text encoder is opened."""
+        name = known = None
+        if self._cache is not None:
+            with clock.stage("text"):
+                name = self._cache.name(self._text_facts, note)
+                known = self._cache.get(name)
+        if known is not None:
+            return known, True
+        with clock.stage("load"):
+            self._open(self._text, later, note)
+        with clock.stage("text"):
+            vectors, dropped = self._text.encode_note(note)  # (1, d_t)
+        stood_in, remarks = self._text.replaced, tuple(self._text.remarks)
+        found = NoteVector(vectors[0], self._finish(self._text, peaks), dropped, remarks)
+        if self._cache is not None and name is not None and not stood_in:  # next time the right engine may work
+            with clock.stage("text"):
+                self._cache.put(name, found)
+        return found, False
 
-    def _run(self, modality: Modality, encode: Callable[[_Stage], T]) -> T:
-        """What `encode` gives; an engine chosen by "auto" that dies, hangs or fails over it is replaced by numpy."""
-        stage = self._stages[modality]
-        try:
-            return encode(stage)
-        except EngineUnavailable as error:
-            if self._settings["engine"] != "auto":
-                raise
-            stage.encoder.close()
-            spec = stage.encoder.spec
-            stage.encoder = open_encoder(spec, self.kit.folder, **self._settings | {"engine": "numpy"})
-            stage.remarks.append(f"{error} numpy runs {spec.file} instead.")
-            return encode(stage)
+    def _open(self, stage: Stage, later: Sequence[Stage], note: str | None) -> None:
+        """Open the stage, unless it is open, after it was planned together with those that come later."""
+        if stage.is_open:
+            return
+        to_plan = [one for one in (stage, *later) if not one.is_open and one.spec.modality not in self._chosen]
+        if to_plan:
+            specs = {one.spec.modality: one.spec for one in to_plan}
+            engine, memory = self._settings.engine, self._settings.memory
+            request = Request(self.kit, specs, engine, memory, note, kept=self._keep_open)
+            self._chosen |= plan(request, available_memory())
+        stage.open(self._chosen[stage.spec.modality])
 
-    def _finish(self, modality: Modality, notes: list[str]) -> dict[str, Any]:
-        """What the stage's engine says of itself, and its peak memory; the stage is closed unless it is kept."""
-        stage = self._stages[modality]
-        notes.extend(stage.remarks)
-        info = stage.encoder.info()
-        info["peak_rss_bytes"] = _peak_rss(info)
+    def _finish(self, stage: Stage, peaks: list[int]) -> str:
+        """The stage's engine; adds the most memory held with it to `peaks` and closes it unless it is kept."""
+        info = stage.info()
+        peaks.append(info["peak_rss_bytes"])
         if not self._keep_open:
-            self._stages.pop(modality).encoder.close()
-        return info
+            stage.close()
+        return str(info["engine"])
 
     def close(self) -> None:
-        """Close both encoders."""
+        """Close both encoders and the text cache."""
         with self._lock:
-            while self._stages:
-                self._stages.popitem()[1].encoder.close()
-
-
-def _encode_note(stage: _Stage, note: str) -> tuple[Floats, int]:
-    """Vector (1, d_t) of the note, and how many of its tokens were over the limit."""
-    assert stage.tokenizer is not None
-    vectors, dropped = encode_notes(stage.encoder, stage.tokenizer, [note])  # (1, d_t)
-    return vectors, dropped[0]
-
-
-class _Clock:
-    """Milliseconds per stage of one answer."""
-
-    def __init__(self, load_ms: float) -> None:
-        self._started = time.perf_counter() - load_ms / 1000
-        self._stages = {"load": load_ms, "image": 0.0, "text": 0.0, "head": 0.0}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._stages[name] += _milliseconds(started)
-
-    def milliseconds(self) -> dict[str, float]:
-        stages = self._stages | {"total": _milliseconds(self._started)}
-        return {name: round(value, 4) for name, value in stages.items()}
-
-
-def _milliseconds(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
-
-
-def _peak_rss(info: dict[str, Any]) -> int:
-    """The most that this process and the engine's worker, where it has one, can have held together."""
-    worker = info.get("pid")
-    return process_memory().peak_rss_bytes + (process_memory(worker).peak_rss_bytes if worker else 0)
+            if self._cache is not None:
+                self._cache.close()
+            self._text.close()
+            self._image.close()

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.ahead import ahead
 from edgefuse.datasets import Dataset, Sample, leave_out, missing_sentence
 from edgefuse.embeddings import (
     Floats,
@@ -43,9 +41,6 @@ from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import physical_cores
 from edgefuse_runtimes.spec import EncoderSpec, Modality, Preprocess
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 NOTES_PER_CALL = 16
 """A few notes at a time: an engine may share work between them, and the bar still moves."""
@@ -134,20 +129,6 @@ def note_vectors(encoder: Encoder, tokens: Sequence[NDArray[np.int32]]) -> Itera
     """Vectors (d,) of tokenised notes in order."""
     for start in range(0, len(tokens), NOTES_PER_CALL):
         yield from encoder.encode(tokens[start : start + NOTES_PER_CALL])  # (<= 16, d)
-
-
-def ahead(work: Callable[[A], B], items: Iterable[A], *, workers: int, depth: int) -> Iterator[B]:
-    """Results of `work` in order, at most `depth` of them computed in threads before they are asked for."""
-    pool = ThreadPoolExecutor(workers)
-    source = iter(items)
-    try:
-        waiting = deque(pool.submit(work, item) for item in islice(source, depth))
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(pool.submit(work, item) for item in islice(source, 1))
-            yield done
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress: Progress) -> Dataset:

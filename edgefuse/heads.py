@@ -27,6 +27,8 @@ SCHEMA = 1
 DESCRIPTION, ARRAYS, EVALUATION = "head.json", "head.npz", "evaluation.json"
 PARTS = ("fused", "image_only", "text_only")
 """The three heads, by the names they have in `head.npz` and in every table of figures."""
+ALONE: dict[Modality, str] = {"image": "image_only", "text": "text_only"}
+"""The head that answers when only this modality was given."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Head:
     text_only: FusionHead
     temperature: float
     """Of the fused head, fitted on validation rows."""
+    temperatures_alone: dict[str, float]
+    """Of the image-only and the text-only head; empty if an older edgefuse trained them, which gave them none."""
     encoders: dict[str, dict[str, Any]]
     """The identity of both encoders, as the table has it."""
     dataset: dict[str, Any]
@@ -55,15 +59,24 @@ class Head:
     validation: dict[str, Any]
     """"rows", and accuracy and macro-F1 of the majority class and the three heads on the validation rows."""
 
-    def probabilities(self, text: Floats, image: Floats) -> Floats:
-        """Class probabilities (K,) of the encoders' vectors of one sample (d_t,), (d_i,) or (n, K) of n."""
-        return fusion.probabilities(self.logits("fused", text, image), self.temperature)
+    def probabilities(self, text: Floats | None, image: Floats | None) -> Floats:
+        """Class probabilities (K,) of the encoders' vectors of one sample (d_t,), (d_i,) or (n, K) of n.
 
-    def logits(self, part: str, text: Floats, image: Floats) -> Floats:
-        """Logits (C,) or (n, C) of one of PARTS, from the encoders' vectors (..., d_t) and (..., d_i)."""
+        Where one of the two is missing, the head that was trained on the other alone answers.
+        """
+        part = "fused" if text is not None and image is not None else ALONE["image" if text is None else "text"]
+        temperature = self.temperature if part == "fused" else self.temperatures_alone.get(part, 1.0)
+        return fusion.probabilities(self.logits(part, text, image), temperature)
+
+    def logits(self, part: str, text: Floats | None, image: Floats | None) -> Floats:
+        """Logits (C,) or (n, C) of one of PARTS, from what it reads of the vectors (..., d_t) and (..., d_i)."""
         head: FusionHead = getattr(self, part)
-        aligned_text, aligned_image = alignment.apply(self.alignment, text, image)  # each (..., w)
-        return fusion.logits(head, {"text": aligned_text, "image": aligned_image})
+        aligned: dict[Modality, Floats] = {}
+        if text is not None:
+            aligned["text"] = alignment.align_text(self.alignment, text)  # (..., w)
+        if image is not None:
+            aligned["image"] = alignment.align_image(self.alignment, image)  # (..., w)
+        return fusion.logits(head, aligned)
 
     def description(self) -> dict[str, Any]:
         """Everything but arrays and the table's path, as plain JSON types: what a kit takes over."""
@@ -72,6 +85,7 @@ class Head:
             "fusion": self.fusion,
             "classes": list(self.classes),
             "temperature": self.temperature,
+            **({"temperatures_alone": self.temperatures_alone} if self.temperatures_alone else {}),
             "encoders": self.encoders,
             "dataset": self.dataset,
             "split_seed": self.split_seed,
@@ -143,14 +157,17 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
         aligned: dict[Modality, int] = {"text": fitted.width, "image": fitted.width}
         heads = {part: fusion.from_arrays(_part(arrays, part), aligned, len(classes)) for part in PARTS}
         temperature, kind = float(description["temperature"]), description["fusion"]
-        if not temperature > 0 or kind not in ("early", "late"):
-            raise ValueError(f"temperature {temperature}, fusion {kind}")
+        given = description.get("temperatures_alone")
+        alone = {} if given is None else {part: float(given[part]) for part in ALONE.values()}
+        if not all(value > 0 for value in (temperature, *alone.values())) or kind not in ("early", "late"):
+            raise ValueError(f"temperature {temperature}, alone {alone}, fusion {kind}")
         table = description.get("table_path")
         return Head(
             fusion=kind,
             classes=classes,
             alignment=fitted,
             temperature=temperature,
+            temperatures_alone=alone,
             encoders=description["encoders"],
             dataset=description["dataset"],
             split_seed=description["split_seed"],

@@ -91,6 +91,11 @@ class Kit:
         return str(self._said("version"))
 
     @property
+    def digest(self) -> str:
+        """The hash of all that the manifest says, and so of every file: equal kits have equal digests."""
+        return str(self._said("digest"))
+
+    @property
     def classes(self) -> list[str]:
         """The labels, in the order of the probabilities."""
         return list(self._said("classes"))

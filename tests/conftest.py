@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -75,6 +76,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("EDGEFUSE_KIT", raising=False)
     monkeypatch.delenv("EDGEFUSE_ENGINE", raising=False)
+    monkeypatch.delenv("EDGEFUSE_MEMORY", raising=False)
 
 
 class Outcome(NamedTuple):
@@ -335,5 +337,49 @@ def shared_checkpoint(shared_folder: Path) -> Callable[[str], Path]:
             subprocess.run([sys.executable, script, part], check=True, capture_output=True)
             part.rename(folder)
         return folder
+
+    return make
+
+
+Runs = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def memory_group() -> Callable[[int], Any]:
+    """Make a control group (version 1 or 2) with a memory limit and no swap: `with memory_group(bytes) as run`.
+
+    `run` is like `subprocess.run`, with the command inside the group.
+    """
+    version_1, version_2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+    is_version_1 = (version_1 / "memory.limit_in_bytes").exists()
+    controllers = version_2 / "cgroup.controllers"
+    if is_version_1:
+        parent, limits, no_swap = version_1, ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"], "swappiness"
+    elif controllers.exists() and "memory" in controllers.read_text().split():
+        parent, limits, no_swap = version_2, ["memory.max"], "swap.max"
+    else:
+        pytest.skip("needs control groups that limit memory, version 1 or 2, below /sys/fs/cgroup")
+
+    @contextmanager
+    def make(limit: int) -> Iterator[Runs]:
+        group = parent / f"edgefuse-test-{os.getpid()}"
+        try:
+            if not is_version_1:
+                (parent / "cgroup.subtree_control").write_text("+memory")
+            group.mkdir()
+        except OSError as error:
+            pytest.skip(f"needs the right to make a control group below {parent} ({error.strerror}), as root has")
+        try:
+            for name, value in ((f"memory.{no_swap}", 0), *((name, limit) for name in limits)):
+                if (group / name).exists():
+                    (group / name).write_text(str(value))
+
+            def run(command: list[Any], **options: Any) -> subprocess.CompletedProcess[str]:
+                entering = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+                return subprocess.run(["/bin/sh", "-c", entering, str(group), *map(str, command)], **options)
+
+            yield run
+        finally:
+            group.rmdir()
 
     return make

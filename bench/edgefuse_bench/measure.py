@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgefuse.classifier import Classifier, Prediction
+from edgefuse.classifier import Classifier
 from edgefuse.golden import NOTES, PICTURES
 from edgefuse.kit import Kit
 from edgefuse.note import read_note
+from edgefuse.prediction import Prediction
 from edgefuse.progress import bar
 from edgefuse_bench.card import machine_card
 from edgefuse_bench.scenario import single_stream
@@ -37,7 +38,7 @@ def measure(
     """
     started, opened = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter_ns()
     answers: list[Prediction] = []
-    with Classifier.open(kit, engine=engine, threads=threads, precision=precision) as classifier:
+    with Classifier.open(kit, engine=engine, threads=threads, precision=precision, cache=False) as classifier:
         open_ns = time.perf_counter_ns() - opened
         golden = golden_samples(classifier.kit)
 
@@ -58,7 +59,7 @@ def measure(
             "kind": "bench run",
             "scenario": "SingleStream",
             "started": started,
-            "kit": {**last.kit, "digest": classifier.kit.manifest["digest"]},
+            "kit": last.kit,
             "settings": {
                 "engine": engine,
                 "precision": precision,

@@ -1,4 +1,4 @@
-"""`edgefuse classify`: the answer for one picture and its note."""
+"""`edgefuse classify`: the answer for one picture, its note, or both; or for a folder or a table of such."""
 
 from __future__ import annotations
 
@@ -6,20 +6,34 @@ import codecs
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
+from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
+
+if TYPE_CHECKING:
+    from edgefuse.classifier import Classifier
+    from edgefuse.memory import MemorySetting
 
 EXAMPLE = """\b
 Examples: edgefuse classify img.jpg --text notes.txt
           edgefuse classify img.jpg --note "Age: 45 years. Sex: male." --kit my.kit --json
-          echo "Age: 45 years." | edgefuse classify img.jpg --text -"""
+          echo "Age: 45 years." | edgefuse classify img.jpg --text -
+          edgefuse classify img.jpg
+          edgefuse classify --text notes.txt
+          edgefuse classify photos --output answers.jsonl
+          edgefuse classify visits.csv --output answers.jsonl"""
+
+SOME_FAILED = 4
+"""Exit code where some samples of a batch got no answer."""
 
 
 @click.command("classify", epilog=EXAMPLE)
-@click.argument("image", type=FOLDER)
+@click.argument("image", metavar="[IMAGE|DIR|TABLE.csv]", type=FOLDER, required=False)
 @click.option("--text", metavar="FILE|-", help="The note, as a text file; - reads it from standard input.")
 @click.option("--note", metavar="WORDS", help="The note itself, instead of --text.")
 @click.option(
@@ -30,30 +44,75 @@ Examples: edgefuse classify img.jpg --text notes.txt
 @engine_option
 @precision_option
 @threads_option
+@planned_memory_option
+@click.option("--no-cache", is_flag=True, help="Neither look up nor keep the note's vector in the text cache.")
+@click.option(
+    "--output",
+    metavar="FILE.jsonl",
+    type=FOLDER,
+    help="The answers of a folder or a table, one JSON line a sample; run again, it goes on where it stopped.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 def command(
-    image: Path,
+    image: Path | None,
     text: str | None,
     note: str | None,
     kit: Path | None,
     engine: str,
     precision: str | None,
     threads: int | None,
+    memory: MemorySetting,
+    no_cache: bool,
+    output: Path | None,
     as_json: bool,
-) -> None:
-    """Answer for the picture IMAGE and its note, offline."""
+) -> int:
+    """Answer for the picture IMAGE and its note, offline.
+
+    Without a note, or without a picture, the head that was trained on the other alone answers, and says how good it is.
+
+    With --output, answer for every picture below the folder DIR (the note of img.jpg is img.txt), or for every row of
+    TABLE.csv (the columns image, text and, if wanted, id; an empty cell is a missing picture or note). A sample that
+    cannot be answered is listed at the end, and the exit code is 4.
+    """
     from edgefuse.active import find_kit
-    from edgefuse.answer import render
     from edgefuse.classifier import Classifier
+
+    open_classifier = partial(
+        Classifier.open, engine=engine, threads=threads, memory=memory, precision=precision, cache=not no_cache
+    )
+    if output is not None:
+        if image is None or text is not None or note is not None:
+            raise click.UsageError("With --output name a folder or a table, which has the notes too, and nothing else.")
+        return _answer_all(image, output, lambda: open_classifier(kit or find_kit()))
+    _check_one(image, text, note)
+    _answer_one(image, text, note, lambda: open_classifier(kit or find_kit(), keep_open=False), as_json)
+    return 0
+
+
+def _check_one(image: Path | None, text: str | None, note: str | None) -> None:
+    if text is not None and note is not None:
+        raise click.UsageError("Give the note either with --text FILE or with --note WORDS.")
+    if image is None and text is None and note is None:
+        raise click.UsageError("Give a picture IMAGE, a note with --text FILE or --note WORDS, or both.")
+    alone = text is None and note is None
+    if image is not None and alone and (image.is_dir() or image.suffix.lower() == ".csv"):
+        raise click.UsageError(f"{image} holds many samples; name the file for the answers with --output FILE.jsonl.")
+
+
+def _answer_one(
+    image: Path | None, text: str | None, note: str | None, open_classifier: Callable[[], Classifier], as_json: bool
+) -> None:
+    from edgefuse.answer import render
     from edgefuse.note import given_words, read_note
     from edgefuse.progress import ticking
 
-    if (text is None) == (note is None):
-        raise click.UsageError("Give the note either with --text FILE or with --note WORDS.")
-    words, remarks = read_note(text) if text is not None else given_words(note or "")
-    with Classifier.open(
-        kit or find_kit(), engine=engine, threads=threads, keep_open=False, precision=precision
-    ) as classifier:
+    words: str | None = None
+    remarks: list[str] = []
+    if text is not None:
+        words, remarks = read_note(text)
+    elif note is not None:
+        words, remarks = given_words(note)
+    with open_classifier() as classifier:
         with ticking("answering"):
             prediction = classifier.predict(image, words)
         drawn = classifier.kit.drawn
@@ -64,3 +123,35 @@ def command(
         encoding = codecs.lookup(sys.stdout.encoding or "ascii").name
         page = render(prediction, drawn=drawn, unicode=encoding == "utf-8")
         click.echo(page.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classifier]) -> int:
+    from edgefuse.answers_file import AnswersFile
+    from edgefuse.batch import classify_batch
+    from edgefuse.batch_samples import read_samples
+    from edgefuse.progress import bar
+
+    samples, remarks = read_samples(source)
+    with open_classifier() as classifier, AnswersFile(output, classifier.kit.digest) as answers:
+        if answers.was_torn:
+            remarks.append(f"The last line of {output} was half written and was removed; its sample is answered again.")
+        for sentence in remarks:
+            click.echo(sentence, err=True)
+        try:
+            done = classify_batch(classifier, samples, answers, progress=bar)
+        except KeyboardInterrupt:
+            click.echo(
+                f"{output} holds {len(answers.answered)} answers; the same command goes on after them.", err=True
+            )
+            raise
+    rate = f", {done.answered / done.seconds:.1f} a second" if done.answered else ""
+    before = f"; {done.before} were answered before" if done.before else ""
+    click.echo(
+        f"{output}: {done.answered} of {len(samples)} samples answered in {done.seconds:.1f} s{rate}{before}.", err=True
+    )
+    if not done.failed:
+        return 0
+    click.echo(f"{len(done.failed)} could not be answered; repair them and run the same command again:", err=True)
+    for name, sentence in done.failed.items():
+        click.echo(f"  {name}: {sentence}", err=True)
+    return SOME_FAILED

@@ -39,3 +39,12 @@ memory_option = click.option(
     show_default=True,
     help="low: slower, with less memory at a time.",
 )
+
+planned_memory_option = click.option(
+    "--memory",
+    type=click.Choice(["auto", "low", "normal"]),
+    default="auto",
+    envvar="EDGEFUSE_MEMORY",
+    show_default=True,
+    help="low: slower, with less memory at a time; auto: normal where half of the memory stays free, else low.",
+)

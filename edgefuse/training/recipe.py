@@ -1,4 +1,4 @@
-"""From an embedding table to a head: alignment, shift, fused head, both baselines, temperature.
+"""From an embedding table to a head: alignment, shift, fused head, both baselines, temperatures.
 
 Only training and validation rows are read: the training rows fit, the validation rows choose.
 """
@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 
 from edgefuse.embeddings import Table, table_digest
-from edgefuse.heads import Fusion, Head
+from edgefuse.heads import ALONE, Fusion, Head
 from edgefuse.progress import Progress, silent
 from edgefuse.training import align, metrics, network, temperature
 from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, train
@@ -60,7 +60,10 @@ def train_head(
     image_only = train(image_shape, rows["train"], validation, settings, _rng(seed, 1), progress, "image-only head")
     text_shape = network.text_only(alignment.width, outputs)
     text_only = train(text_shape, rows["train"], validation, settings, _rng(seed, 2), progress, "text-only head")
-    logits = fusion_heads.logits(fused.head, validation.vectors())  # (n, C)
+    temperatures = {
+        part: temperature.fit(fusion_heads.logits(done.head, validation.vectors()), validation.labels)
+        for part, done in (("fused", fused), ("image_only", image_only), ("text_only", text_only))
+    }
     return Head(
         fusion=fusion,
         classes=table.classes,
@@ -68,7 +71,8 @@ def train_head(
         fused=fused.head,
         image_only=image_only.head,
         text_only=text_only.head,
-        temperature=temperature.fit(logits, validation.labels),
+        temperature=temperatures["fused"],
+        temperatures_alone={part: temperatures[part] for part in ALONE.values()},
         encoders=table.encoders,
         dataset=table.dataset,
         split_seed=table.split_seed,

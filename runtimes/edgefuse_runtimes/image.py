@@ -8,6 +8,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 LONGEST = 8
 """A picture longer than this many short sides is cut at its far ends before it is resized (see `_resize`)."""
 
-_ORIENTATION = 0x0112
+STRIP_ROWS = 64
+"""Rows of a picture with transparency that are laid on white at a time."""
+
+ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -51,8 +55,13 @@ _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struc
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def load_image(picture: Picture) -> Image.Image:
+def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int] | None = None) -> Image.Image:
     """Decode to 8-bit RGB, turned upright by its EXIF orientation; transparency becomes white.
+
+    Args:
+        picture: to decode.
+        reduction_of: what to divide both sides of a JPEG by while decoding it (1, 2, 4 or 8), from the picture whose
+            header was read, and its name; may raise to refuse it.
 
     Raises:
         BadInput: the file is missing, empty, not a picture, broken, without pixels, or over 100 megapixels.
@@ -66,6 +75,9 @@ def load_image(picture: Picture) -> Image.Image:
             _silence_libtiff()
         if not opened.width * opened.height:
             raise BadInput(f"{name} has no pixels; take or copy the picture again.")
+        reduction = 1 if reduction_of is None else reduction_of(opened, name)
+        if reduction > 1:
+            opened.draft(None, (opened.width // reduction, opened.height // reduction))
         return _to_rgb(_upright(opened), name)
     except UnidentifiedImageError as error:
         raise BadInput(
@@ -126,7 +138,7 @@ def _upright(image: Image.Image) -> Image.Image:
     `ImageOps.exif_transpose` also writes all of the EXIF data anew, which fails on data that is slightly off.
     """
     image.load()  # Pillow turns a TIFF itself while loading it, and forgets the orientation then
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    turn = _TURNS.get(image.getexif().get(ORIENTATION, 1))
     return image if turn is None else image.transpose(turn)
 
 
@@ -139,10 +151,18 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise BadInput(f"{name} holds floating-point values; save it as an 8-bit or 16-bit picture.")
     if image.has_transparency_data:
-        straight = image.convert("RGBA")
-        white = Image.new("RGBA", straight.size, "white")
-        return Image.alpha_composite(white, straight).convert("RGB")
-    return image.convert("RGB")
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")  # convert would copy what is right already
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The picture laid on white, a strip at a time: four copies of a photograph would fill a small memory."""
+    made = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        made.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return made
 
 
 def _resize(image: Image.Image, preprocess: Preprocess) -> Image.Image:

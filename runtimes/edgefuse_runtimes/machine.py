@@ -10,6 +10,37 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefuse_runtimes.cgroup import limited_groups
+
+
+@dataclass(frozen=True)
+class AvailableMemory:
+    """What this process may still take before the kernel ends it or another one."""
+
+    bytes: int
+    limit: str
+    """What sets the limit, as words for a sentence."""
+
+
+def available_memory() -> AvailableMemory:
+    """The least of what the machine and each control group of this process leave; file pages count as free.
+
+    Swap does not count: an engine that swaps is slower than anyone waits.
+    """
+    machine = AvailableMemory(_machine_available(), "the machine's memory")
+    groups = [
+        AvailableMemory(group.available_bytes, f"the limit of {group.limit_bytes >> 20} MiB in {group.folder}")
+        for group in limited_groups()
+    ]
+    return min((machine, *groups), key=lambda available: available.bytes)
+
+
+def _machine_available() -> int:
+    """MemAvailable: what is free, and what file pages the kernel can drop."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    assert found is not None  # in Linux since 3.14
+    return int(found[1]) * 1024
+
 
 @dataclass(frozen=True)
 class ProcessMemory:
@@ -31,6 +62,16 @@ def process_memory(pid: int | None = None) -> ProcessMemory:
         text = ""
     kib = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
     return ProcessMemory(*(kib.get(name, 0) * 1024 for name in ("VmHWM", "RssAnon", "RssFile")))
+
+
+def return_freed_memory() -> None:
+    """Give the system back what the C library's allocator keeps of memory that was freed, where that is glibc.
+
+    A closed session of onnxruntime leaves tens of megabytes behind in it.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def physical_cores() -> int:

@@ -113,7 +113,7 @@ def test_every_field_of_an_encoder_is_described(kind: type, root: Path) -> None:
 
 
 def test_every_field_of_the_answer_is_described(root: Path) -> None:
-    prediction = importlib.import_module("edgefuse.classifier").Prediction
+    prediction = importlib.import_module("edgefuse.prediction").Prediction
     page = (root / "docs/reference/answer.md").read_text()
     assert [field.name for field in dataclasses.fields(prediction) if f"`{field.name}" not in page] == []
 

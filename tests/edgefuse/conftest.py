@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgefuse.embeddings import Row, Table, open_table, shard_path, shards, write_description, write_shard
+from edgefuse.kit import MANIFEST, write_manifest
 
 IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokenization": None}
 
@@ -55,3 +57,16 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
         return open_table(folder)
 
     return make
+
+
+@pytest.fixture
+def repack() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
+    """Changes what a kit's manifest says and writes it anew: the kit that another edgefuse would have packed."""
+
+    def change(kit: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+        manifest = json.loads((kit / MANIFEST).read_text())
+        edit(manifest)
+        (kit / MANIFEST).unlink()
+        write_manifest(kit, {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")})
+
+    return change

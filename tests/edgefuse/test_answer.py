@@ -6,15 +6,17 @@ import click
 import pytest
 
 from edgefuse.answer import BAR, render
-from edgefuse.classifier import Prediction
+from edgefuse.prediction import Prediction
 
 PREDICTION = Prediction(
     image="photos/lesion.jpg",
     label="seborrhoeic",
     probabilities={"nv": 0.25, "seborrhoeic": 0.5, "bcc": 0.0, "mel": 0.25},
-    kit={"name": "ham-mini", "version": "3"},
+    kit={"name": "ham-mini", "version": "3", "digest": "0" * 64},
+    missing=[],
     engines={"image": "onnxruntime", "text": "numpy"},
     precisions={"image": "int8", "text": "q8_0"},
+    cached=[],
     timings_ms={"load": 12.3, "image": 45.6, "text": 1234.5, "head": 0.25, "total": 1292.7},
     memory={"peak_rss_bytes": 300 << 20, "anon_bytes": 1, "file_bytes": 2},
     notes=["The note is too long: its last 3 tokens were not read."],
@@ -57,6 +59,16 @@ def test_picture_kit_engines_times_and_memory_are_told() -> None:
         "  kit      ham-mini 3",
         "  engines  image onnxruntime, text numpy",
         "  time     1293 ms: load 12, text 1234, image 46, head 0.2",
+        "  memory   300 MiB at the most",
+    ]
+
+
+def test_what_was_missing_stands_nowhere() -> None:
+    alone = {"image": None, "missing": ["image"], "engines": {"image": None, "text": "numpy"}}
+    assert page(prediction=Prediction(**(vars(PREDICTION) | alone)))[8:12] == [
+        "  kit      ham-mini 3",
+        "  engines  text numpy",
+        "  time     1293 ms: load 12, text 1234, head 0.2",
         "  memory   300 MiB at the most",
     ]
 

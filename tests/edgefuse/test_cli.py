@@ -36,6 +36,19 @@ def test_help_lists_every_verb_and_imports_none() -> None:
         assert f"\n  {verb} " in outcome.stdout
 
 
+def test_the_classifier_is_imported_without_engines() -> None:
+    """And the package alone, with its version, without numpy."""
+    code = (
+        "import sys\nimport edgefuse\nassert edgefuse.__version__\n"
+        "print(sorted({'numpy', 'PIL', 'click'} & set(sys.modules)))\n"
+        "from edgefuse import Classifier\n"
+        "print(sorted({'onnxruntime', 'llama_cpp', 'psutil', 'click'} & set(sys.modules)))\n"
+        "print('numpy' in sys.modules)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert outcome.stdout.splitlines() == ["[]", "[]", "True"]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_an_example_in_its_help(verb: str) -> None:
     command = import_module(VERBS[verb].module).command

@@ -1,5 +1,4 @@
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from edgefuse.commands.extract import command
 from edgefuse.datasets import Dataset, Sample
 from edgefuse.embeddings import shard_path
 from edgefuse.encoders import Encoders
-from edgefuse.extraction import ahead, extract
+from edgefuse.extraction import extract
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization
@@ -236,30 +235,6 @@ def test_a_given_split_is_kept_and_checked(dataset: Dataset, tmp_path: Path, log
     given[4] = replace(given[4], split="")
     with pytest.raises(BadInput, match="Sample id4 has the split ''"):
         extract(replace(dataset, samples=tuple(given)), ENCODERS, tmp_path / "W")
-
-
-def test_ahead_keeps_the_order_and_its_distance() -> None:
-    started: list[int] = []
-
-    def work(item: int) -> int:
-        started.append(item)
-        time.sleep(0.002 if item % 2 else 0)
-        return item * item
-
-    def items() -> Iterator[int]:
-        yield from range(30)
-
-    for k, result in enumerate(ahead(work, items(), workers=3, depth=5)):
-        assert result == k * k
-        assert len(started) <= k + 1 + 5
-    assert sorted(started) == list(range(30))
-
-
-def test_ahead_passes_an_error_on_when_its_turn_comes() -> None:
-    results = ahead(lambda item: 6 // item, [2, 1, 0, 3], workers=2, depth=4)
-    assert (next(results), next(results)) == (3, 6)
-    with pytest.raises(ZeroDivisionError):
-        next(results)
 
 
 @pytest.fixture

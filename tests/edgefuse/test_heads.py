@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from edgefuse.embeddings import Table
 from edgefuse.heads import Head, open_head, read_head, write_head
@@ -59,6 +60,23 @@ def test_the_same_head_gives_the_same_bytes(trained: tuple[Head, Table], folder:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_a_head_of_an_older_edgefuse_has_no_temperatures_for_one_modality_alone(
+    trained: tuple[Head, Table], folder: Path
+) -> None:
+    path, table = folder / "head.json", trained[1]
+    description = json.loads(path.read_text())
+    assert set(description.pop("temperatures_alone")) == {"image_only", "text_only"}
+    path.write_text(json.dumps(description))
+    old = open_head(folder)
+    assert old.temperatures_alone == {}
+    assert "temperatures_alone" not in old.description()
+    np.testing.assert_array_equal(
+        old.probabilities(table.text, table.image), trained[0].probabilities(table.text, table.image)
+    )
+    wanted = softmax(old.logits("image_only", None, table.image), axis=1)
+    np.testing.assert_allclose(old.probabilities(None, table.image), wanted, atol=1e-6)
+
+
 def test_an_existing_folder_is_not_overwritten(trained: tuple[Head, Table], folder: Path) -> None:
     with pytest.raises(BadInput, match="already exists"):
         write_head(folder, trained[0])
@@ -88,6 +106,10 @@ def test_a_flipped_bit_is_seen(folder: Path) -> None:
         ({"encoders": {"text": {"width": 23}, "image": {"width": 16}}}, "in place of"),
         ({"temperature": "warm"}, "damaged"),
         ({"temperature": 0}, "temperature"),
+        ({"temperatures_alone": {"image_only": 1.0}}, "damaged"),
+        ({"temperatures_alone": [1.0, 1.0]}, "damaged"),
+        ({"temperatures_alone": {"image_only": 1.0, "text_only": -1.0}}, "temperature"),
+        ({"temperatures_alone": {"image_only": float("nan"), "text_only": 1.0}}, "temperature"),
         ({"fusion": "none"}, "fusion"),
     ],
 )

@@ -284,6 +284,18 @@ def test_transparency_becomes_white(mode) -> None:
     assert tuple(pixels[0, 7]) == ((76, 76, 76) if mode == "LA" else (255, 0, 0))
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_of_a_large_picture_is_laid_on_white_alike_in_every_strip(mode) -> None:
+    rng = np.random.default_rng(5)
+    full = Image.fromarray(rng.integers(0, 256, (150, 70, 4), dtype=np.uint8))
+    image = full.quantize(100) if mode == "P" else full.convert(mode)
+
+    straight = image.convert("RGBA")
+    expected = Image.alpha_composite(Image.new("RGBA", image.size, "white"), straight).convert("RGB")
+
+    assert load_image(encoded(image, "PNG")).tobytes() == expected.tobytes()
+
+
 def test_half_transparent_is_mixed_with_white() -> None:
     image = Image.new("RGBA", (2, 2), (0, 0, 0, 128))
 

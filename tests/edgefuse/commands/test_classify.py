@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from edgefuse.kit import MANIFEST, Kit, write_manifest
+from edgefuse.memory import plan
 from edgefuse_runtimes.files import sha256
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
@@ -64,12 +65,13 @@ def refusal(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> Callable
 
 def test_json_has_exactly_the_documented_keys(answer: Answer, picture: Path) -> None:
     found = answer(picture)
-    keys = ["image", "label", "probabilities", "kit", "engines", "precisions", "timings_ms", "memory", "notes"]
-    assert list(found) == keys
+    answered = ["image", "label", "probabilities", "kit", "missing", "engines", "precisions", "cached"]
+    assert list(found) == [*answered, "timings_ms", "memory", "notes"]
     assert found["image"] == str(picture)
     assert found["label"] == max(found["probabilities"], key=found["probabilities"].get)
     assert list(found["probabilities"]) == ["lumo", "pavi", "ziru"]
-    assert found["kit"] == {"name": "tiny", "version": "1"}
+    assert {name: found["kit"][name] for name in ("name", "version")} == {"name": "tiny", "version": "1"}
+    assert found["missing"] == []
     assert found["engines"] == {"image": "numpy", "text": "numpy"}
     assert found["precisions"] == {"image": "int8", "text": "q8_0"}
     assert set(found["timings_ms"]) == {"load", "image", "text", "head", "total"}
@@ -220,9 +222,29 @@ def test_a_note_comes_from_a_file_an_option_or_standard_input(
     assert first == second == third != answer(picture, "--note", "Something else.")["probabilities"]
 
 
-@pytest.mark.parametrize("options", [[], ["--note", NOTE, "--text", "note.txt"]])
-def test_a_note_is_given_once(cli: Callable[..., Any], picture: Path, options: list[str]) -> None:
-    assert "Give the note either with --text FILE or with --note WORDS" in cli("classify", picture, *options).refusal
+def test_a_note_is_given_once(cli: Callable[..., Any], picture: Path) -> None:
+    said = cli("classify", picture, "--note", NOTE, "--text", "note.txt").refusal
+    assert "Give the note either with --text FILE or with --note WORDS" in said
+
+
+# One of the two alone
+
+
+def test_a_picture_or_a_note_alone_is_answered(cli: Callable[..., Any], tiny_kit: Path, picture: Path) -> None:
+    kit = ("--kit", tiny_kit, "--engine", "numpy")
+    alone: list[list[Path | str]] = [[picture], ["--note", NOTE]]
+    by_picture, by_note = (json.loads(cli("classify", *given, *kit, "--json").out) for given in alone)
+    assert (by_picture["missing"], by_picture["engines"]) == (["text"], {"image": "numpy", "text": None})
+    assert (by_note["missing"], by_note["image"]) == (["image"], None)
+    pages = [cli("classify", *given, *kit).out for given in alone]
+    assert "No note was given: the image-only head answered (accuracy " in pages[0]
+    assert "No picture was given: the text-only head answered (accuracy " in pages[1]
+    assert "engines  image numpy\n" in pages[0]
+    assert "engines  text numpy\n" in pages[1]
+
+
+def test_neither_a_picture_nor_a_note_is_refused(cli: Callable[..., Any], tiny_kit: Path) -> None:
+    assert "Give a picture IMAGE, a note with --text FILE or --note WORDS, or both" in cli("classify").refusal
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\t\n", b"\xef\xbb\xbf"])
@@ -330,3 +352,27 @@ def test_an_encoder_that_gives_nan_gets_no_answer(
     (kit / MANIFEST).unlink()
     write_manifest(kit, {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")})
     assert "The encoder image.onnx gave a vector with NaN or infinity" in refusal(picture, "--kit", kit)
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "expected"),
+    [([], "low", "low"), (["--memory", "normal"], "low", "normal"), ([], "", "auto")],
+)
+def test_the_memory_setting_comes_from_the_option_or_the_environment(
+    answer: Answer,
+    picture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    variable: str,
+    expected: str,
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "edgefuse.classifier.plan", lambda request, available: asked.append(request.memory) or plan(request, available)
+    )
+    if variable:
+        monkeypatch.setenv("EDGEFUSE_MEMORY", variable)
+
+    answer(picture, "--engine", "numpy", *options)
+
+    assert set(asked) == {expected}

@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from edgefuse.embeddings import Table
 from edgefuse.heads import Fusion
 from edgefuse.training.recipe import train_head
+from edgefuse.training.temperature import HIGHEST, LOWEST
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import BadInput
 
@@ -42,6 +46,30 @@ def test_test_rows_are_never_read(make_table: MakeTable) -> None:
     for name, array in heads[0].arrays().items():
         np.testing.assert_array_equal(array, heads[1].arrays()[name], err_msg=name)
     assert heads[0].temperature == heads[1].temperature
+
+
+def test_every_head_has_a_temperature_of_its_own_that_the_validation_rows_want(make_table: MakeTable) -> None:
+    table = make_table()
+    wrong = np.random.default_rng(0).random(len(table.labels)) < 0.2  # so that a head is too sure, not too unsure
+    table = replace(table, labels=np.where(wrong, (table.labels + 1) % 3, table.labels))
+    head = train_head(table, fusion="early")
+    rows = table.splits == "validation"
+    temperatures = {"fused": head.temperature, **head.temperatures_alone}
+    assert list(temperatures) == ["fused", "image_only", "text_only"]
+    assert len(set(temperatures.values())) == 3
+    for part, temperature in temperatures.items():
+        logits = head.logits(part, table.text[rows], table.image[rows])
+        best = minimize_scalar(
+            lambda t, logits=logits: log_loss(table.labels[rows], softmax(logits.astype(np.float64) / t, axis=1)),
+            bounds=(LOWEST, HIGHEST),
+            method="bounded",
+        )
+        assert temperature == pytest.approx(best.x, rel=0.01)
+    alone = {"text": (table.text[rows], None), "image": (None, table.image[rows])}
+    for name, vectors in alone.items():
+        logits = head.logits(f"{name}_only", *vectors)
+        wanted = softmax(logits / head.temperatures_alone[f"{name}_only"], axis=1)
+        np.testing.assert_allclose(head.probabilities(*vectors), wanted, atol=1e-6)
 
 
 def test_validation_rows_choose_but_do_not_fit(make_table: MakeTable) -> None:

@@ -1,0 +1,81 @@
+"""Many samples with one classifier: pictures are decoded ahead, and a bad sample does not stop the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefuse.ahead import ahead
+from edgefuse.answers_file import AnswersFile
+from edgefuse.batch_samples import BatchSample
+from edgefuse.classifier import Classifier, Inputs
+from edgefuse.note import read_note
+from edgefuse.progress import Progress, silent
+from edgefuse_runtimes.errors import BadInput, DoesNotFit
+from edgefuse_runtimes.machine import physical_cores
+
+DECODED_AHEAD = 8
+"""Samples that may wait ready (0.6 MB each at 224 x 224) while another is encoded."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a batch went."""
+
+    answered: int
+    """In this run."""
+    before: int
+    """Samples that had their answer already."""
+    failed: dict[str, str]
+    """Why a sample has none, by id."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A sample that was read."""
+
+    inputs: Inputs
+    remarks: list[str]
+    """About reading its note."""
+
+
+def classify_batch(
+    classifier: Classifier, samples: Sequence[BatchSample], answers: AnswersFile, *, progress: Progress = silent
+) -> Outcome:
+    """Answer for every sample that has no answer yet, in order, and append each answer at once.
+
+    Raises:
+        BadInput: an encoder's file is missing or damaged; whatever is wrong with a sample is in the outcome.
+        EngineUnavailable: an engine that was asked for by its name died, hung or failed.
+    """
+    started = time.monotonic()
+    todo = [sample for sample in samples if sample.id not in answers.answered]
+    failed: dict[str, str] = {}
+
+    def read(sample: BatchSample) -> tuple[str, _Ready | str]:
+        return sample.id, _read(classifier, sample)
+
+    # Two at a time where there are cores: decoding a photograph of 12 megapixels takes longer than encoding it.
+    ready = ahead(read, todo, workers=min(2, physical_cores()), depth=DECODED_AHEAD)
+    for name, found in progress("classifying", ready, len(todo)):
+        if isinstance(found, str):
+            failed[name] = found
+            continue
+        prediction = classifier.answer(found.inputs)
+        answers.append(name, dataclasses.replace(prediction, notes=found.remarks + prediction.notes).to_json())
+    return Outcome(len(todo) - len(failed), len(samples) - len(todo), failed, time.monotonic() - started)
+
+
+def _read(classifier: Classifier, sample: BatchSample) -> _Ready | str:
+    """The sample ready for the encoders, or the sentence that says what is wrong with it."""
+    try:
+        note, remarks = read_note(str(sample.note)) if isinstance(sample.note, Path) else (sample.note, [])
+        return _Ready(classifier.read(sample.image, note), remarks)
+    except (BadInput, DoesNotFit) as error:
+        return str(error)
+    except MemoryError:
+        return f"There is not enough memory to decode {sample.image}; make the picture smaller first."

@@ -1,0 +1,58 @@
+"""The device key: secret bytes by which this user's inputs get names that nobody else can guess back.
+
+The plain hash of a short note can be reversed by hashing all likely notes; a keyed hash cannot without the key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from edgefuse.active import data_folder
+from edgefuse_runtimes.files import sync_folder
+
+BYTES = 32
+NAME = "device-key"
+
+
+def device_key() -> bytes | None:
+    """The key of this user on this device, made at its first use; None where it cannot be kept."""
+    path = data_folder() / NAME
+    try:
+        return _read(path) or _make(path)
+    except OSError:
+        return None  # a read-only home: whatever needs the key does without
+
+
+def _read(path: Path) -> bytes | None:
+    """The key, after closing it to others; None where there is none or not all of it."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if len(key) != BYTES:
+        path.unlink(missing_ok=True)
+        return None
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return key
+
+
+def _make(path: Path) -> bytes | None:
+    """A new key; of two processes that make one at the same time, both get that of the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{NAME}.", suffix=".part", dir=path.parent)  # for its owner only
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)  # unlike a rename, it never replaces a key that is in use
+        sync_folder(path.parent)
+    finally:
+        Path(part).unlink()
+    return _read(path)

@@ -1,0 +1,66 @@
+"""One answer: what it says, and what it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer, and what it took."""
+
+    image: str | None
+    """The picture's path as it was given, "(in memory)", or None where there was none."""
+    label: str
+    probabilities: dict[str, float]
+    """By class, in the kit's order."""
+    kit: dict[str, str]
+    """"name", "version" and "digest"."""
+    missing: list[str]
+    """The modality that was not given, "image" or "text"; the head of the other one answered."""
+    engines: dict[str, str | None]
+    """What ran the "image" and the "text" encoder; None for a missing one."""
+    precisions: dict[str, str | None]
+    """Of the files that were run, by modality; None for a missing one."""
+    cached: list[str]
+    """The modality whose vector came from the text cache, "text"; its engine is the one that had made the vector."""
+    timings_ms: dict[str, float]
+    """"load" (kit and engines), "image", "text", "head", and "total"."""
+    memory: dict[str, int]
+    """"peak_rss_bytes" over all processes, "anon_bytes" and "file_bytes" of this one at the end."""
+    notes: list[str]
+    """Every warning, as sentences."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, in the published layout."""
+        return asdict(self)
+
+
+class Clock:
+    """Milliseconds per stage of one answer."""
+
+    def __init__(self, *, load_ms: float, image_ms: float) -> None:
+        """Start with what was spent already on loading and on reading the picture."""
+        self._started = time.perf_counter() - (load_ms + image_ms) / 1000
+        self._stages = {"load": load_ms, "image": image_ms, "text": 0.0, "head": 0.0}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time of the block to the stage `name`."""
+        started = time.perf_counter()
+        yield
+        self._stages[name] += milliseconds(started)
+
+    def milliseconds(self) -> dict[str, float]:
+        """Of every stage so far, and "total"."""
+        stages = self._stages | {"total": milliseconds(self._started)}
+        return {name: round(value, 4) for name, value in stages.items()}
+
+
+def milliseconds(started: float) -> float:
+    """Since `started`, a reading of `time.perf_counter`."""
+    return (time.perf_counter() - started) * 1000

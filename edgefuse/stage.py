@@ -1,0 +1,125 @@
+"""One modality of an answer: its encoder, opened when a sample needs it and replaced when its engine fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse.golden import probe_sample
+from edgefuse.kit import Kit
+from edgefuse.memory import Chosen, MemorySetting
+from edgefuse_runtimes.closing import Closing
+from edgefuse_runtimes.contract import Encoder
+from edgefuse_runtimes.encoder import encode_notes, open_encoder
+from edgefuse_runtimes.errors import EngineUnavailable
+from edgefuse_runtimes.machine import process_memory, return_freed_memory
+from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
+
+Floats = NDArray[np.float32]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How encoders are run."""
+
+    engine: str
+    threads: int | None
+    memory: MemorySetting
+
+
+class Stage(Closing):
+    """The encoder of one modality of a kit."""
+
+    def __init__(self, kit: Kit, spec: EncoderSpec, settings: Settings) -> None:
+        self.spec = spec
+        self.remarks: list[str] = []
+        """What every answer must say about the choice of the engine."""
+        self.replaced = False
+        """Whether numpy stands in until the encoder is closed: the engine failed over a sample, or did not fit."""
+        self._kit = kit
+        self._settings = settings
+        self._chosen = Chosen("numpy", "low")
+        self._encoder: Encoder | None = None
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the encoder holds memory."""
+        return self._encoder is not None
+
+    def open(self, chosen: Chosen) -> None:
+        """Open the encoder in the way that was chosen for it, unless it is open.
+
+        Raises:
+            BadInput: a file is missing or damaged, or the engine asked for is not installed.
+            EngineUnavailable: the engine asked for does not work.
+        """
+        if self._encoder is not None:
+            return
+        path = self._kit.file(self.spec.file)
+        if self.spec.data is not None:
+            self._kit.file(self.spec.data.file)  # listed, and so checked
+        self._chosen = chosen
+        self.remarks, self.replaced = list(chosen.remarks), bool(chosen.remarks)
+        self._encoder = open_encoder(
+            self.spec,
+            path.parent,
+            engine=chosen.engine,
+            threads=self._settings.threads,
+            memory=chosen.memory,
+            probe_sample=probe_sample(self._kit.file, self.spec),
+            notify=self.remarks.append,
+        )
+        self._tokenizer = tokenizer_of(self.spec, self._kit.file) if self.spec.modality == "text" else None
+
+    def encode_picture(self, pixels: Floats) -> Floats:
+        """Vector (1, d) of a prepared picture (1, 3, H, W)."""
+        return self._run(lambda encoder: encoder.encode(pixels))
+
+    def encode_note(self, note: str) -> tuple[Floats, int]:
+        """Vector (1, d) of the note, and how many of its tokens were over the limit."""
+        tokenizer = self._tokenizer
+        assert tokenizer is not None
+        vectors, dropped = self._run(lambda encoder: encode_notes(encoder, tokenizer, [note]))  # (1, d)
+        return vectors, dropped[0]
+
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself, and "peak_rss_bytes", the most that it and this process can have held."""
+        assert self._encoder is not None
+        info = self._encoder.info()
+        worker = info.get("pid")
+        held = process_memory(worker).peak_rss_bytes if worker else 0
+        return info | {"peak_rss_bytes": process_memory().peak_rss_bytes + held}
+
+    def close(self) -> None:
+        """Give the encoder's memory back; the next sample opens it again."""
+        if self._encoder is not None:
+            self._encoder.close()
+            self._encoder = self._tokenizer = None
+            return_freed_memory()
+
+    def _run(self, encode: Callable[[Encoder], T]) -> T:
+        """What `encode` gives; an engine chosen by "auto" that dies, hangs or fails over it is replaced by numpy."""
+        assert self._encoder is not None
+        try:
+            return encode(self._encoder)
+        except EngineUnavailable as error:
+            if self._settings.engine != "auto":
+                raise
+            self._encoder.close()
+            self._encoder = open_encoder(
+                self.spec,
+                self._kit.folder,
+                engine="numpy",
+                threads=self._settings.threads,
+                memory=self._chosen.memory,
+            )
+            self.replaced = True
+            self.remarks.append(f"{error} numpy runs {self.spec.file} instead.")
+            return encode(self._encoder)

@@ -1,0 +1,165 @@
+"""What running an encoder takes of the memory, from numbers alone, and which way of running it fits.
+
+The model is a sum of few terms for each engine. Its constants were measured; bench/compare_memory_plan.py compares it
+with what processes take. Anonymous memory is what counts: the kernel ends a process over it. Pages of a file that is
+mapped can be dropped and read again, so they never stand in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from edgefuse_runtimes.contract import Memory
+from edgefuse_runtimes.encoder_facts import EncoderFacts
+
+MIB = 1 << 20
+
+PROCESS = 21 * MIB
+"""Anonymous memory of a process that has imported `edgefuse.classifier` and opened a kit."""
+WORKER = 17 * MIB
+"""Anonymous memory of a worker before it has imported its engine."""
+LIBRARIES = {"numpy": 20 * MIB, "onnxruntime": 37 * MIB, "llama.cpp": 27 * MIB}
+"""File pages of Python, numpy and the engine: the kernel could drop them, but everything would crawl."""
+RESERVE = 12 * MIB
+"""For the kernel's own tables, which count in a control group, and for what the model does not know."""
+
+FLOAT = 4
+"""Bytes of a float32."""
+BYTES_PER_TOKEN = 380
+"""Python objects for each token of a GGUF file's vocabulary: the file's header, and the tokenizer made of it."""
+BYTES_PER_JSON_BYTE = 9
+"""Python objects for each byte of a tokenizer.json."""
+KEEP_BYTES = 512 * MIB
+"""The numpy engine of GGUF files keeps float32 layers up to this size, with memory "normal"."""
+GROUP_TOKENS: dict[Memory, int] = {"normal": 2048, "low": 512}
+"""Tokens that the numpy engine of GGUF files takes through a layer together."""
+CONTEXT_STEP = 256
+"""llama.cpp's contexts grow by so many tokens."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes at the peak of one stage, beyond those that the process holds before it."""
+
+    anonymous: int = 0
+    mapped: int = 0
+    """Weights that stay pages of their file."""
+    libraries: int = 0
+    """File pages of code, at the same time."""
+
+    def __add__(self, other: Need) -> Need:
+        """Of two encoders that are open at once; most of their code is the same."""
+        libraries = max(self.libraries, other.libraries)
+        return Need(self.anonymous + other.anonymous, self.mapped + other.mapped, libraries)
+
+    @property
+    def must_be_there(self) -> int:
+        """Bytes without which the stage cannot run."""
+        return self.anonymous + self.libraries + RESERVE
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of running an encoder."""
+
+    engine: str
+    """"onnxruntime", "llama.cpp" or "numpy"."""
+    memory: Memory
+    has_worker: bool = False
+    """Whether the engine runs, or is probed, in a child process."""
+
+
+Choice = tuple[EncoderFacts, Sequence[Way]]
+"""An encoder and the ways to run it, the most wanted first."""
+
+
+def need(facts: EncoderFacts, way: Way, *, kept: bool = False) -> Need:
+    """What the encoder takes on this way, its tokenizer included.
+
+    Args:
+        facts: of the encoder.
+        way: to run it.
+        kept: whether it stays open for many samples.
+    """
+    engines = {
+        ("onnx", "onnxruntime"): _onnxruntime,
+        ("onnx", "numpy"): _onnx_numpy,
+        ("gguf", "llama.cpp"): _llama_cpp,
+        ("gguf", "numpy"): _gguf_numpy,
+    }
+    engine = engines[facts.format, way.engine](facts, way.memory, kept)
+    tokenizer = facts.vocabulary * BYTES_PER_TOKEN + facts.tokenizer_bytes * BYTES_PER_JSON_BYTE
+    return engine + Need(tokenizer + (WORKER if way.has_worker else 0), 0, LIBRARIES[way.engine])
+
+
+def _onnxruntime(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
+    """The library, a session, and the weights, copied out of the file, some of them twice; "normal" packs them too."""
+    hundredths = 160 if memory == "normal" else 135
+    return Need(27 * MIB + facts.weight_bytes * hundredths // 100)
+
+
+def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
+    """The arrays of one step, and with "normal" the weights as float32; else they stay in the mapped file."""
+    working = 11 * MIB
+    if memory == "low":
+        return Need(working, facts.weight_bytes)
+    return Need(working + facts.weight_bytes * (FLOAT if facts.precision == "int8" else 1))
+
+
+def _llama_cpp(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
+    """The library with the vocabulary, the float16 keys and values of a context, the logits of every token twice."""
+    context = -(-facts.tokens // CONTEXT_STEP) * CONTEXT_STEP
+    working = 23 * MIB + 2 * facts.cache_values * context + 2 * FLOAT * facts.vocabulary * facts.tokens
+    if memory == "low":
+        return Need(working, facts.weight_bytes)
+    return Need(working + facts.weight_bytes)
+
+
+def _gguf_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
+    """Half of a layer as float32, or all layers where they are kept, and the arrays of a pass through one."""
+    together = GROUP_TOKENS[memory] if kept else facts.tokens
+    in_feed_forward = 6 * facts.feed_forward * together
+    in_attention = 2 * facts.heads * facts.tokens**2
+    keeps = kept and memory == "normal" and FLOAT * facts.layer_values <= KEEP_BYTES
+    layers = facts.layer_values if keeps else facts.block_values
+    return Need(FLOAT * (layers + max(in_feed_forward, in_attention)), facts.weight_bytes)
+
+
+def fits(needed: Need, available: int, *, leave_half: bool = False) -> bool:
+    """Whether a stage can run where `available` bytes are left.
+
+    With `leave_half` everything else has to keep half of them, mapped weights in memory.
+    """
+    if leave_half:
+        return 2 * (needed.must_be_there + needed.mapped) <= available
+    return needed.must_be_there <= available
+
+
+def choose(encoders: Sequence[Choice], available: int, *, kept: bool, leave_half: bool) -> tuple[Way, ...] | None:
+    """A way for each of the encoders, which are open at the same time, so that all fit; None where none does.
+
+    Args:
+        encoders: with the ways to choose from.
+        available: bytes that are left.
+        kept: whether the encoders stay open for many samples.
+        leave_half: memory "normal" is chosen only where everything else keeps half of what is available.
+    """
+    ranked = product(*(list(enumerate(ways)) for _, ways in encoders))
+    for combination in sorted(ranked, key=lambda combination: sum(rank for rank, _ in combination)):
+        ways = tuple(way for _, way in combination)
+        is_normal = any(way.memory == "normal" for way in ways)
+        if fits(_total(encoders, ways, kept), available, leave_half=leave_half and is_normal):
+            return ways
+    return None
+
+
+def least(encoders: Sequence[Choice], *, kept: bool) -> int:
+    """Bytes that must be there for the most frugal of all ways to run these encoders at the same time."""
+    combinations = product(*(ways for _, ways in encoders))
+    return min(_total(encoders, ways, kept).must_be_there for ways in combinations)
+
+
+def _total(encoders: Sequence[Choice], ways: Sequence[Way], kept: bool) -> Need:
+    return sum((need(facts, way, kept=kept) for (facts, _), way in zip(encoders, ways, strict=True)), Need())

@@ -1,0 +1,152 @@
+"""Pictures decoded in little memory, against the peak of a process and against the full decode."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgefuse_runtimes import decoding
+from edgefuse_runtimes.decoding import PictureFacts, decoding_bytes, facts_of, fitting_reduction, load_within
+from edgefuse_runtimes.errors import DoesNotFit
+from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.machine import AvailableMemory
+from edgefuse_runtimes.memory_plan import LIBRARIES, RESERVE
+from edgefuse_runtimes.spec import Preprocess
+
+MIB = 2**20
+AROUND = LIBRARIES["numpy"] + RESERVE
+PREPROCESS = Preprocess("shortest", 256, "bicubic", 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def drawn(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    """A smooth picture with some noise, as a photograph has."""
+    rng = np.random.default_rng(3)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    return coarse.resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.fixture
+def available(monkeypatch: pytest.MonkeyPatch):
+    """Set what is available, in bytes."""
+
+    def set_to(size: int) -> None:
+        monkeypatch.setattr(decoding, "available_memory", lambda: AvailableMemory(size, "a limit of the test"))
+
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("plain.jpg", "RGB", {}),
+        ("progressive.jpg", "RGB", {"progressive": True, "subsampling": 0}),
+        ("turned.jpg", "RGB", {"exif": 6}),
+        ("grey.jpg", "L", {}),
+        ("print.jpg", "CMYK", {}),
+        ("plain.png", "RGB", {}),
+        ("clear.png", "RGBA", {}),
+        ("deep.png", "I;16", {}),
+        ("plain.webp", "RGB", {"method": 0}),
+    ],
+)
+def test_decoding_takes_what_was_predicted(tmp_path: Path, name: str, mode: str, options: dict) -> None:
+    image = drawn((2400, 2000), mode if mode != "I;16" else "L")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    if "exif" in options:
+        exif = Image.Exif()
+        exif[0x0112] = options["exif"]
+        options = {"exif": exif}
+    path = saved(tmp_path / name, image, **options)
+    code = f"""
+        import re
+        from pathlib import Path
+        from PIL import Image
+        from edgefuse_runtimes.image import load_image
+        Image.init()
+        load_image({str(saved(tmp_path / f"small-{name}", image.resize((64, 48)), **options))!r})
+        def kib(name):
+            return int(re.search(name + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = kib("VmRSS")
+        load_image({str(path)!r})
+        print((kib("VmHWM") - before) * 1024)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+
+    predicted = decoding_bytes(facts_of(Image.open(path)))
+    assert int(done.stdout) <= predicted + 3 * MIB
+    assert int(done.stdout) >= 0.55 * predicted
+
+
+def test_a_jpeg_is_reduced_no_more_than_the_memory_asks_for_and_never_below_the_encoders_size() -> None:
+    photo = PictureFacts("JPEG", "RGB", 4000, 3000)
+    by_reduction = {reduction: decoding_bytes(photo, reduction) + AROUND for reduction in (1, 2, 4, 8)}
+
+    for reduction, enough in by_reduction.items():
+        assert fitting_reduction(photo, enough, 256) == reduction
+    assert fitting_reduction(photo, by_reduction[8] - 1, 256) is None
+    assert fitting_reduction(photo, by_reduction[4] - 1, 400) is None
+    assert fitting_reduction(PictureFacts("PNG", "RGB", 4000, 3000), by_reduction[1] - 1, 256) is None
+
+
+@pytest.mark.parametrize(("megabytes", "reduction"), [(64, 1), (20, 2), (10, 4)])
+def test_a_reduced_picture_is_noted_and_close_to_the_full_one(
+    tmp_path: Path, available, megabytes: int, reduction: int
+) -> None:
+    path = saved(tmp_path / "photo.jpg", drawn((4000, 3000)), quality=92)
+    notes: list[str] = []
+    available(megabytes * MIB + AROUND)
+
+    image = load_within(path, PREPROCESS, notes.append)
+
+    assert image.size == (4000 // reduction, 3000 // reduction)
+    assert [re.findall(r"1/(\d)", note) for note in notes] == ([[str(reduction)]] if reduction > 1 else [])
+    full, found = (prepare(one, PREPROCESS).ravel() for one in (load_image(path), image))
+    assert full @ found / np.linalg.norm(full) / np.linalg.norm(found) > 0.9995
+
+
+def test_a_turned_photo_is_turned_after_it_was_reduced(tmp_path: Path, available) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path / "turned.jpg", drawn((2400, 1800)), exif=exif)
+    available(16 * MIB + AROUND)
+
+    assert load_within(path, PREPROCESS, lambda note: None).size == (900, 1200)
+
+
+def test_what_cannot_be_reduced_is_refused_with_a_sentence(tmp_path: Path, available) -> None:
+    path = saved(tmp_path / "photo.webp", drawn((2400, 2000)), method=0)
+    available(40 * MIB)
+
+    with pytest.raises(DoesNotFit, match=r"photo\.webp \(WEBP of 5 megapixels\) needs \d+ MiB .* save it as a JPEG"):
+        load_within(path, PREPROCESS, lambda note: None)
+
+
+def test_small_pictures_and_decoded_ones_are_taken_without_asking(available) -> None:
+    available(0)
+    stream = io.BytesIO()
+    drawn((640, 480)).save(stream, "PNG")
+
+    assert load_within(stream.getvalue(), PREPROCESS, lambda note: None).size == (640, 480)
+    assert load_within(drawn((2000, 1500)), PREPROCESS, lambda note: None).size == (2000, 1500)
+
+
+def test_the_facts_of_a_png_are_read_without_decoding_it(tmp_path: Path) -> None:
+    opened = Image.open(saved(tmp_path / "picture.png", drawn((300, 200))))
+
+    assert facts_of(opened) == PictureFacts("PNG", "RGB", 300, 200)
+    assert opened.tile
