@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from edgefuse_export.sources import importable, read_object
+from edgefuse_runtimes import protobuf
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.onnx import protobuf
 from edgefuse_runtimes.tokenizers.vocabulary import CONTROL, NORMAL, UNUSED, USER_DEFINED
 
 ADDED_SCORE, UNUSED_SCORE = -1000.0, -10000.0
