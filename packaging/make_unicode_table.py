@@ -38,9 +38,9 @@ def within(borders: tuple[int, ...], code: int) -> bool:
     return bisect_right(borders, code) % 2 == 1
 
 
-def borders(text: str) -> tuple[int, ...]:
-    """The borders written in hexadecimal in `text`."""
-    return tuple(int(border, 16) for border in text.split())
+def hexadecimal(text: str) -> tuple[int, ...]:
+    """The numbers written in hexadecimal in `text`."""
+    return tuple(int(number, 16) for number in text.split())
 '''
 
 
@@ -72,7 +72,7 @@ def class_text(name: str, inside: Callable[[int], bool]) -> str:
     """The lines that define one class."""
     numbers = " ".join(f"{border:X}" for border in borders(inside))
     lines = textwrap.fill(numbers, 108, initial_indent="    ", subsequent_indent="    ")
-    return f'\n{name} = borders(\n    """\n{lines}\n    """\n)\n'
+    return f'\n{name} = hexadecimal(\n    """\n{lines}\n    """\n)\n'
 
 
 def table() -> str:

@@ -59,6 +59,10 @@ def export_onnx_text_encoders(
     chosen = _choose_pooling(source, family, stated.pooling)
     content = _read_tokenizer(source)
     tokenizer = tokenizer_from_json(content, str(source / TOKENIZER))
+    if not isinstance(tokenizer, WordPiece | ClipBpe):
+        raise BadInput(
+            f"{source / TOKENIZER} is of neither BERT's nor CLIP's kind, as its model is; the two must belong together."
+        )
     config = load_config(source, "text_config")
     _check_tokenizer(source, tokenizer, family, config, stated.lower_case)
     tokenization = _tokenization(source, config, stated.max_tokens)

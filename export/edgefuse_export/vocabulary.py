@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgefuse_export.sources import importable, read_object
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.onnx import protobuf
+from edgefuse_runtimes.tokenizers.bpe import presplit_name
+from edgefuse_runtimes.tokenizers.sentencepiece_model import read_model
 from edgefuse_runtimes.tokenizers.vocabulary import CONTROL, NORMAL, UNUSED, USER_DEFINED
 
 ADDED_SCORE, UNUSED_SCORE = -1000.0, -10000.0
@@ -22,14 +21,8 @@ ADDED_SCORE, UNUSED_SCORE = -1000.0, -10000.0
 _NO_BOS_VOCABULARY = 49152
 """The size by which the script knows vocabularies (Granite's, SmolLM's) whose texts never begin with BOS."""
 
-_BPE_MODEL = 2  # sentencepiece_model.proto: TrainerSpec.ModelType
-_FLOAT = np.dtype("<f4")
 _SPACE = "▁"
 _SPECIAL_ENDS = (("<|", "|>"), ("<｜", "｜>"), ("<unused", ">"))
-_LLAMA3_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 @dataclass
@@ -69,7 +62,7 @@ def add_tokenizer(writer: Any, folder: Path, vocabulary: int) -> None:
 def _understood(file: Path, add: Callable[[], None]) -> None:
     try:
         add()
-    except (protobuf.Malformed, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | AttributeError) else str(error)
         raise BadInput(f"{file} is no tokenizer that edgefuse can use ({reason.rstrip('.')}); use another.") from error
 
@@ -79,11 +72,7 @@ def _add_byte_level(writer: Any, folder: Path, vocabulary: int) -> None:
     model = tokenizer["model"]
     if model.get("byte_fallback"):
         raise ValueError("it is a SentencePiece vocabulary, whose tokenizer.model is missing from the folder")
-    if model["type"] != "BPE" or tokenizer.get("normalizer"):
-        raise ValueError("it is not a byte-level BPE without normalizer")
-    if any(model.get(key) for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix")):
-        raise ValueError("its BPE model has a dropout, prefix or suffix")
-    pre = _pre_tokenizer(tokenizer["pre_tokenizer"], bool(model.get("ignore_merges")))
+    pre = presplit_name(tokenizer)
     tokens = _unused(vocabulary)
     for text, number in model["vocab"].items():
         _put(tokens, number, Token(text, 0.0, NORMAL))
@@ -96,30 +85,11 @@ def _add_byte_level(writer: Any, folder: Path, vocabulary: int) -> None:
     _add_special(writer, folder, vocabulary, merges=True)
 
 
-def _pre_tokenizer(settings: Any, ignore_merges: bool) -> str:
-    """llama.cpp's name (tokenizer.ggml.pre) of a way to cut texts into words."""
-    steps = settings["pretokenizers"] if settings["type"] == "Sequence" else [settings]
-    level = steps[-1]
-    if level["type"] != "ByteLevel" or level.get("add_prefix_space"):
-        raise ValueError("its pre-tokenizer does not end in ByteLevel without prefix space")
-    before, words_of_gpt2 = steps[:-1], level.get("use_regex", True)
-    match before:
-        case [] if words_of_gpt2 and not ignore_merges:
-            return "gpt-2"
-        case [{"type": "Digits", "individual_digits": True}] if words_of_gpt2 and not ignore_merges:
-            return "smollm"
-        case [{"type": "Split", "pattern": {"Regex": words}, "behavior": "Isolated"}] if (
-            words == _LLAMA3_WORDS and not words_of_gpt2 and ignore_merges
-        ):
-            return "llama-bpe"
-    raise ValueError("its pre-tokenizer is none of GPT-2's, SmolLM's and LLaMA-3's")
-
-
 def _add_sentencepiece(writer: Any, folder: Path, config: dict[str, Any], vocabulary: int) -> None:
-    pieces, prefix = _read_sentencepiece((folder / "tokenizer.model").read_bytes())
+    sentencepiece = read_model((folder / "tokenizer.model").read_bytes())
     tokens = _unused(vocabulary)
-    for number, piece in enumerate(pieces):
-        _put(tokens, number, piece)
+    for number, piece in enumerate(sentencepiece.pieces):
+        _put(tokens, number, Token(piece.text, piece.score, piece.type))
     added_file = folder / "added_tokens.json"
     added = [
         (number, Token(text, ADDED_SCORE, USER_DEFINED))
@@ -136,32 +106,9 @@ def _add_sentencepiece(writer: Any, folder: Path, config: dict[str, Any], vocabu
     writer.add_token_list([token.text for token in tokens])
     writer.add_token_scores([token.score for token in tokens])
     writer.add_token_types([token.type for token in tokens])
-    if not prefix and "add_prefix_space" not in config:
+    if not sentencepiece.space_in_front and "add_prefix_space" not in config:
         writer.add_add_space_prefix(False)
     _add_special(writer, folder, vocabulary, merges=False)
-
-
-def _read_sentencepiece(data: bytes) -> tuple[list[Token], bool]:
-    """Pieces by id and whether a space is put before a text, from a serialized sentencepiece.ModelProto.
-
-    Field numbers and defaults are those of sentencepiece_model.proto.
-    """
-    pieces, kind = [], 1
-    normalizer: dict[int, Any] = {3: 1, 4: 1}  # add_dummy_prefix, remove_extra_whitespaces
-    for number, value in protobuf.fields(memoryview(data)):
-        if number == 1:
-            piece = dict(protobuf.fields(protobuf.chunk(value)))
-            score = protobuf.numbers(piece[2], _FLOAT) if 2 in piece else [0.0]
-            pieces.append(Token(protobuf.text(piece[1]), float(score[0]), protobuf.unsigned(piece.get(3, NORMAL))))
-        elif number == 2:
-            kind = protobuf.unsigned(dict(protobuf.fields(protobuf.chunk(value))).get(3, 1))
-        elif number == 3:
-            normalizer.update(protobuf.fields(protobuf.chunk(value)))
-    if kind != _BPE_MODEL or not pieces:
-        raise ValueError("it is not a BPE model of SentencePiece")
-    if normalizer.get(2) or normalizer[4]:
-        raise ValueError("it changes texts before it cuts them (normalisation or removal of white space)")
-    return pieces, bool(normalizer[3])
 
 
 def _unused(count: int) -> list[Token]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.machine import loaded_libraries
@@ -25,8 +26,11 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 """What may be decoded: each format more is one more parser that a hostile file can reach."""
 
-LONGEST = 8
-"""A picture longer than this many short sides is cut at its far ends before it is resized (see `_resize`)."""
+MAX_RESIZED_PIXELS = 4_000_000
+"""Of a picture that is resized whole before it is cropped; of a longer strip only the crop is made (see `_cropped`)."""
+
+REACH = 4
+"""Pixels (of the larger side of the two, picture and result) that no filter reaches beyond."""
 
 STRIP_ROWS = 64
 """Rows of a picture with transparency that are laid on white at a time."""
@@ -93,9 +97,7 @@ def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int]
 
 def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
     """The encoder's input (3, crop, crop): resized, centre-cropped, normalised per channel."""
-    resized = _resize(image, preprocess)
-    left, top = (resized.width - preprocess.crop) // 2, (resized.height - preprocess.crop) // 2
-    cropped = resized.crop((left, top, left + preprocess.crop, top + preprocess.crop))
+    cropped = _cropped(image, preprocess)
     pixels = np.asarray(cropped, dtype=np.float32)  # (crop, crop, 3) in 0..255
     scaled = pixels / np.float32(255)  # (crop, crop, 3) in 0..1
     mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)  # (3,)
@@ -165,17 +167,31 @@ def _on_white(image: Image.Image) -> Image.Image:
     return made
 
 
-def _resize(image: Image.Image, preprocess: Preprocess) -> Image.Image:
-    resample = _RESAMPLE[preprocess.resample]
+def _cropped(image: Image.Image, preprocess: Preprocess) -> Image.Image:
+    """The picture resized, and of that the centre crop."""
+    resample, crop = _RESAMPLE[preprocess.resample], preprocess.crop
+    width, height = _resized_size(image, preprocess)
+    left, top = (width - crop) // 2, (height - crop) // 2
+    if width * height <= MAX_RESIZED_PIXELS:
+        return image.resize((width, height), resample).crop((left, top, left + crop, top + crop))
+    # A 1 x 4000 strip would grow to 256 x 1,024,000 for a crop of 224. What cannot reach the crop is cut off, and each
+    # side resampled to what the crop shows, in the order in which Pillow enlarges pictures.
+    across, down = image.width / width, image.height / height
+    reach_x, reach_y = (REACH * max(scale, 1) for scale in (across, down))
+    x, y = max(0, int(left * across - reach_x)), max(0, int(top * down - reach_y))
+    right = min(image.width, math.ceil((left + crop) * across + reach_x))
+    bottom = min(image.height, math.ceil((top + crop) * down + reach_y))
+    middle = image.crop((x, y, right, bottom))
+    columns = middle.resize(
+        (crop, middle.height), resample, box=(left * across - x, 0, (left + crop) * across - x, middle.height)
+    )
+    return columns.resize((crop, crop), resample, box=(0, top * down - y, crop, (top + crop) * down - y))
+
+
+def _resized_size(image: Image.Image, preprocess: Preprocess) -> tuple[int, int]:
     if preprocess.resize == "squash":
-        return image.resize((preprocess.size, preprocess.size), resample)
-    # A 1 x 4000 strip would grow to 256 x 1,024,000 for a crop of 224: its far ends are cut first.
+        return preprocess.size, preprocess.size
     short, long = sorted(image.size)
-    spare = (long - LONGEST * short) // 2
-    if spare > 0:
-        image = ImageOps.crop(image, (spare, 0, spare, 0) if image.width > image.height else (0, spare, 0, spare))
-        short, long = sorted(image.size)
     # The long side is cut to whole pixels, as torchvision and transformers do.
     grown = int(preprocess.size * long / short)
-    size = (preprocess.size, grown) if image.width <= image.height else (grown, preprocess.size)
-    return image.resize(size, resample)
+    return (preprocess.size, grown) if image.width <= image.height else (grown, preprocess.size)

@@ -1,4 +1,4 @@
-"""Pictures of every common kind become the encoder's input; everything else becomes one sentence."""
+"""Pictures of every common kind are decoded, upright; everything else becomes one sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import load_image, prepare
-from edgefuse_runtimes.spec import Preprocess
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-UNSCALED = Preprocess("shortest", 256, "bicubic", 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-ONE_LEVEL = 1 / 255 + 1e-6
+from edgefuse_runtimes.image import load_image
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -55,89 +49,6 @@ def png(width: int, height: int, depth: int, colour: int, data: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
-
-
-# Preparation, against transformers
-
-
-@pytest.fixture(scope="module")
-def processors() -> dict[str, Callable[[Image.Image], np.ndarray]]:
-    reason = "transformers' image processors are the reference; they come with the extra export-torch"
-    transformers = pytest.importorskip("transformers", reason=reason)
-    pytest.importorskip("torch", reason=reason)
-
-    def run(name: str) -> Callable[[Image.Image], np.ndarray]:
-        processor = getattr(transformers, name)(
-            size={"shortest_edge": 256}, crop_size=224, resample=3, image_mean=[0.0] * 3, image_std=[1.0] * 3
-        )
-        return lambda image: processor(image, return_tensors="np")["pixel_values"][0]
-
-    return {name: run(name) for name in ("BitImageProcessor", "CLIPImageProcessor")}
-
-
-@pytest.mark.parametrize("name", ["BitImageProcessor", "CLIPImageProcessor"])
-@pytest.mark.parametrize(
-    "size",
-    [(300, 225), (225, 300), (256, 256), (224, 224), (37, 41), (41, 37), (5, 7), (1023, 777), (60, 479)],
-)
-@pytest.mark.parametrize("draw", [picture, noise])
-def test_prepare_equals_transformers(processors, name, size, draw) -> None:
-    image = draw(*size, seed=sum(size))
-
-    ours = prepare(image, UNSCALED)
-
-    assert ours.shape == (3, 224, 224)
-    assert ours.dtype == np.float32
-    assert np.abs(ours - processors[name](image)).max() <= ONE_LEVEL
-
-
-def test_normalisation_equals_transformers() -> None:
-    transformers = pytest.importorskip("transformers", reason="transformers is the reference (extra export-torch)")
-    pytest.importorskip("torch", reason="transformers' image processors need torch (extra export-torch)")
-    mean, std = IMAGENET
-    processor = transformers.BitImageProcessor(
-        size={"shortest_edge": 256}, crop_size=224, resample=3, image_mean=list(mean), image_std=list(std)
-    )
-    image = noise(300, 225)
-
-    ours = prepare(image, Preprocess("shortest", 256, "bicubic", 224, mean, std))
-
-    np.testing.assert_allclose(ours, processor(image, return_tensors="np")["pixel_values"][0], atol=1e-5)
-
-
-@pytest.mark.parametrize(("kind", "code"), [("nearest", 0), ("lanczos", 1), ("bilinear", 2), ("bicubic", 3)])
-def test_squash_is_a_plain_resize(kind, code) -> None:
-    image = noise(91, 55)
-
-    ours = prepare(image, Preprocess("squash", 32, kind, 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
-
-    expected = np.asarray(image.resize((32, 32), code), np.float32).transpose(2, 0, 1) / 255
-    np.testing.assert_allclose(ours, expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(100, 1200), (1001, 37), (777, 20)])
-def test_a_strip_is_cut_to_what_the_crop_shows(processors, size) -> None:
-    """The far ends never reach the crop; cutting them first moves the rest by less than half a pixel."""
-    image = picture(*size, seed=1)
-
-    difference = np.abs(prepare(image, UNSCALED) - processors["BitImageProcessor"](image))
-
-    assert difference.max() <= 3 / 255
-
-
-@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (2, 60_000)])
-def test_a_strip_never_grows_beyond_its_middle(size, monkeypatch) -> None:
-    grown = []
-    resize = Image.Image.resize
-
-    def watched(self: Image.Image, size: tuple[int, int], *rest: object, **options: object) -> Image.Image:
-        grown.append(size[0] * size[1])
-        return resize(self, size, *rest, **options)
-
-    monkeypatch.setattr(Image.Image, "resize", watched)
-
-    assert prepare(Image.new("RGB", size, "red"), UNSCALED).shape == (3, 224, 224)
-    assert max(grown) <= 256 * 256 * 9
 
 
 # Kinds of pictures

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.onnx.protobuf import (
+from edgefuse_runtimes.onnx.tensor import DTYPES, EMPTY, Array, dtype_of, parse_tensor
+from edgefuse_runtimes.protobuf import (
     Field,
     Malformed,
     chunk,
@@ -25,7 +26,6 @@ from edgefuse_runtimes.onnx.protobuf import (
     text,
     unsigned,
 )
-from edgefuse_runtimes.onnx.tensor import DTYPES, EMPTY, Array, dtype_of, parse_tensor
 
 OLDEST_OPSET = 13
 """Before it, Softmax and others meant something else by the same name."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_runtimes.onnx.protobuf import Malformed, chunk, fields, integers, numbers, text, unsigned
+from edgefuse_runtimes.protobuf import Malformed, chunk, fields, integers, numbers, text, unsigned
 
 Array = NDArray[Any]
 

@@ -77,32 +77,39 @@ def tokenizer_of(spec: EncoderSpec, locate: Callable[[str], Path]) -> Tokenizer:
 
 
 def open_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer in the file at `path`: a tokenizer.json, or a GGUF file.
+    """The tokenizer in the file at `path`: a tokenizer.json, a tokenizer.model (SentencePiece), or a GGUF file.
 
     Raises:
         BadInput: the file cannot be read, its tokenizer is of an unknown kind, or its vocabulary is damaged.
     """
     if path.suffix == ".json":
         return tokenizer_from_json(_read(path), str(path))
+    if path.suffix == ".model":
+        return SentencePieceBpe.from_model(_read(path), str(path))
     return tokenizer_from_metadata(read_gguf(path).metadata, str(path))
 
 
-def tokenizer_from_json(content: bytes, source: str) -> WordPiece | ClipBpe:
+def tokenizer_from_json(content: bytes, source: str) -> WordPiece | ClipBpe | SentencePieceBpe | ByteLevelBpe:
     """The tokenizer that the tokenizer.json `source` describes; `content` is all of it.
 
     Raises:
         BadInput: the kind is unknown, or the file is damaged.
     """
     data = parse(content, source)
-    match data["model"].get("type"):
+    model = data["model"]
+    match model.get("type", "BPE" if "merges" in model else None):  # GPT-2's own file does not say
         case "WordPiece":
             return WordPiece(data, source)
-        case "BPE":
+        case "BPE" if model.get("end_of_word_suffix"):
             return ClipBpe(data, source)
+        case "BPE" if model.get("byte_fallback"):
+            return SentencePieceBpe.from_json(data, source)
+        case "BPE":
+            return ByteLevelBpe.from_json(data, source)
         case other:
             raise BadInput(
                 f"{source} has a tokenizer of the unknown kind {other!r} (model); "
-                "use an encoder with one of WordPiece (BERT), BPE (CLIP)."
+                "use an encoder with one of WordPiece (BERT), BPE (CLIP, GPT-2, LLaMA)."
             )
 
 
@@ -114,9 +121,9 @@ def tokenizer_from_metadata(metadata: Mapping[str, Any], source: str) -> Tokeniz
     """
     match metadata.get("tokenizer.ggml.model"):
         case "gpt2":
-            return ByteLevelBpe(metadata, source)
+            return ByteLevelBpe.from_metadata(metadata, source)
         case "llama":
-            return SentencePieceBpe(metadata, source)
+            return SentencePieceBpe.from_metadata(metadata, source)
         case other:
             raise BadInput(
                 f"{source} has a tokenizer of the unknown kind {other!r} (tokenizer.ggml.model); "

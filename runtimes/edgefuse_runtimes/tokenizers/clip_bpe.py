@@ -12,10 +12,9 @@ from typing import Any
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.tokenizers.bpe import BYTE_SYMBOLS
 from edgefuse_runtimes.tokenizers.merging import merge, remember
-from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form
-from edgefuse_runtimes.tokenizers.presplit import split
-from edgefuse_runtimes.tokenizers.tokenizer_json import AGAIN, read_frame, read_ids, says
-from edgefuse_runtimes.tokenizers.vocabulary import well_formed
+from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, well_formed
+from edgefuse_runtimes.tokenizers.presplit import Presplit, of_tokenizers, split
+from edgefuse_runtimes.tokenizers.tokenizer_json import read_full_frame, read_ids, read_ranks, refuse_missing, says
 
 END = "</w>"
 """Of a word; the last letter of a word has it, so that a token at the end of a word is another than inside."""
@@ -45,7 +44,7 @@ _SILENT = (None, "", False)
 
 # Of reduced text (see `presplit`). White space lies between words whatever it is made of, so that it is not brought
 # to one blank first; the cut of GPT-2 that comes after this one in the reference finds nothing more to cut.
-_WORDS = re.compile(r"'(?:[stmd]|re|ve|ll)|[A-Za-z]+|[0-9]|[^\sA-Za-z0-9]+", re.ASCII)
+_WORDS = Presplit(re.compile(r"'(?:[stmd]|re|ve|ll)|[A-Za-z]+|[0-9]|[^\sA-Za-z0-9]+", re.ASCII), stand_in=of_tokenizers)
 
 
 class ClipBpe:
@@ -72,16 +71,13 @@ class ClipBpe:
                 "use an encoder that does."
             )
         vocabulary, special = read_ids(data, source)
-        frame = read_frame(data, source)
-        self.bos_id, self.eos_id = frame.first, frame.last
+        self.bos_id, self.eos_id = read_full_frame(data, source)
         self.size = 1 + max(vocabulary.values())
         self._ids = {token: token_id for token, token_id in vocabulary.items() if token_id not in special}
-        self._ranks = _read_ranks(model.get("merges"), source)
+        self._ranks = read_ranks(data, source)
         needed = [symbol + end for symbol in BYTE_SYMBOLS.values() for end in ("", END)]
         needed += [pair.replace(" ", "") for pair in self._ranks]
-        missing = next((token for token in needed if token not in self._ids), None)
-        if missing is not None:
-            raise BadInput(f"{source} has no token {missing!r}, which its merges or single bytes need; {AGAIN}.")
+        refuse_missing(needed, self._ids, source)
         self._word_ids = remember(self._merged_ids)
 
     def encode(self, text: str) -> list[int]:
@@ -93,15 +89,3 @@ class ClipBpe:
         symbols = [*word.encode().decode("latin-1").translate(BYTE_SYMBOLS)]
         symbols[-1] += END
         return [self._ids[piece] for piece in merge(symbols, self._ranks, " ")]
-
-
-def _read_ranks(merges: Any, source: str) -> dict[str, int]:
-    """Rank of each pair "left right"; a file writes it as such or as a list of two."""
-    pairs = [
-        " ".join(pair) if isinstance(pair, list) and all(isinstance(part, str) for part in pair) else pair
-        for pair in (merges if isinstance(merges, list) else [None])
-    ]
-    if not all(isinstance(pair, str) and pair.count(" ") == 1 for pair in pairs):
-        raise BadInput(f"{source} has a damaged list of merges; {AGAIN}.")
-    falling_ranks = range(len(pairs) - 1, -1, -1)
-    return dict(zip(reversed(pairs), falling_ranks, strict=True))  # of equal merges the first counts

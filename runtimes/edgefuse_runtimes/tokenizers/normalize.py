@@ -7,15 +7,27 @@ import unicodedata
 from collections.abc import Callable
 from typing import Literal
 
-from edgefuse_runtimes.tokenizers.bert_table import UNKNOWN_MARKS
+from edgefuse_runtimes.tokenizers.tokenizers_table import CAPITALS, UNKNOWN_MARKS
 
-# Unicode never changes the parts, the order or the case of a character that it has once assigned; so Python's own data
-# serve, whatever their version, except for the marks that came after those of `tokenizers` (Unicode 9).
+# Unicode never changes the parts or the order of a character that it has once assigned; so Python's own data serve,
+# whatever their version, except for what came after those of `tokenizers` (Unicode 9).
 _UNKNOWN_MARKS = re.compile(
     "(["
     + "".join(f"{chr(a)}-{chr(b - 1)}" for a, b in zip(UNKNOWN_MARKS[::2], UNKNOWN_MARKS[1::2], strict=True))
     + "])"
 )
+
+_LOWER_CASE: dict[int, int | str] = {0x130: "i\u0307"}
+"""By code point; the one lower case of two characters is not in the table."""
+for _first, _last, _step, _shift in zip(*(CAPITALS[place::4] for place in range(4)), strict=True):
+    _LOWER_CASE.update((code, code + _shift) for code in range(_first, _last + 1, _step))
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def well_formed(text: str) -> str:
+    """`text` with U+FFFD for every lone surrogate, so that it can be written as UTF-8."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def normal_form(form: Literal["NFC", "NFD"], text: str) -> str:
@@ -29,7 +41,7 @@ def normal_form(form: Literal["NFC", "NFD"], text: str) -> str:
 
 def lower_case(text: str) -> str:
     """Every character of `text` in lower case by itself, so that sigma has one form."""
-    return text.lower() if text.isascii() else replace_each(text, str.lower)
+    return text.lower() if text.isascii() else text.translate(_LOWER_CASE)
 
 
 def replace_each(text: str, replacement: Callable[[str], str]) -> str:

@@ -5,14 +5,50 @@ So a text is first reduced: each character outside ASCII becomes one ASCII chara
 expression names (letter "a", number "0", white space "\v", anything else "!"). In the reduced text plain
 ASCII expressions find the same borders. (llama.cpp does the same for expressions it has no code of its own
 for.)
+
+llama.cpp has the classes of Unicode 15.1, the library `tokenizers` those of a newer version; so a vocabulary is cut by
+the classes of whichever defines its ids.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from edgefuse_runtimes.tokenizers.normalize import replace_each
+from edgefuse_runtimes.tokenizers.tokenizers_table import LATE_DIGITS, LATE_LETTERS, LATE_NUMBERS
 from edgefuse_runtimes.tokenizers.unicode_table import LETTERS, NUMBERS, SPACES, within
+
+
+def of_llama_cpp(letter: str) -> str:
+    """The stand-in of one character; ASCII stands for itself."""
+    code = ord(letter)
+    if code < 0x80:
+        return letter
+    if within(LETTERS, code):
+        return "a"
+    if within(NUMBERS, code):
+        return "0"
+    return "\v" if within(SPACES, code) else "!"
+
+
+def of_tokenizers(letter: str) -> str:
+    """The stand-in of one character, with the newer letters and numbers that `tokenizers` knows."""
+    code = ord(letter)
+    if within(LATE_LETTERS, code):
+        return "a"
+    return "0" if within(LATE_NUMBERS, code) else of_llama_cpp(letter)
+
+
+def _cut_by_digits(letter: str) -> str:
+    """For SmolLM's numbers, which `tokenizers` cuts out by a Unicode newer still."""
+    return "0" if within(LATE_DIGITS, ord(letter)) else of_tokenizers(letter)
+
+
+def _without_case(letter: str) -> str:
+    """For LLaMA-3's contractions, which `tokenizers` finds without regard to case: the long s is an s there."""
+    return "s" if letter == "ſ" else of_tokenizers(letter)
 
 
 @dataclass(frozen=True)
@@ -20,7 +56,9 @@ class Presplit:
     """How the texts of one family of vocabularies are cut, and what goes with it."""
 
     words: re.Pattern[str]
-    """Of reduced text; its matches cover every character."""
+    """Of reduced text."""
+    stand_in: Callable[[str], str] = of_llama_cpp
+    """By which a text is reduced."""
     ignore_merges: bool = False
     """Whether a word that is a token as a whole is taken as that, whatever the merges say."""
     add_bos: bool = False
@@ -55,21 +93,17 @@ PRESPLITS = {
 """By `tokenizer.ggml.pre`; expressions as in llama.cpp's llama-vocab.cpp."""
 
 
-def split(text: str, words: re.Pattern[str]) -> list[str]:
-    """The words of `text`, in order; their concatenation is `text`."""
+PRESPLITS_OF_TOKENIZERS = {
+    "gpt-2": replace(_GPT2, stand_in=of_tokenizers),
+    "smollm": replace(_SMOLLM, stand_in=_cut_by_digits),
+    "llama-bpe": replace(_LLAMA3, stand_in=_without_case),
+}
+"""The same for a tokenizer.json."""
+
+
+def split(text: str, presplit: Presplit) -> list[str]:
+    """The words of `text`, in order; of the three families above their concatenation is `text`."""
     if text.isascii():
-        return words.findall(text)
-    return [text[match.start() : match.end()] for match in words.finditer(reduce(text))]
-
-
-def reduce(text: str) -> str:
-    """`text` with every character outside ASCII replaced by the stand-in of its class; same length."""
-    return text.translate({ord(letter): _stand_in(ord(letter)) for letter in set(text) if not letter.isascii()})
-
-
-def _stand_in(code: int) -> str:
-    if within(LETTERS, code):
-        return "a"
-    if within(NUMBERS, code):
-        return "0"
-    return "\v" if within(SPACES, code) else "!"
+        return presplit.words.findall(text)
+    reduced = replace_each(text, presplit.stand_in)
+    return [text[match.start() : match.end()] for match in presplit.words.finditer(reduced)]

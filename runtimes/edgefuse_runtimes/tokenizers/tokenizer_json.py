@@ -1,9 +1,9 @@
-"""What both kinds of tokenizer read from a tokenizer.json, the file of the library `tokenizers`."""
+"""What every kind of tokenizer reads from a tokenizer.json, the file of the library `tokenizers`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ AGAIN = "fetch the file again or export the encoder again"
 
 @dataclass(frozen=True)
 class Frame:
-    """The special tokens around every text."""
+    """The special tokens around every text; None: there is none."""
 
-    first: int
-    last: int
+    first: int | None
+    last: int | None
 
 
 def parse(content: bytes, source: str) -> dict[str, Any]:
@@ -57,40 +57,101 @@ def read_ids(data: Mapping[str, Any], source: str) -> tuple[dict[str, int], froz
     return vocabulary, frozenset(token["id"] for token in added)
 
 
+def read_ranks(data: Mapping[str, Any], source: str) -> dict[str, int]:
+    """Rank of each pair "left right" of the merges; a file writes it as such or as a list of two.
+
+    Raises:
+        BadInput: there are none, or one is damaged.
+    """
+    merges = data["model"].get("merges")
+    pairs: list[Any] = [
+        " ".join(pair) if isinstance(pair, list) and all(isinstance(part, str) for part in pair) else pair
+        for pair in (merges if isinstance(merges, list) else [None])
+    ]
+    if not all(isinstance(pair, str) and pair.count(" ") == 1 for pair in pairs):
+        raise BadInput(f"{source} has a damaged list of merges; {AGAIN}.")
+    return ranks_of(pairs)
+
+
+def ranks_of(pairs: Sequence[str]) -> dict[str, int]:
+    """Rank of each line of a merge table: of equal ones the first counts."""
+    return dict(zip(reversed(pairs), range(len(pairs) - 1, -1, -1), strict=True))
+
+
+def refuse_missing(needed: Iterable[str], vocabulary: Container[str], source: str) -> None:
+    """See to it that every token that merging can end in is there.
+
+    Raises:
+        BadInput: one is not.
+    """
+    missing = next((token for token in needed if token not in vocabulary), None)
+    if missing is not None:
+        raise BadInput(f"{source} has no token {missing!r}, which its merges or single bytes need; {AGAIN}.")
+
+
 def read_frame(data: Mapping[str, Any], source: str) -> Frame:
     """What the post-processor puts around one text.
 
     Raises:
+        BadInput: that is more than one token before it and one after it.
+    """
+    frame = _frame(data.get("post_processor"))
+    if frame is None:
+        raise BadInput(
+            f"{source} puts something else than at most one special token before a text and one after it "
+            "(post_processor); use an encoder that does not."
+        )
+    return Frame(*frame)
+
+
+def read_full_frame(data: Mapping[str, Any], source: str) -> tuple[int, int]:
+    """The special tokens that the post-processor puts before and after every text.
+
+    Raises:
         BadInput: that is not one token before it and one after it.
     """
-    processor = data.get("post_processor")
-    frame = None
-    if isinstance(processor, dict):
-        is_template = processor.get("type") == "TemplateProcessing"
-        frame = _of_template(processor) if is_template else (_id(processor.get("cls")), _id(processor.get("sep")))
-    if frame is None or frame[0] is None or frame[1] is None:
+    first, last = _frame(data.get("post_processor")) or (None, None)
+    if first is None or last is None:
         raise BadInput(
             f"{source} does not put one special token before a text and one after it (post_processor); "
             "use an encoder that does."
         )
-    return Frame(frame[0], frame[1])
+    return first, last
+
+
+def _frame(processor: Any) -> tuple[int | None, int | None] | None:
+    """First and last id; None: the processor cannot be understood."""
+    match processor:
+        case None | {"type": "ByteLevel"}:
+            return None, None
+        case {"type": "Sequence", "processors": [*steps]}:
+            frames = [frame for frame in map(_frame, steps) if frame != (None, None)]
+            return frames[0] if len(frames) == 1 else None if frames else (None, None)
+        case {"type": "TemplateProcessing"}:
+            return _of_template(processor)
+        case {"type": "BertProcessing" | "RobertaProcessing", "cls": [_, int(first)], "sep": [_, int(last)]} if (
+            min(first, last) >= 0
+        ):
+            return first, last
+    return None
 
 
 def _of_template(processor: Mapping[str, Any]) -> tuple[int | None, int | None] | None:
-    """First and last id of a template of a special token, the text A, and a special token."""
+    """First and last id of a template of a special token or none, the text A, and a special token or none."""
     try:
-        before, text, after = processor["single"]
-        tokens = processor["special_tokens"]
-        (first,), (last,) = (tokens[part["SpecialToken"]["id"]]["ids"] for part in (before, after))
-        return (_id(["", first]), _id(["", last])) if text["Sequence"]["id"] == "A" else None
-    except (KeyError, TypeError, ValueError):
+        parts, tokens = processor["single"], processor["special_tokens"]
+        place = next(place for place, part in enumerate(parts) if "Sequence" in part)
+        if parts[place]["Sequence"]["id"] != "A":
+            return None
+        before, after = (
+            [number for part in some for number in tokens[part["SpecialToken"]["id"]]["ids"]]
+            for some in (parts[:place], parts[place + 1 :])
+        )
+    except (KeyError, TypeError, AttributeError, StopIteration):
         return None
-
-
-def _id(token: Any) -> int | None:
-    """The id of a special token, written as its text and its id."""
-    is_pair = isinstance(token, list) and len(token) == 2 and type(token[1]) is int and token[1] >= 0
-    return token[1] if is_pair else None
+    if len(before) > 1 or len(after) > 1 or not all(type(number) is int and number >= 0 for number in before + after):
+        return None
+    return (before[0] if before else None), (after[0] if after else None)
 
 
 def says(part: Any, wanted: Any) -> bool:

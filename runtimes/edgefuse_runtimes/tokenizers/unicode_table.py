@@ -16,12 +16,12 @@ def within(borders: tuple[int, ...], code: int) -> bool:
     return bisect_right(borders, code) % 2 == 1
 
 
-def borders(text: str) -> tuple[int, ...]:
-    """The borders written in hexadecimal in `text`."""
-    return tuple(int(border, 16) for border in text.split())
+def hexadecimal(text: str) -> tuple[int, ...]:
+    """The numbers written in hexadecimal in `text`."""
+    return tuple(int(number, 16) for number in text.split())
 
 
-LETTERS = borders(
+LETTERS = hexadecimal(
     """
     41 5B 61 7B AA AB B5 B6 BA BB C0 D7 D8 F7 F8 2C2 2C6 2D2 2E0 2E5 2EC 2ED 2EE 2EF 370 375 376 378 37A 37E
     37F 380 386 387 388 38B 38C 38D 38E 3A2 3A3 3F6 3F7 482 48A 530 531 557 559 55A 560 589 5D0 5EB 5EF 5F3
@@ -93,7 +93,7 @@ LETTERS = borders(
     """
 )
 
-NUMBERS = borders(
+NUMBERS = hexadecimal(
     """
     30 3A B2 B4 B9 BA BC BF 660 66A 6F0 6FA 7C0 7CA 966 970 9E6 9F0 9F4 9FA A66 A70 AE6 AF0 B66 B70 B72 B78
     BE6 BF3 C66 C70 C78 C7F CE6 CF0 D58 D5F D66 D79 DE6 DF0 E50 E5A ED0 EDA F20 F34 1040 104A 1090 109A 1369
@@ -113,7 +113,7 @@ NUMBERS = borders(
     """
 )
 
-SPACES = borders(
+SPACES = hexadecimal(
     """
     9 E 20 21 85 86 A0 A1 1680 1681 2000 200B 2028 202A 202F 2030 205F 2060 3000 3001
     """

@@ -1,8 +1,7 @@
-"""What both kinds of tokenizer read from a GGUF file's metadata."""
+"""What every kind of tokenizer reads from a GGUF file's metadata."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from edgefuse_runtimes.errors import BadInput
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Values of tokenizer.ggml.token_type, the same numbers as SentencePiece's."""
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,6 @@ def numbers(
     if value.shape != (count,) or value.dtype.kind not in "iuf" or np.isnan(value).any():
         raise BadInput(f"{source} does not have {count} numbers {name}; get the file again or export it again.")
     return value
-
-
-def well_formed(text: str) -> str:
-    """`text` with U+FFFD for every lone surrogate, so that it can be written as UTF-8."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def split_user_defined(text: str, tokens: Sequence[tuple[str, int]]) -> list[str | int]:

@@ -1,7 +1,7 @@
 """WordPiece, the tokenizer of BERT: texts are cleaned and cut into words, words into the longest known pieces.
 
 Reference: the library `tokenizers` (BertNormalizer, BertPreTokenizer, WordPiece), whose classes of characters are in
-`bert_table.py`.
+`tokenizers_table.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.tokenizers.bert_table import ACCENTS, CONTROLS, PUNCTUATION
 from edgefuse_runtimes.tokenizers.merging import remember
-from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, replace_each
-from edgefuse_runtimes.tokenizers.tokenizer_json import AGAIN, read_frame, read_ids, says
+from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, replace_each, well_formed
+from edgefuse_runtimes.tokenizers.tokenizer_json import AGAIN, read_full_frame, read_ids, says
+from edgefuse_runtimes.tokenizers.tokenizers_table import ACCENTS, CONTROLS, PUNCTUATION
 from edgefuse_runtimes.tokenizers.unicode_table import SPACES, within
-from edgefuse_runtimes.tokenizers.vocabulary import well_formed
 
 # CJK ideographs as `tokenizers` lists them; BERT's own code also has 2B820 to 2B91F.
 _IDEOGRAPHS = (
@@ -50,8 +49,7 @@ class WordPiece:
         strips = normalizer.get("strip_accents")
         self._strips_accents = self._lowers if strips is None else strips is True
         vocabulary, special = read_ids(data, source)
-        frame = read_frame(data, source)
-        self.bos_id, self.eos_id = frame.first, frame.last
+        self.bos_id, self.eos_id = read_full_frame(data, source)
         self.size = 1 + max(vocabulary.values())
         self._ids = {token: token_id for token, token_id in vocabulary.items() if token_id not in special}
         unknown = vocabulary.get(str(model.get("unk_token")))
@@ -73,15 +71,24 @@ class WordPiece:
 
     def _spaced(self, text: str) -> str:
         """`text` cleaned, with blanks around every word."""
-        if self._cleans:
-            text = replace_each(text, _clean)
-        if self._parts_ideographs:
-            text = replace_each(text, _part_ideograph)
+        text = replace_each(text, self._clean)
         if self._strips_accents:
-            text = replace_each(normal_form("NFD", text), _strip_accent)
-        if self._lowers:
-            text = lower_case(text)
-        return replace_each(text, _part_word)
+            text = normal_form("NFD", text)
+        return replace_each(text, self._part)
+
+    def _clean(self, letter: str) -> str:
+        code = ord(letter)
+        if self._cleans:
+            if within(CONTROLS, code):
+                return ""
+            if within(SPACES, code):
+                return " "
+        return f" {letter} " if self._parts_ideographs and within(_IDEOGRAPHS, code) else letter
+
+    def _part(self, letter: str) -> str:
+        if self._strips_accents and within(ACCENTS, ord(letter)):
+            return ""
+        return "".join(map(_part_word, lower_case(letter) if self._lowers else letter))
 
     def _pieces(self, word: str) -> list[int]:
         """The longest token that begins the word, then the longest that goes on, ...; no token: one unknown word."""
@@ -100,21 +107,6 @@ class WordPiece:
             ids.append(token_id)
             start = end
         return ids
-
-
-def _clean(letter: str) -> str:
-    code = ord(letter)
-    if within(CONTROLS, code):
-        return ""
-    return " " if within(SPACES, code) else letter
-
-
-def _part_ideograph(letter: str) -> str:
-    return f" {letter} " if within(_IDEOGRAPHS, ord(letter)) else letter
-
-
-def _strip_accent(letter: str) -> str:
-    return "" if within(ACCENTS, ord(letter)) else letter
 
 
 def _part_word(letter: str) -> str:

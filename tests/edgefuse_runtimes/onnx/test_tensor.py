@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edgefuse_runtimes.onnx.protobuf import Malformed
 from edgefuse_runtimes.onnx.tensor import DTYPES, parse_tensor
+from edgefuse_runtimes.protobuf import Malformed
 
 
 def parsed(tensor: onnx.TensorProto, path: Path | None = None) -> np.ndarray:

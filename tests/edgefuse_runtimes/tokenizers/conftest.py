@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+settings.register_profile("texts", max_examples=int(os.environ.get("EDGEFUSE_TEXTS", "1000")), deadline=None)
 
 CORPUS = [
     "Age: 45 years. Sex: male. Localization: lower extremity. The lesion has grown since 2019-03-07.",
@@ -63,18 +66,12 @@ def any_text() -> st.SearchStrategy[str]:
 
 
 @pytest.fixture(scope="session")
-def assigned_text() -> st.SearchStrategy[str]:
-    """Texts without characters that the references' Unicode versions may class differently."""
-    return _text(st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="ſ"))
-
-
-@pytest.fixture(scope="session")
-def thousand_texts(any_text: st.SearchStrategy[str]) -> list[str]:
+def many_texts(any_text: st.SearchStrategy[str]) -> list[str]:
     """Texts for a reference that has to run in a child process, and so gets them all at once."""
     texts: list[str] = []
 
     @settings(
-        max_examples=1000,
+        settings.get_profile("texts"),
         database=None,
         derandomize=True,
         phases=[Phase.generate],
@@ -125,7 +122,7 @@ def llama_cpp_ids() -> Callable[[Path, list[str]], list[list[int]]]:
 
     def ids(path: Path, texts: list[str]) -> list[list[int]]:
         command = [sys.executable, "-c", LLAMA_CPP, str(path)]
-        child = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, timeout=120)
+        child = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, timeout=600)
         assert child.returncode == 0, child.stderr[-2000:]
         answer: list[list[int]] = json.loads(child.stdout.splitlines()[-1])
         return answer
@@ -155,11 +152,18 @@ def pre_tokenizers() -> dict[str, Any]:
 def trained_bpe(pre_tokenizers: dict[str, Any]) -> dict[str, Any]:
     """A small byte-level BPE of `tokenizers` for each pre-split."""
     library = pytest.importorskip("tokenizers", reason="the reference for byte-level BPE")
+    pre = library.pre_tokenizers
+    whole = {
+        "smollm": pre.Sequence([pre.Digits(individual_digits=True), pre.ByteLevel(add_prefix_space=False)]),
+        "gpt-2": pre.ByteLevel(add_prefix_space=False),
+        "llama-bpe": pre.Sequence(
+            [pre_tokenizers["llama-bpe"], pre.ByteLevel(add_prefix_space=False, use_regex=False)]
+        ),
+    }
     trained = {}
-    for name, words in pre_tokenizers.items():
-        byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for name, words in whole.items():
         model = library.Tokenizer(library.models.BPE(ignore_merges=name == "llama-bpe"))
-        model.pre_tokenizer = library.pre_tokenizers.Sequence([words, byte_level])
+        model.pre_tokenizer = words
         model.train_from_iterator(
             CORPUS,
             library.trainers.BpeTrainer(
@@ -169,6 +173,11 @@ def trained_bpe(pre_tokenizers: dict[str, Any]) -> dict[str, Any]:
                 show_progress=False,
             ),
         )
+        if name == "llama-bpe":
+            begins = library.processors.TemplateProcessing(
+                single=f"{SPECIALS[0]} $A", special_tokens=[(SPECIALS[0], 0)]
+            )
+            model.post_processor = library.processors.Sequence([library.processors.ByteLevel(), begins])
         model.encode_special_tokens = True
         trained[name] = model
     return trained
@@ -200,19 +209,22 @@ def trained_sentencepiece() -> Callable[..., Any]:
 
     def train(**options: Any) -> Any:
         model = io.BytesIO()
-        settings = {"add_dummy_prefix": True, "split_by_whitespace": True} | options
+        usual = {
+            "add_dummy_prefix": True,
+            "allow_whitespace_only_pieces": True,
+            "byte_fallback": True,
+            "minloglevel": 2,
+            "model_type": "bpe",
+            "normalization_rule_name": "identity",
+            "remove_extra_whitespaces": False,
+            "split_by_whitespace": True,
+            "split_digits": True,
+            "vocab_size": 800,
+        }
         library.SentencePieceTrainer.train(
             sentence_iterator=iter(line for text in CORPUS for line in text.splitlines() if line),
             model_writer=model,
-            model_type="bpe",
-            vocab_size=800,
-            byte_fallback=True,
-            normalization_rule_name="identity",
-            remove_extra_whitespaces=False,
-            allow_whitespace_only_pieces=True,
-            split_digits=True,
-            minloglevel=2,
-            **settings,
+            **(usual | options),
         )
         return library.SentencePieceProcessor(model_proto=model.getvalue())
 
@@ -236,6 +248,41 @@ def sentencepiece_metadata() -> Callable[[Any], dict[str, Any]]:
         }
 
     return metadata
+
+
+@pytest.fixture(scope="session")
+def as_tokenizer_json() -> Callable[..., Any]:
+    """A SentencePiece model as a tokenizer of `tokenizers`, with the merges that transformers makes of its scores."""
+    library = pytest.importorskip("tokenizers", reason="the reference for a tokenizer.json")
+
+    def convert(model: Any, spaces: str = "Prepend") -> Any:
+        pieces = {model.id_to_piece(i): i for i in range(model.vocab_size())}
+        merges = []
+        for piece, number in pieces.items():
+            parts = [(piece[:at], piece[at:]) for at in range(1, len(piece))]
+            known = [pair for pair in parts if pair[0] in pieces and pair[1] in pieces]
+            known.sort(key=lambda pair: (pieces[pair[0]], pieces[pair[1]]))
+            merges += [(model.get_score(number), len(left), len(right), left, right) for left, right in known]
+        merges.sort(key=lambda merge: merge[:3], reverse=True)
+        core = library.models.BPE(
+            pieces, [merge[3:] for merge in merges], unk_token="<unk>", fuse_unk=True, byte_fallback=True
+        )
+        tokenizer = library.Tokenizer(core)
+        tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+        if spaces == "Metaspace":
+            tokenizer.pre_tokenizer = library.pre_tokenizers.Metaspace("▁", prepend_scheme="first", split=False)
+        else:
+            normalizers = library.normalizers
+            replaced = normalizers.Replace(" ", "▁")
+            prepended = normalizers.Sequence([normalizers.Prepend("▁"), replaced])
+            tokenizer.normalizer = prepended if spaces == "Prepend" else replaced
+        tokenizer.post_processor = library.processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", pieces["<s>"])]
+        )
+        tokenizer.encode_special_tokens = True
+        return tokenizer
+
+    return convert
 
 
 WORDPIECE_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

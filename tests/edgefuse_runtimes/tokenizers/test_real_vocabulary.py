@@ -39,7 +39,7 @@ def test_ids_equal_those_of_llama_cpp(
     tokenizer: Tokenizer,
     starter_kit: Path,
     llama_cpp_ids: Callable[[Path, list[str]], list[list[int]]],
-    thousand_texts: list[str],
+    many_texts: list[str],
 ) -> None:
-    texts = [*thousand_texts, "<|im_start|>system", " \x04!", "lesion" * 1500]
+    texts = [*many_texts, "<|im_start|>system", " \x04!", "lesion" * 1500]
     assert [tokenizer.encode(text) for text in texts] == llama_cpp_ids(starter_kit / "text.gguf", texts)

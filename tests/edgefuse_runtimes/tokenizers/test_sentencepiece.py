@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.tokenizers import tokenizer_from_json
 from edgefuse_runtimes.tokenizers.sentencepiece import SentencePieceBpe
 
 Metadata = dict[str, Any]
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "as LLaMA-2": {},
     "no space in front": {"add_dummy_prefix": False},
     "tokens across words": {"split_by_whitespace": False},
@@ -36,34 +37,68 @@ def models(
 
 @pytest.fixture(scope="module")
 def ours(models: dict[str, tuple[Any, Metadata]]) -> dict[str, SentencePieceBpe]:
-    return {name: SentencePieceBpe(metadata, "small.gguf") for name, (_, metadata) in models.items()}
+    return {name: SentencePieceBpe.from_metadata(metadata, "small.gguf") for name, (_, metadata) in models.items()}
+
+
+@pytest.fixture(scope="module")
+def of_model(models: dict[str, tuple[Any, Metadata]]) -> dict[str, SentencePieceBpe]:
+    return {
+        name: SentencePieceBpe.from_model(model.serialized_model_proto(), "tokenizer.model")
+        for name, (model, _) in models.items()
+    }
 
 
 @given(data=st.data())
-@settings(max_examples=1000, deadline=None)
-def test_ids_equal_those_of_sentencepiece(
+@settings(settings.get_profile("texts"))
+def test_ids_of_a_tokenizer_model_equal_those_of_sentencepiece(
     any_text: st.SearchStrategy[str],
     models: dict[str, tuple[Any, Metadata]],
-    ours: dict[str, SentencePieceBpe],
+    of_model: dict[str, SentencePieceBpe],
     data: st.DataObject,
 ) -> None:
     text = data.draw(any_text)
     for name, (reference, _) in models.items():
-        assert ours[name].encode(text) == reference.encode(text), name
+        assert of_model[name].encode(text) == reference.encode(text), name
+
+
+@pytest.fixture(scope="module")
+def pairs_of_json(
+    models: dict[str, tuple[Any, Metadata]], as_tokenizer_json: Callable[..., Any]
+) -> list[tuple[Any, Any]]:
+    references = [as_tokenizer_json(models["as LLaMA-2"][0], spaces) for spaces in ("Prepend", "Metaspace", "Replace")]
+    references.append(as_tokenizer_json(models["tokens across words"][0]))
+    return [(tokenizer_from_json(model.to_str().encode(), "tokenizer.json"), model) for model in references]
+
+
+@given(data=st.data())
+@settings(settings.get_profile("texts"))
+def test_ids_of_a_tokenizer_json_equal_those_of_tokenizers(
+    any_text: st.SearchStrategy[str], pairs_of_json: list[tuple[Any, Any]], data: st.DataObject
+) -> None:
+    text = data.draw(any_text)
+    for tokenizer, reference in pairs_of_json:
+        assert tokenizer.encode(text) == reference.encode(text, add_special_tokens=False).ids
+
+
+def test_bos_of_each_file(pairs_of_json: list[tuple[Any, Any]], of_model: dict[str, SentencePieceBpe]) -> None:
+    for tokenizer in [pair[0] for pair in pairs_of_json]:
+        assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.add_bos) == (1, None, True)
+    for tokenizer in of_model.values():
+        assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.add_bos) == (1, 2, True)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_ids_equal_those_of_llama_cpp(
+def test_ids_of_a_gguf_file_equal_those_of_llama_cpp(
     name: str,
     models: dict[str, tuple[Any, Metadata]],
     ours: dict[str, SentencePieceBpe],
     write_vocabulary: Callable[[Path, Metadata], Path],
     llama_cpp_ids: Callable[[Path, list[str]], list[list[int]]],
-    thousand_texts: list[str],
+    many_texts: list[str],
     tmp_path: Path,
 ) -> None:
     path = write_vocabulary(tmp_path / "small.gguf", models[name][1])
-    assert [ours[name].encode(text) for text in thousand_texts] == llama_cpp_ids(path, thousand_texts)
+    assert [ours[name].encode(text) for text in many_texts] == llama_cpp_ids(path, many_texts)
 
 
 def test_characters_outside_the_vocabulary_become_bytes(
@@ -71,10 +106,6 @@ def test_characters_outside_the_vocabulary_become_bytes(
 ) -> None:
     tokens = models["no space in front"][1]["tokenizer.ggml.tokens"]
     assert [tokens[i] for i in ours["no space in front"].encode("ø\x00")] == ["<0xC3>", "<0xB8>", "<0x00>"]
-
-
-def test_a_lone_surrogate_counts_as_the_replacement_character(ours: dict[str, SentencePieceBpe]) -> None:
-    assert ours["as LLaMA-2"].encode("a\udc80b") == ours["as LLaMA-2"].encode("a\ufffdb")
 
 
 def with_tokens(metadata: Metadata, texts: list[str], kind: int) -> Metadata:
@@ -87,20 +118,6 @@ def with_tokens(metadata: Metadata, texts: list[str], kind: int) -> Metadata:
     }
 
 
-def test_a_spelled_control_token_is_plain_text_where_llama_cpp_lets_it_through(
-    models: dict[str, tuple[Any, Metadata]],
-    write_vocabulary: Callable[[Path, Metadata], Path],
-    llama_cpp_ids: Callable[[Path, list[str]], list[list[int]]],
-    tmp_path: Path,
-) -> None:
-    model, metadata = models["as LLaMA-2"]
-    metadata = with_tokens(metadata, ["/s", "</s"], kind=1)
-    ids = SentencePieceBpe(metadata, "small.gguf").encode("a</s>")
-    assert model.eos_id() not in ids
-    path = write_vocabulary(tmp_path / "small.gguf", metadata)
-    assert model.eos_id() in llama_cpp_ids(path, ["a</s>"])[0]
-
-
 def test_the_space_in_front_comes_again_after_a_user_defined_token(
     models: dict[str, tuple[Any, Metadata]],
     write_vocabulary: Callable[[Path, Metadata], Path],
@@ -108,7 +125,7 @@ def test_the_space_in_front_comes_again_after_a_user_defined_token(
     tmp_path: Path,
 ) -> None:
     metadata = with_tokens(models["as LLaMA-2"][1], ["<mole>"], kind=4)
-    tokenizer = SentencePieceBpe(metadata, "small.gguf")
+    tokenizer = SentencePieceBpe.from_metadata(metadata, "small.gguf")
     ids = tokenizer.encode("lesion<mole>lesion")
     assert ids == [
         *tokenizer.encode("lesion"),
@@ -120,7 +137,7 @@ def test_the_space_in_front_comes_again_after_a_user_defined_token(
 
 def test_what_the_file_does_not_say_is_as_in_llama_2(models: dict[str, tuple[Any, Metadata]]) -> None:
     metadata = {name: value for name, value in models["as LLaMA-2"][1].items() if not name.endswith("_token_id")}
-    tokenizer = SentencePieceBpe(metadata, "small.gguf")
+    tokenizer = SentencePieceBpe.from_metadata(metadata, "small.gguf")
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.add_bos) == (1, 2, True)
 
 
@@ -138,5 +155,5 @@ def test_a_damaged_vocabulary_is_refused(
     models: dict[str, tuple[Any, Metadata]], change: Metadata, sentence: str
 ) -> None:
     with pytest.raises(BadInput, match=r"^small\.gguf ") as refused:
-        SentencePieceBpe(models["as LLaMA-2"][1] | change, "small.gguf")
+        SentencePieceBpe.from_metadata(models["as LLaMA-2"][1] | change, "small.gguf")
     assert sentence in str(refused.value)

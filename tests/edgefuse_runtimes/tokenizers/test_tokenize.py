@@ -99,11 +99,11 @@ def test_a_file_says_which_tokenizer_it_needs(
 ) -> None:
     bpe = open_tokenizer(write_vocabulary(tmp_path / "bpe.gguf", bpe_metadata["smollm"]))
     assert isinstance(bpe, ByteLevelBpe)
-    assert bpe.encode("lesion") == ByteLevelBpe(bpe_metadata["smollm"], "bpe.gguf").encode("lesion")
+    assert bpe.encode("lesion") == ByteLevelBpe.from_metadata(bpe_metadata["smollm"], "bpe.gguf").encode("lesion")
     metadata = sentencepiece_metadata(trained_sentencepiece())
     pieces = open_tokenizer(write_vocabulary(tmp_path / "pieces.gguf", metadata))
     assert isinstance(pieces, SentencePieceBpe)
-    assert pieces.encode("lesion") == SentencePieceBpe(metadata, "pieces.gguf").encode("lesion")
+    assert pieces.encode("lesion") == SentencePieceBpe.from_metadata(metadata, "pieces.gguf").encode("lesion")
     assert tokenize(pieces, rule(), "").ids.tolist() == [pieces.bos_id]
 
 

@@ -19,8 +19,20 @@ from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize, tokenizer_fro
 
 
 @pytest.fixture(scope="module")
-def files(trained_wordpiece: dict[str, Any], clip_tokenizer: Any) -> dict[str, dict[str, Any]]:
-    models = {"bert": trained_wordpiece["uncased"], "clip": clip_tokenizer}
+def files(
+    trained_wordpiece: dict[str, Any],
+    clip_tokenizer: Any,
+    trained_bpe: dict[str, Any],
+    trained_sentencepiece: Callable[..., Any],
+    as_tokenizer_json: Callable[..., Any],
+) -> dict[str, dict[str, Any]]:
+    models = {
+        "bert": trained_wordpiece["uncased"],
+        "clip": clip_tokenizer,
+        "llama3": trained_bpe["llama-bpe"],
+        "llama2": as_tokenizer_json(trained_sentencepiece()),
+        "mistral": as_tokenizer_json(trained_sentencepiece(), "Metaspace"),
+    }
     return {name: json.loads(model.to_str()) for name, model in models.items()}
 
 
@@ -60,7 +72,8 @@ def changed(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("bert", "post_processor.special_tokens", {}, "one special token before a text"),
         ("bert", "added_tokens", {"id": 0}, "damaged list of added tokens"),
         ("bert", "added_tokens", [{"id": 9, "content": "mole", "special": False}], "adds the token 'mole'"),
-        ("clip", "model.end_of_word_suffix", None, "as CLIP does"),
+        ("clip", "model.end_of_word_suffix", None, "as GPT-2, SmolLM2 or LLaMA-3 do"),
+        ("clip", "model.end_of_word_suffix", "</x>", "as CLIP does"),
         ("clip", "model.ignore_merges", True, "as CLIP does"),
         ("clip", "normalizer.normalizers.2.type", "NFKC", "as CLIP does"),
         ("clip", "pre_tokenizer.pretokenizers.0.pattern.Regex", r"\w+", "as CLIP does"),
@@ -69,6 +82,20 @@ def changed(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("clip", "model.merges.0", ["a", "never"], "has no token 'anever'"),
         ("clip", "model.vocab.!</w>", ..., "has no token '!</w>'"),
         ("clip", "post_processor.sep", ["<|endoftext|>"], "one special token before a text"),
+        ("llama3", "normalizer", {"type": "NFC"}, "as GPT-2, SmolLM2 or LLaMA-3 do"),
+        ("llama3", "pre_tokenizer", None, "as GPT-2, SmolLM2 or LLaMA-3 do"),
+        ("llama3", "pre_tokenizer.pretokenizers.0.pattern.Regex", r"\w+", "as GPT-2, SmolLM2 or LLaMA-3 do"),
+        ("llama3", "pre_tokenizer.pretokenizers.1.add_prefix_space", True, "as GPT-2, SmolLM2 or LLaMA-3 do"),
+        ("llama3", "model.ignore_merges", False, "as GPT-2, SmolLM2 or LLaMA-3 do"),
+        ("llama3", "model.merges.0", ["a", "never"], "has no token 'anever'"),
+        ("llama3", "post_processor.processors.1.single", [], "something else than at most one special token"),
+        ("llama3", "added_tokens.0.special", False, "adds the token '<|endoftext|>'"),
+        ("llama2", "model.vocab.<0x41>", ..., "no token '<0x41>'"),
+        ("llama2", "normalizer", None, "as LLaMA does"),
+        ("llama2", "normalizer.normalizers.0.prepend", " ", "as LLaMA does"),
+        ("llama2", "model.ignore_merges", True, "as LLaMA does"),
+        ("mistral", "pre_tokenizer.split", True, "as LLaMA does"),
+        ("mistral", "pre_tokenizer.prepend_scheme", "last", "as LLaMA does"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(files: dict[str, Any], name: str, path: str, value: Any, said: str) -> None:
@@ -93,7 +120,7 @@ PLACES = ["model", "model.vocab", "model.unk_token", "added_tokens", "normalizer
 
 
 @settings(deadline=None)
-@given(name=st.sampled_from(["bert", "clip"]), path=st.sampled_from(PLACES), value=JSON)
+@given(name=st.sampled_from(["bert", "clip", "llama3", "llama2", "mistral"]), path=st.sampled_from(PLACES), value=JSON)
 def test_any_value_anywhere_is_read_or_refused(files: dict[str, Any], name: str, path: str, value: Any) -> None:
     try:
         read(changed(files[name], path, value)).encode("A mole. Ein Muttermal")

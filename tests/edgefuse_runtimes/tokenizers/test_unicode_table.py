@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse_runtimes.tokenizers.bert_table import ACCENTS, CONTROLS, PUNCTUATION, UNKNOWN_MARKS
 from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form
+from edgefuse_runtimes.tokenizers.tokenizers_table import ACCENTS, CONTROLS, PUNCTUATION, UNKNOWN_MARKS
 from edgefuse_runtimes.tokenizers.unicode_table import LETTERS, NUMBERS, SPACES, UNICODE_VERSION, within
 
 SCRIPT = Path(__file__).resolve().parents[3] / "packaging" / "make_unicode_table.py"
@@ -67,7 +68,7 @@ def test_normal_forms_and_case_are_those_of_tokenizers() -> None:
     for code in range(sys.maxunicode + 1):
         letter = chr(code)
         category = unicodedata.category(letter)
-        if category in ("Cn", "Cs"):
+        if category == "Cs":
             continue
         assert lower_case(letter) == lower.normalize_str(letter), hex(code)
         texts = [f"a{letter}", f"a\u0323{letter}", f"a{letter}\u0323", f"a\u0301{letter}"]
@@ -76,13 +77,66 @@ def test_normal_forms_and_case_are_those_of_tokenizers() -> None:
                 assert normal_form(name, text) == form.normalize_str(text), hex(code)  # type: ignore[arg-type]
 
 
+FINGERPRINT = """
+import hashlib, sys, types
+for name in ("edgefuse_runtimes", "edgefuse_runtimes.tokenizers"):  # empty packages, so that nothing else is needed
+    package = types.ModuleType(name)
+    package.__path__ = [sys.argv[1] + "/" + name.replace(".", "/")]
+    sys.modules[name] = package
+from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, replace_each
+from edgefuse_runtimes.tokenizers.presplit import PRESPLITS, PRESPLITS_OF_TOKENIZERS
+assert "numpy" not in sys.modules
+digest = hashlib.sha256()
+stand_ins = dict.fromkeys(each.stand_in for each in (*PRESPLITS.values(), *PRESPLITS_OF_TOKENIZERS.values()))
+for start in (*range(0, 0x33000, 0x1000), 0xE0000):  # beyond are private and unassigned characters only
+    letters = [chr(code) for code in range(start, start + 0x1000) if not 0xD800 <= code < 0xE000]
+    text = " ".join(letters)
+    marked = "".join("a\u0323%s e%s\u0323 a\u0301%s " % (letter, letter, letter) for letter in letters)
+    for stand_in in stand_ins:
+        digest.update(replace_each(text, stand_in).encode())
+    for form in ("NFC", "NFD"):
+        digest.update(normal_form(form, marked).encode())
+    digest.update(lower_case(text).encode())
+print(digest.hexdigest())
+"""
+
+
+def test_every_python_gives_the_same(other_pythons: list[Path]) -> None:
+    """All that an id takes from Unicode, for every assigned character, on each Python that is here."""
+    command = ["-c", FINGERPRINT, str(SCRIPT.parents[1] / "runtimes")]
+    fingerprints = {
+        subprocess.run([python, *command], check=True, capture_output=True, text=True).stdout
+        for python in (Path(sys.executable), *other_pythons)
+    }
+    assert len(fingerprints) == 1
+
+
+@pytest.fixture(scope="module")
+def other_pythons() -> list[Path]:
+    """Other versions of Python on the PATH or in ~/.pyenv, one of each."""
+    versions = {f"3.{minor}" for minor in (10, 11, 12, 13)} - {f"3.{sys.version_info[1]}"}
+    found = {}
+    for version in sorted(versions):
+        on_path = shutil.which(f"python{version}")
+        for python in [
+            *([Path(on_path)] if on_path else []),
+            *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
+        ]:
+            asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+            if subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == version:
+                found[version] = python
+    if not found:
+        pytest.skip("needs another Python 3.10 to 3.13 on the PATH or in ~/.pyenv")
+    return list(found.values())
+
+
 def test_marks_unknown_to_tokenizers_are_marks_that_came_late() -> None:
     assert not within(UNKNOWN_MARKS, 0x0301)
     assert within(UNKNOWN_MARKS, 0x1E4EC)  # Unicode 15
 
 
-def test_berts_table_is_what_the_script_writes(python_3_13: Path) -> None:
+def test_the_table_of_tokenizers_is_what_the_script_writes(python_3_13: Path) -> None:
     has_tokenizers = subprocess.run([python_3_13, "-c", "import tokenizers"], capture_output=True, check=False)
     if has_tokenizers.returncode:
         pytest.skip("needs the library tokenizers beside Python 3.13")
-    subprocess.run([python_3_13, SCRIPT.with_name("make_bert_table.py"), "--check"], check=True)
+    subprocess.run([python_3_13, SCRIPT.with_name("make_tokenizers_table.py"), "--check"], check=True)

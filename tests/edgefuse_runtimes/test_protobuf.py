@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefuse_runtimes.onnx.protobuf import (
+from edgefuse_runtimes.protobuf import (
     Malformed,
     chunk,
     fields,

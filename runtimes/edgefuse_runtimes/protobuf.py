@@ -1,4 +1,4 @@
-"""The protobuf wire format, as much of it as an ONNX file needs; nothing is copied, every length is checked.
+"""The protobuf wire format, as much of it as ONNX files and SentencePiece models need; every length is checked.
 
 A message is a run of fields, each a tag (field number and wire type) and a value:
 https://protobuf.dev/programming-guides/encoding
