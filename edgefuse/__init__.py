@@ -15,6 +15,9 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import the classifier when it is asked for, so that `edgefuse --help` does not wait for numpy."""
     if name in ("Classifier", "Prediction"):
+        from edgefuse.platforms import require_supported
+
+        require_supported()
         from edgefuse import classifier
 
         return getattr(classifier, name)
