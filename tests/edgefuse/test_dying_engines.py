@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -118,3 +119,20 @@ def test_the_command_answers_with_one_sentence_for_an_engine_that_dies(
         assert len(said) == 1
         assert signal_name in said[0]
         assert answer["engines"]["image"] == "numpy"
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped"])
+def test_the_command_refuses_a_damaged_gguf_with_a_sentence(
+    tiny_kit: Path, samples: list[tuple[Path, str]], cli: Callable[..., Any], tmp_path: Path, harm: str
+) -> None:
+    pytest.importorskip("llama_cpp", reason="needs llama-cpp-python (the `llama` extra)")
+    kit = Path(shutil.copytree(tiny_kit, tmp_path / "a.kit"))
+    data = bytearray((kit / "text.gguf").read_bytes())
+    if harm == "cut":
+        del data[-1000:]
+    else:
+        data[-20_000:] = bytes(byte ^ 0x40 for byte in data[-20_000:])
+    (kit / "text.gguf").write_bytes(data)
+    refusal = cli("classify", samples[0][0], "--note", "words", "--kit", kit).refusal
+    assert refusal.endswith("; copy the kit again." if harm == "cut" else "; copy or export it again.")
+    assert "text.gguf" in refusal
