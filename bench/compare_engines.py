@@ -26,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from edgefuse.card import TUNING, cpu_name
 from edgefuse.datasets.drawn import draw
 from edgefuse.encoders import Encoders
 from edgefuse.progress import bar
-from edgefuse_bench.card import TUNING, cpu_name
 from edgefuse_runtimes.contract import Batch, Encoder
 from edgefuse_runtimes.encoder import ENGINES, open_encoder
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable

@@ -22,10 +22,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.card import cpu_name
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.sample import Sample
 from edgefuse.progress import bar
-from edgefuse_bench.card import cpu_name
 from edgefuse_export import families, graph
 from edgefuse_export.calibration import calibration_pictures
 from edgefuse_export.int8.convert import make_int8, make_lean

@@ -15,12 +15,15 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """Import the classifier when it is asked for, so that `edgefuse --help` does not wait for numpy."""
-    if name == "Classifier":
-        from edgefuse.classifier import Classifier
+    if name not in ("Classifier", "Prediction"):
+        raise AttributeError(f"module 'edgefuse' has no attribute {name!r}")
+    from edgefuse.platforms import require_supported
 
-        return Classifier
+    require_supported()
     if name == "Prediction":
         from edgefuse.prediction import Prediction
 
         return Prediction
-    raise AttributeError(f"module 'edgefuse' has no attribute {name!r}")
+    from edgefuse.classifier import Classifier
+
+    return Classifier

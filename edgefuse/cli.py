@@ -13,6 +13,7 @@ from importlib import import_module
 import click
 
 from edgefuse import __version__
+from edgefuse.platforms import require_supported
 from edgefuse_runtimes.errors import BadInput, DoesNotFit, EdgefuseError
 
 
@@ -34,6 +35,7 @@ VERBS = {
     "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
     "kits": Verb("edgefuse.commands.kits", "Choose the kit that this device uses."),
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),
+    "doctor": Verb("edgefuse.commands.doctor", "Tell whether this machine can answer, and what would help."),
     "bench": Verb("edgefuse_bench.commands.bench", "Measure what a kit costs on this device."),
     "completion": Verb("edgefuse.commands.completion", "Print the completion script of a shell."),
 }
@@ -50,6 +52,8 @@ class VerbGroup(click.Group):
         """Import and return one verb's command."""
         if name not in VERBS:
             return None
+        if name != "doctor":  # which says the same, and more
+            require_supported()
         command = import_module(VERBS[name].module).command
         assert isinstance(command, click.Command)
         return command
@@ -69,7 +73,8 @@ class VerbGroup(click.Group):
 def main() -> None:
     """Image + text classification with frozen foundation models, on a small device with no network.
 
-    In the workshop: export, extract, train, evaluate, pack (or starter, which does them all). In the field: classify.
+    In the workshop: export, extract, train, evaluate, pack (or starter, which does them all). In the field: doctor,
+    classify.
     """
 
 

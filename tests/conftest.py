@@ -306,6 +306,61 @@ def kit_of_both(tmp_path_factory: pytest.TempPathFactory, encoders_of_both: Path
     return kit
 
 
+FAKE_ENGINE = """
+import os, signal, time
+import numpy as np
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
+from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
+from edgefuse_runtimes.worker import WorkerEncoder, time_limit
+
+CALLS = {calls!r}
+
+
+class Fake({base}):
+    def info(self):
+        return super().info() | {{"engine": "fake"}}
+
+    def encode(self, batch):
+        with open(CALLS, "a") as file:
+            file.write("x")
+        calls = os.path.getsize(CALLS)
+        vectors = super().encode(batch)
+        {behaviour}
+        return vectors
+
+
+class FakeWorker(WorkerEncoder):
+    def __init__(self, path, spec, *, threads, memory):
+        limit = time_limit(spec)
+        super().__init__("fake_engine:Fake", path, spec, threads=threads, memory=memory, timeout=limit, name="fake")
+"""
+
+
+@pytest.fixture
+def fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Put an engine that works in a real child process in the place of the native one of a format.
+
+    It computes with numpy; then it does what the line of Python in `behaviour` says, which may use `calls`, the
+    number of samples up to this one, the probe's first, and change `vectors`. Returns a file with a letter for each.
+    """
+    from edgefuse_runtimes import encoder
+    from edgefuse_runtimes.contract import Engine
+
+    def install(behaviour: str = "pass", file_format: str = "onnx") -> Path:
+        calls = tmp_path / "calls"
+        base = {"onnx": "OnnxNumpyEncoder", "gguf": "GgufNumpyEncoder"}[file_format]
+        source = FAKE_ENGINE.format(calls=str(calls), base=base, behaviour=behaviour)
+        (tmp_path / "fake_engine.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        fake = Engine("fake", "fake_engine:FakeWorker", "fake_engine", "numpy", "fake_engine:Fake")
+        monkeypatch.delitem(sys.modules, "fake_engine", raising=False)
+        monkeypatch.setitem(encoder.ENGINES, file_format, (fake, encoder.ENGINES[file_format][-1]))
+        return calls
+
+    return install
+
+
 @pytest.fixture(scope="session")
 def starter_kit() -> Path:
     """The starter kit of real pretrained encoders, built once by `edgefuse starter` and kept in .cache."""

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from edgefuse.card import machine_card
 from edgefuse.classifier import Classifier
 from edgefuse.golden import NOTES, PICTURES
 from edgefuse.kit import Kit
 from edgefuse.note import read_note
 from edgefuse.prediction import Prediction
 from edgefuse.progress import bar
-from edgefuse_bench.card import machine_card
 from edgefuse_bench.scenario import single_stream
 from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.files import write_json

@@ -61,10 +61,10 @@ class Engine:
 
     name: str
     encoder: str
-    """"module:class" of the encoder."""
+    """"module:class" of the encoder; a native engine's is a worker."""
     module: str = ""
     """The library it needs beside numpy; "": none."""
     package: str = ""
     """What the library is called where packages come from."""
     child: str = ""
-    """"module:class" that a probe runs in a child process."""
+    """"module:class" that runs in the child process of a native engine, in its probe and later."""

@@ -12,18 +12,25 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.contract import Encoder, Engine, Memory, ProbeSample
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.fallback import FallbackEncoder
 from edgefuse_runtimes.image import Picture, load_image, prepare
 from edgefuse_runtimes.machine import physical_cores
-from edgefuse_runtimes.probe import probe
+from edgefuse_runtimes.probe import distrust, probe
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import Tokenizer, tokenize
 
-_ONNXRUNTIME = "edgefuse_runtimes.onnx.with_onnxruntime:OnnxRuntimeEncoder"
+_ONNXRUNTIME = "edgefuse_runtimes.onnx.with_onnxruntime"
 _LLAMA_CPP = "edgefuse_runtimes.gguf.with_llama_cpp"
 
 ENGINES = {
     "onnx": (
-        Engine("onnxruntime", _ONNXRUNTIME, "onnxruntime", "onnxruntime", _ONNXRUNTIME),
+        Engine(
+            "onnxruntime",
+            f"{_ONNXRUNTIME}:OnnxRuntimeWorker",
+            "onnxruntime",
+            "onnxruntime",
+            f"{_ONNXRUNTIME}:OnnxRuntimeEncoder",
+        ),
         Engine("numpy", "edgefuse_runtimes.onnx.with_numpy:OnnxNumpyEncoder"),
     ),
     "gguf": (
@@ -55,8 +62,9 @@ def open_encoder(
     """The encoder of `spec`, on the engine asked for or, with "auto", on the fastest one that can be trusted.
 
     A native engine is trusted under "auto" once its probe passed on this machine (`probe_sample` gives what it
-    is tried on; without one, numpy runs). An engine name of the other format means "auto", so that one option
-    serves both encoders.
+    is tried on; without one, numpy runs). If it fails over a later sample, numpy takes over with that one, `notify`
+    is told, and a death is remembered. An engine name of the other format means "auto", so that one option serves
+    both encoders.
 
     Raises:
         BadInput: the file is missing or broken, or the engine asked for is not installed.
@@ -75,18 +83,27 @@ def open_encoder(
         if not _installed(asked):
             raise BadInput(f"The engine {engine} is not installed; install it or choose another --engine.")
         return _encoder_class(asked)(path, spec, **settings)
+
+    def numpy_encoder() -> Encoder:
+        return _encoder_class(candidates[-1])(path, spec, **settings)
+
     for candidate in candidates[:-1]:
         if probe_sample is None or not _installed(candidate):
             continue
         verdict = probe(candidate, path, spec, probe_sample, **settings)
-        if verdict.trusted:
-            try:
-                return _encoder_class(candidate)(path, spec, **settings)
-            except EngineUnavailable as error:
-                notify(f"{error} numpy runs {spec.file} instead.")
-        else:
+        if not verdict.trusted:
             notify(f"{candidate.name} cannot be trusted with {spec.file} here ({verdict.reason}); numpy runs it.")
-    return _encoder_class(candidates[-1])(path, spec, **settings)
+            continue
+
+        def replaced(error: EngineUnavailable, engine: Engine = candidate) -> None:
+            distrust(engine, path, spec, error, **settings)
+            notify(f"{str(error).rstrip('.')}; numpy runs {spec.file} instead.")
+
+        try:
+            return FallbackEncoder(_encoder_class(candidate)(path, spec, **settings), numpy_encoder, replaced)
+        except EngineUnavailable as error:
+            replaced(error)
+    return numpy_encoder()
 
 
 def encode_pictures(encoder: Encoder, pictures: Sequence[Picture]) -> NDArray[np.float32]:

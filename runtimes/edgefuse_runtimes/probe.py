@@ -6,13 +6,10 @@ child did with a golden sample decides, and is remembered per machine, library v
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
 
@@ -21,11 +18,12 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.contract import Engine, Memory, ProbeSample
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
-from edgefuse_runtimes.files import write_json
+from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.verdicts import Record, Verdict, recall, remember
 from edgefuse_runtimes.worker import WorkerEncoder, time_limit
-from edgefuse_runtimes.worker_process import EngineInterrupted
+from edgefuse_runtimes.worker_process import EngineDied, EngineInterrupted
 
 MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95, "q4_k_m": 0.93}
 """Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.
@@ -35,15 +33,6 @@ the layers after it make that as large as the rounding itself: an engine is then
 itself at another optimisation level. The limits were set below what right engines were seen to reach
 (docs/explanation/engines.md has the figures), so they find an engine that is broken, not one that is a little wrong.
 """
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a probe found."""
-
-    trusted: bool
-    reason: str
-    """Why not; "" when trusted."""
 
 
 def probe(
@@ -60,21 +49,49 @@ def probe(
     A time-out, or a child that was killed from outside, counts for this call only: the machine may have been busy.
 
     Raises:
-        BadInput: `sample` has no golden sample to try the engine on.
+        BadInput: `sample` has no golden sample to try the engine on, or the engine failed over a file that is damaged.
     """
-    key = _key(engine, path, spec, threads, memory)
-    known = _read_verdicts().get(key)
+    known = known_verdict(engine, path, spec, threads=threads, memory=memory)
     if known is not None:
         return known
-    golden, seconds = sample(), time_limit(spec)
-    try:
-        verdict = _try(engine, path, spec, golden, threads, memory, seconds)
-    except EngineInterrupted as error:
-        return Verdict(False, str(error).rstrip("."))
-    except (EngineUnavailable, BadInput) as error:
-        verdict = Verdict(False, str(error).rstrip("."))
-    _remember(key, verdict)
+    verdict, counts = _judge(engine, path, spec, sample(), threads, memory)
+    if counts:
+        _remember(engine, path, spec, threads, memory, verdict)
     return verdict
+
+
+def attempt(
+    engine: Engine,
+    path: Path,
+    spec: EncoderSpec,
+    sample: Callable[[], ProbeSample],
+    *,
+    threads: int,
+    memory: Memory,
+) -> Verdict:
+    """What any engine, numpy too, does with the sample in a child process now; nothing is remembered.
+
+    Raises:
+        BadInput: as `probe` does.
+    """
+    return _judge(engine, path, spec, sample(), threads, memory)[0]
+
+
+def known_verdict(engine: Engine, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> Verdict | None:
+    """What an earlier probe of `engine` with this file and these settings found; None where there was none."""
+    return recall(_key(engine, path, spec, threads, memory))
+
+
+def distrust(
+    engine: Engine, path: Path, spec: EncoderSpec, error: EngineUnavailable, *, threads: int, memory: Memory
+) -> None:
+    """Take back the verdict on an engine that passed its probe and failed later with `error`.
+
+    Only a death counts: an engine that hung or was killed from outside may be right on a calmer day.
+    """
+    if isinstance(error, EngineDied):
+        verdict = Verdict(False, f"it passed its probe and died later: {_clause(error)}")
+        _remember(engine, path, spec, threads, memory, verdict)
 
 
 def centred_cosine(a: NDArray[np.float32], b: NDArray[np.float32], centre: NDArray[np.float32]) -> float:
@@ -83,27 +100,81 @@ def centred_cosine(a: NDArray[np.float32], b: NDArray[np.float32], centre: NDArr
     return float(x @ y / max(float(np.linalg.norm(x) * np.linalg.norm(y)), 1e-30))
 
 
-def _try(
-    engine: Engine,
-    path: Path,
-    spec: EncoderSpec,
-    sample: ProbeSample,
-    threads: int,
-    memory: Memory,
-    seconds: float,
-) -> Verdict:
-    with WorkerEncoder(engine.child, path, spec, threads=threads, memory=memory, timeout=seconds) as encoder:
+def _judge(
+    engine: Engine, path: Path, spec: EncoderSpec, sample: ProbeSample, threads: int, memory: Memory
+) -> tuple[Verdict, bool]:
+    """What the engine does with the sample, and whether that counts beyond this call."""
+    try:
+        verdict = _try(engine, path, spec, sample, threads, memory)
+    except EngineInterrupted as error:
+        return Verdict(False, _clause(error)), False
+    except (EngineUnavailable, BadInput) as error:
+        verdict = Verdict(False, _clause(error))
+        if isinstance(error, EngineDied) and error.signal == "SIGILL":
+            return verdict, True  # the processor's fault, whatever the file holds
+    if not verdict.trusted:
+        _check_file(path, spec)
+    return verdict, True
+
+
+def _try(engine: Engine, path: Path, spec: EncoderSpec, sample: ProbeSample, threads: int, memory: Memory) -> Verdict:
+    """Open the file and encode the sample in a child process; both together have one time limit."""
+    limit = time_limit(spec)
+    with WorkerEncoder(
+        engine.child or engine.encoder,
+        path,
+        spec,
+        threads=threads,
+        memory=memory,
+        timeout=limit,
+        lifetime=limit,
+        name=engine.name,
+    ) as encoder:
         vector = encoder.encode(sample.batch)[0]  # (d,)
+        info = {name: value for name, value in encoder.info().items() if name != "pid"}
     cosine = centred_cosine(vector, sample.expected, sample.centre)
     if not cosine >= MIN_COSINE.get(spec.precision, MIN_COSINE["fp32"]):  # NaN is wrong too
-        return Verdict(False, f"its vector of the golden sample is wrong, centred cosine {cosine:.4f}")
-    return Verdict(True, "")
+        return Verdict(False, f"its vector of the golden sample is wrong, centred cosine {cosine:.4f}", info)
+    return Verdict(True, "", info)
+
+
+def _check_file(path: Path, spec: EncoderSpec) -> None:
+    """Raise BadInput if the encoder's file is not the one that was described: numpy would be as wrong with it.
+
+    Only after an engine failed: hashing gigabytes at each start would cost more than most answers.
+    """
+    for part in (spec, spec.data):
+        file = path if part is None else path.with_name(part.file)
+        if part is not None and sha256(file) != part.sha256:
+            raise BadInput(f"{file} is damaged (sha256 differs); copy or export it again.")
+
+
+def _remember(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Memory, verdict: Verdict) -> None:
+    record = Record(
+        engine=engine.name,
+        library=f"{engine.package} {_library(engine)}",
+        file=str(path.resolve()),
+        sha256=spec.sha256,
+        threads=threads,
+        memory=memory,
+        processor=cpu_model(),
+        python=platform.python_version(),
+        trusted=verdict.trusted,
+        reason=verdict.reason,
+        info=verdict.info,
+    )
+    remember(_key(engine, path, spec, threads, memory), record)
+
+
+def _clause(error: Exception) -> str:
+    """An error's sentence, to be a part of another one."""
+    return str(error).rstrip(".")
 
 
 def _key(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Memory) -> str:
     stat = path.stat()
     facts = [
-        engine.name, _library(engine), spec.sha256, stat.st_size, stat.st_mtime_ns,
+        engine.name, _library(engine), spec.sha256, spec.pooling, spec.normalize, stat.st_size, stat.st_mtime_ns,
         platform.machine(), cpu_model(), platform.python_version(), threads, memory,
     ]  # fmt: skip
     if spec.data is not None:
@@ -120,22 +191,3 @@ def _library(engine: Engine) -> str:
         found = util.find_spec(engine.module)
         origin = Path(found.origin) if found and found.origin else None
         return f"{origin} {origin.stat().st_mtime_ns if origin and origin.is_file() else 0}"
-
-
-def verdicts_path() -> Path:
-    """Where the verdicts of this user on this machine are kept."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "edgefuse" / "probes.json"
-
-
-def _read_verdicts() -> dict[str, Verdict]:
-    try:
-        return {key: Verdict(**value) for key, value in json.loads(verdicts_path().read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}  # nothing known, or not readable: probing again is always right
-
-
-def _remember(key: str, verdict: Verdict) -> None:
-    known = {name: asdict(value) for name, value in _read_verdicts().items()}
-    with contextlib.suppress(OSError):  # a read-only home costs a probe each time, never an answer
-        write_json(verdicts_path(), known | {key: asdict(verdict)})

@@ -7,9 +7,11 @@ whatever a native library prints.
 
 from __future__ import annotations
 
-import argparse
+import math
 import os
+import resource
 import select
+import sys
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +45,16 @@ class WorkerEncoder(Closing):
     """
 
     def __init__(
-        self, engine: str, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory, timeout: float
+        self,
+        engine: str,
+        path: Path,
+        spec: EncoderSpec,
+        *,
+        threads: int,
+        memory: Memory,
+        timeout: float,
+        lifetime: float = math.inf,
+        name: str = "",
     ) -> None:
         """Start the child and wait until its engine has opened `path`.
 
@@ -54,6 +65,8 @@ class WorkerEncoder(Closing):
             threads: for the engine.
             memory: for the engine.
             timeout: seconds that opening, and each sample, may take.
+            lifetime: seconds after which no answer is waited for any more.
+            name: what sentences call the engine; its class where there is none.
 
         Raises:
             BadInput: the engine refused the file.
@@ -61,7 +74,7 @@ class WorkerEncoder(Closing):
         """
         self.spec = spec
         self._lock = threading.Lock()
-        self._child = WorkerProcess(f"{engine.partition(':')[2]} on {path.name}", timeout)
+        self._child = WorkerProcess(f"{name or engine.partition(':')[2]} on {path.name}", timeout, lifetime)
         settings = {"path": str(path), "spec": spec.to_json(), "threads": threads, "memory": memory}
         try:
             header, _ = self._child.ask({"call": "open", "engine": engine, **settings}, [])
@@ -153,12 +166,11 @@ def _vector(encoder: Encoder, sample: Array) -> NDArray[np.float32]:
 
 def main() -> None:
     """The child: requests come from one pipe, answers go to another."""
-    parser = argparse.ArgumentParser(prog="edgefuse_runtimes.worker", description=main.__doc__)
-    parser.add_argument("requests", type=int)
-    parser.add_argument("replies", type=int)
-    arguments = parser.parse_args()
-    threading.Thread(target=_end_with_parent, args=(arguments.requests,), daemon=True).start()
-    with os.fdopen(arguments.requests, "rb") as requests, os.fdopen(arguments.replies, "wb") as replies:
+    from_parent, to_parent = map(int, sys.argv[1:])
+    # A death is expected here: no copy of gigabytes of weights shall be left on the disk by it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    threading.Thread(target=_end_with_parent, args=(from_parent,), daemon=True).start()
+    with os.fdopen(from_parent, "rb") as requests, os.fdopen(to_parent, "wb") as replies:
         _serve(requests, replies)
 
 

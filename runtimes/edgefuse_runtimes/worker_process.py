@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import math
 import os
 import selectors
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +19,9 @@ from edgefuse_runtimes import errors
 from edgefuse_runtimes.errors import EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.frames import Array, frame_bytes, parse_frame, write_frame
 
-PIECE = 1 << 16
+PIECE = 1 << 20
+PIPE_BYTES = 1 << 20
+"""As much as the kernel lets everyone have: a picture goes over in one piece, with no turns to take."""
 STDERR_BYTES = 4096
 """How much of the end of the child's stderr is kept."""
 CLOSING_SECONDS = 2.0
@@ -26,6 +31,13 @@ class EngineInterrupted(EngineUnavailable):
     """A worker was stopped from outside, was not started or had no answer in time: the machine may be to blame."""
 
 
+class EngineDied(EngineUnavailable):
+    """A worker was ended by a signal of its own making, such as an illegal instruction or an abort."""
+
+    signal = ""
+    """Its name, "SIGILL"."""
+
+
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """No engine dies of these by itself; the kernel sends the first when memory runs out."""
 
@@ -33,9 +45,10 @@ FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class WorkerProcess:
     """The parent's end: a process, a pipe to it, a pipe from it, and its stderr."""
 
-    def __init__(self, name: str, timeout: float) -> None:
+    def __init__(self, name: str, timeout: float, lifetime: float = math.inf) -> None:
         self._name = name
         self._timeout = timeout
+        self._end = time.monotonic() + lifetime
         self._stderr = b""
         self._failure = ""
         requests, self._to = os.pipe()
@@ -62,6 +75,9 @@ class WorkerProcess:
         self._err = self.process.stderr.fileno()
         for pipe in (self._to, self._from, self._err):
             os.set_blocking(pipe, False)
+        for pipe in (self._to, self._from):
+            with suppress(OSError):  # a user who has many large pipes already gets none more
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def ask(self, header: dict[str, Any], arrays: Sequence[Array]) -> tuple[dict[str, Any], list[Array]]:
         """Send a request, wait for its answer; what the child refused is raised here."""
@@ -106,7 +122,7 @@ class WorkerProcess:
 
     def _exchange(self, request: bytes) -> tuple[dict[str, Any], list[Array]]:
         """Write and read at once, so that neither side can wait for the other for ever."""
-        deadline = time.monotonic() + self._timeout
+        deadline = min(time.monotonic() + self._timeout, self._end)
         unsent = memoryview(request)
         received = bytearray()
         with selectors.DefaultSelector() as selector:
@@ -162,12 +178,14 @@ class WorkerProcess:
             return self.failed("stopped talking")
         if code >= 0:
             return self.failed(f"ended with exit code {code}")
-        kind = EngineInterrupted if -code in FROM_OUTSIDE else EngineUnavailable
         try:
             name = signal.Signals(-code).name
         except ValueError:
             name = str(-code)
-        return self.failed(f"was ended by signal {name}", kind)
+        error = self.failed(f"was ended by signal {name}", EngineInterrupted if -code in FROM_OUTSIDE else EngineDied)
+        if isinstance(error, EngineDied):
+            error.signal = name
+        return error
 
 
 def _search_path() -> list[str]:

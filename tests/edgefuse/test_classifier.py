@@ -26,7 +26,7 @@ from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.fusion import Head, logits
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
-from edgefuse_runtimes.probe import Verdict
+from edgefuse_runtimes.verdicts import Verdict
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
 
@@ -319,10 +319,10 @@ def test_an_engine_that_dies_over_a_sample_is_replaced_by_numpy(
 ) -> None:
     with Classifier.open(tiny_kit, engine="numpy") as classifier:
         expected = classifier.predict(picture, NOTE).probabilities
-    monkeypatch.setattr("edgefuse_runtimes.onnx.with_onnxruntime.OnnxRuntimeEncoder", Dying)
-    monkeypatch.setattr("edgefuse_runtimes.probe.probe", lambda *_, **__: Verdict(True, ""))
+    monkeypatch.setattr("edgefuse_runtimes.onnx.with_onnxruntime.OnnxRuntimeWorker", Dying)
+    monkeypatch.setattr("edgefuse_runtimes.encoder.probe", lambda *_, **__: Verdict(True, ""))
     monkeypatch.setattr("edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder", GgufNumpyEncoder)
-    said = ["The engine process fake on image.onnx was ended by signal SIGILL. numpy runs image.onnx instead."]
+    said = ["The engine process fake on image.onnx was ended by signal SIGILL; numpy runs image.onnx instead."]
     with Classifier.open(tiny_kit) as classifier:
         for _ in range(2):
             answer = classifier.predict(picture, NOTE)

@@ -182,6 +182,12 @@ def test_what_the_engine_refuses_is_raised_here_and_it_lives_on(start, value, ki
     assert worker.encode([ids(4)]).tolist() == [[4, 1]]
 
 
+def test_a_death_leaves_no_copy_of_the_memory_on_the_disk(start):
+    limits = Path(f"/proc/{start().pid}/limits").read_text().splitlines()
+    (line,) = [line for line in limits if line.startswith("Max core file size")]
+    assert line.split()[4] == "0"
+
+
 @pytest.mark.parametrize("value", [-12, -13])
 def test_noise_on_stderr_and_a_closed_stderr_do_no_harm(start, value):
     worker = start()

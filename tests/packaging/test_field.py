@@ -64,6 +64,28 @@ def test_the_field_gives_the_label_of_the_workshop(field_venv: Any, tiny_kit: Pa
     assert answer["notes"] == []
 
 
+def test_doctor_says_that_the_field_can_answer_and_what_to_install(field_venv: Any, tiny_kit: Path) -> None:
+    found = json.loads(field_venv.run("edgefuse", "doctor", "--kit", tiny_kit, "--probe", "--json").stdout)
+    assert (found["can_answer"], found["problems"]) == (True, [])
+    assert all(package["version"] and not package["problem"] for package in found["packages"])
+    for encoder in found["kit"]["encoders"]:
+        native, numpy = encoder["engines"]
+        assert (native["state"], numpy["state"]) == ("not installed", "trusted")
+        assert numpy["info"]["engine"] == "numpy"
+    assert any("pip install 'edgefuse[onnxruntime]'" in sentence for sentence in found["advice"])
+    page = field_venv.run("edgefuse", "doctor").stdout
+    assert "can answer here" in page
+    assert "not installed: pip install 'edgefuse[onnxruntime]'" in page
+
+
+def test_doctor_says_which_base_package_is_missing(field_venv: Any) -> None:
+    hidden = "import sys; sys.modules['PIL'] = None; from edgefuse.cli import run; run()"
+    outcome = field_venv.run("python", "-c", hidden, "doctor", check=False)
+    assert (outcome.returncode, outcome.stderr) == (1, "")
+    assert "cannot answer here" in outcome.stdout
+    assert "pillow cannot be imported" in outcome.stdout
+
+
 @pytest.mark.real
 def test_the_field_gives_the_label_of_the_workshop_on_real_encoders(field_venv: Any, starter_kit: Path) -> None:
     kit = Kit.open(starter_kit)

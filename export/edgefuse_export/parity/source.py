@@ -79,11 +79,11 @@ def onnx_encoder(graph: Path, spec: EncoderSpec, output: str) -> Callable[[Float
         output: the name of that output.
     """
     runtime = importable("onnxruntime", "export")
-    options = session_options(runtime, resources().threads, resources().memory)
+    sizes: dict[str, int | None] = {}
     if spec.preprocess is not None:  # a fixed size is a third faster
-        for free, size in zip(_input_shape(graph), (1, 3, spec.preprocess.crop, spec.preprocess.crop), strict=False):
-            if free:
-                options.add_free_dimension_override_by_name(free, size)
+        sides = (1, 3, spec.preprocess.crop, spec.preprocess.crop)
+        sizes = {free: size for free, size in zip(_input_shape(graph), sides, strict=False) if free}
+    options = session_options(runtime, resources().threads, resources().memory, sizes)
     session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections import deque
 from importlib import util
 from pathlib import Path
@@ -41,7 +42,9 @@ class LlamaCppEncoder(WorkerEncoder):
         """
         if util.find_spec("llama_cpp") is None:
             raise EngineUnavailable("llama-cpp-python is not installed.")
-        super().__init__(IN_CHILD, path, spec, threads=threads, memory=memory, timeout=time_limit(spec))
+        super().__init__(
+            IN_CHILD, path, spec, threads=threads, memory=memory, timeout=time_limit(spec), name="llama.cpp"
+        )
 
 
 class LlamaCppInProcess(Closing):
@@ -63,6 +66,8 @@ class LlamaCppInProcess(Closing):
             import llama_cpp
         except (ImportError, OSError, RuntimeError) as error:
             raise EngineUnavailable(f"llama-cpp-python cannot be imported ({error}).") from error
+        # An abort would first start the debugger that a machine may have, and bury the reason in its output.
+        os.environ["GGML_NO_BACKTRACE"] = "1"
         self.spec = spec
         self._lib = llama_cpp
         self._path = path

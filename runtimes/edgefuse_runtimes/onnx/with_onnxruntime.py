@@ -1,9 +1,10 @@
-"""An ONNX encoder run by onnxruntime."""
+"""An ONNX encoder run by onnxruntime, in a worker process: a native library can die, and must cost no answer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,24 @@ from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
 from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.worker import WorkerEncoder, time_limit
+
+IN_CHILD = "edgefuse_runtimes.onnx.with_onnxruntime:OnnxRuntimeEncoder"
+
+
+class OnnxRuntimeWorker(WorkerEncoder):
+    """onnxruntime in a child process, as an `Encoder`."""
+
+    def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
+        """Start the child and open the file there.
+
+        Raises:
+            BadInput: the file is missing, damaged or no such encoder.
+            EngineUnavailable: onnxruntime does not import here, cannot run the file, died or hung over it.
+        """
+        super().__init__(
+            IN_CHILD, path, spec, threads=threads, memory=memory, timeout=time_limit(spec), name="onnxruntime"
+        )
 
 
 class OnnxRuntimeEncoder(Closing):
@@ -36,11 +55,8 @@ class OnnxRuntimeEncoder(Closing):
         runtime = _import_onnxruntime()
         self._version = str(runtime.__version__)
         self._errors = errors_of(runtime)
-        options = session_options(runtime, threads, memory)
-        options.enable_mem_pattern &= None not in shape  # a plan for each length of a note would only pile up
-        for free, size in zip(graph.inputs[0].shape, shape, strict=True):
-            if isinstance(free, str) and free and size is not None:
-                options.add_free_dimension_override_by_name(free, size)
+        sizes = {free: size for free, size in zip(graph.inputs[0].shape, shape, strict=True) if isinstance(free, str)}
+        options = session_options(runtime, threads, memory, sizes)
         del graph
         try:
             self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -85,8 +101,17 @@ class OnnxRuntimeEncoder(Closing):
         return output
 
 
-def session_options(runtime: ModuleType, threads: int, memory: Memory) -> Any:
-    """Every setting of a session, in one place."""
+def session_options(
+    runtime: ModuleType, threads: int, memory: Memory, sizes: Mapping[str, int | None] = MappingProxyType({})
+) -> Any:
+    """Every setting of a session, in one place.
+
+    Args:
+        runtime: the module onnxruntime.
+        threads: the physical cores, unless the user chose; a hyper-thread beside a busy core only gets in its way.
+        memory: how freely memory may be traded for speed.
+        sizes: of the input's free dimensions by name; None for one that stays free, a note's length.
+    """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1  # one graph, one branch at a time: a second pool would only take turns
@@ -98,8 +123,13 @@ def session_options(runtime: ModuleType, threads: int, memory: Memory) -> Any:
     # The arena never shrinks, and prepacking holds every weight a second time: faster, for more memory.
     is_roomy = memory == "normal"
     options.enable_cpu_mem_arena = is_roomy
-    options.enable_mem_pattern = is_roomy
+    # A plan of the memory for each length of a note would only pile up.
+    options.enable_mem_pattern = is_roomy and None not in sizes.values()
     options.add_session_config_entry("session.disable_prepacking", "0" if is_roomy else "1")
+    # One sample a run: with the batch fixed to 1 (and a picture's sides), the optimiser knows every shape.
+    for name, size in sizes.items():
+        if name and size is not None:
+            options.add_free_dimension_override_by_name(name, size)
     options.log_severity_level = 4  # errors come as exceptions; a second copy on stderr helps nobody
     return options
 

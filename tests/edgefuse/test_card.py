@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from edgefuse_bench.card import cgroup_limit, cpu_name, machine_card
+from edgefuse.card import cgroup_limit, cpu_name, machine_card
 
 PI_4 = """processor\t: 0
 BogoMIPS\t: 108.00

@@ -1,0 +1,263 @@
+"""Whether this machine can answer, with which engines, and what would help: gathered as plain JSON types.
+
+It must say something sensible on a machine where nothing works, so whatever may be missing is imported late.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from importlib import import_module, metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgefuse import __version__
+from edgefuse.platforms import Platform, unsupported
+from edgefuse_runtimes.errors import BadInput, EdgefuseError
+
+if TYPE_CHECKING:
+    from edgefuse.kit import Kit
+    from edgefuse_runtimes.contract import Engine, Memory
+    from edgefuse_runtimes.spec import EncoderSpec
+    from edgefuse_runtimes.verdicts import Record
+
+BASE = {"numpy": "numpy", "pillow": "PIL", "click": "click", "psutil": "psutil"}
+"""Without any of these, nothing runs: packages and the modules they bring."""
+
+INSTALL = {
+    "onnxruntime": "pip install 'edgefuse[onnxruntime]'",
+    "llama.cpp": "CMAKE_ARGS=\"-DGGML_NATIVE=OFF\" pip install 'edgefuse[llama]'",
+    "numpy": "pip install edgefuse",
+}
+"""How an engine gets onto a machine with a network."""
+
+MEMORY: Memory = "low"
+"""As `classify` runs the engines."""
+
+
+def examine(found: Platform, kit: Path | None, *, named: bool = False, try_engines: bool = False) -> dict[str, Any]:
+    """All that is known about this machine and, where `kit` is given, about running that kit on it.
+
+    Args:
+        found: the platform; on one that is not supported, nothing else is looked at.
+        kit: a kit's folder.
+        named: whether the user asked for this very kit.
+        try_engines: run every engine that is installed on the kit's golden sample; this may take minutes.
+
+    Returns:
+        "can_answer"; "problems", why not; "advice", what would be better; "platform", "machine", "packages", "engines",
+        "kit" and "verdicts", each null or empty where it could not be looked at.
+    """
+    report: dict[str, Any] = {
+        "edgefuse": __version__,
+        "can_answer": False,
+        "problems": [],
+        "advice": [],
+        "platform": asdict(found) | {"python": ".".join(map(str, found.python))},
+        "machine": None,
+        "packages": [],
+        "engines": [],
+        "kit": None,
+        "verdicts": [],
+    }
+    sentence = unsupported(found)
+    if sentence:
+        return report | {"problems": [sentence]}
+    report["packages"] = [_package(name, module) for name, module in BASE.items()]
+    report["problems"] = [
+        f"{package['package']} cannot be imported ({package['problem']}); install it again with 'pip install edgefuse'."
+        for package in report["packages"]
+        if package["problem"]
+    ]
+    if not report["problems"]:
+        _look(report, kit, named, try_engines)
+    return report | {"can_answer": not report["problems"]}
+
+
+def verdict_json(record: Record) -> dict[str, Any]:
+    """A remembered verdict in plain JSON types, its machine's own text of the processor left out."""
+    return {name: value for name, value in asdict(record).items() if name != "processor"}
+
+
+def _look(report: dict[str, Any], kit: Path | None, named: bool, try_engines: bool) -> None:
+    """Fill in what needs the base packages."""
+    from edgefuse_runtimes.machine import cpu_model
+    from edgefuse_runtimes.verdicts import records
+
+    report["machine"] = _machine()
+    report["engines"] = _engines()
+    if kit is None:
+        report["advice"].append("No kit is chosen; name one with --kit, or choose one with 'edgefuse kits use KIT'.")
+    else:
+        try:
+            report["kit"] = _kit(kit, try_engines)
+        except EdgefuseError as error:
+            report["problems"].append(str(error))
+            if not named:
+                report["advice"].append("Choose another kit with 'edgefuse kits use KIT'.")
+        else:
+            report["problems"] += _problems(report["kit"])
+    report["advice"] += _advice(report)
+    here = cpu_model()
+    report["verdicts"] = [verdict_json(record) for record in records() if record.processor == here]
+
+
+def _package(name: str, module: str) -> dict[str, Any]:
+    """A base package's version, and what is wrong with it."""
+    try:
+        import_module(module)
+        problem = ""
+    except Exception as error:  # noqa: BLE001 - numpy raises all kinds on a processor that it was not built for
+        problem = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return {"package": name, "version": _version(name), "problem": problem}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    from edgefuse.card import machine_card
+    from edgefuse_runtimes.processor import processor_features
+    from edgefuse_runtimes.verdicts import verdicts_folder
+
+    place = next(folder for folder in verdicts_folder().parents if folder.is_dir())
+    card = machine_card()
+    return card | {
+        "features": processor_features(),
+        "available_bytes": psutil.virtual_memory().available,
+        "disk": {"folder": str(place), "free_bytes": psutil.disk_usage(str(place)).free},
+        "writable": os.access(place, os.W_OK),
+    }
+
+
+def _engines() -> list[dict[str, Any]]:
+    """Every engine and whether its library is there; a native one is not imported here: that may be its death."""
+    from edgefuse_runtimes.encoder import ENGINES
+
+    formats: dict[str, list[str]] = {}
+    known: dict[str, Engine] = {}
+    for file_format, engines in ENGINES.items():
+        for engine in engines:
+            formats.setdefault(engine.name, []).append(file_format)
+            known[engine.name] = engine
+    return [
+        {
+            "engine": name,
+            "formats": formats[name],
+            "installed": _is_installed(engine),
+            "version": _version(engine.package or "numpy"),
+            "install": INSTALL.get(name, ""),
+        }
+        for name, engine in sorted(known.items(), key=lambda item: item[0] == "numpy")  # the last resort last
+    ]
+
+
+def _is_installed(engine: Engine) -> bool:
+    return not engine.module or util.find_spec(engine.module) is not None
+
+
+def _kit(folder: Path, try_engines: bool) -> dict[str, Any]:
+    """What the kit holds, and what is known about every engine with each of its files.
+
+    Raises:
+        BadInput: there is no kit, or it is damaged.
+    """
+    from edgefuse.kit import Kit
+
+    kit = Kit.open(folder)
+    _ = kit.head
+    specs = [spec for spec in (kit.image, kit.text, *kit.alternatives) if spec is not None]
+    return {
+        "folder": str(folder.resolve()),
+        "name": kit.name,
+        "version": kit.version,
+        "drawn": kit.drawn,
+        "encoders": [
+            {
+                "modality": spec.modality,
+                "file": spec.file,
+                "format": spec.format,
+                "precision": spec.precision,
+                "bytes": spec.total_bytes,
+                "engines": [_state(kit, spec, engine, try_engines) for engine in _candidates(spec)],
+            }
+            for spec in specs
+        ],
+    }
+
+
+def _candidates(spec: EncoderSpec) -> tuple[Engine, ...]:
+    from edgefuse_runtimes.encoder import ENGINES
+
+    if spec.format not in ENGINES:
+        raise BadInput(f"The encoder {spec.file} has the unknown format {spec.format!r}; upgrade edgefuse.")
+    return ENGINES[spec.format]
+
+
+def _state(kit: Kit, spec: EncoderSpec, engine: Engine, try_engines: bool) -> dict[str, Any]:
+    """What is known about one engine with one file: "trusted", "not trusted", "not tried" or "not installed"."""
+    from edgefuse.golden import probe_sample
+    from edgefuse_runtimes.machine import physical_cores
+    from edgefuse_runtimes.probe import attempt, known_verdict, probe
+
+    state: dict[str, Any] = {"engine": engine.name, "state": "not installed", "reason": "", "info": None}
+    if not _is_installed(engine):
+        return state
+    path, sample, threads = kit.file(spec.file), probe_sample(kit.file, spec), physical_cores()
+    verdict = None
+    if try_engines:
+        try_out = probe if engine.module else attempt
+        verdict = try_out(engine, path, spec, sample, threads=threads, memory=MEMORY)
+    elif engine.module:
+        memories: tuple[Memory, ...] = ("low", "normal")
+        known = (known_verdict(engine, path, spec, threads=threads, memory=memory) for memory in memories)
+        verdict = next((one for one in known if one is not None), None)
+    if verdict is None:
+        return state | {"state": "not tried"}
+    trusted = "trusted" if verdict.trusted else "not trusted"
+    return state | {"state": trusted, "reason": verdict.reason, "info": verdict.info or None}
+
+
+def _problems(kit: dict[str, Any]) -> list[str]:
+    """An encoder that no engine can run; one that was not tried has the benefit of the doubt."""
+    problems = []
+    for encoder in kit["encoders"]:
+        engines = encoder["engines"]
+        if all(engine["state"] in ("not trusted", "not installed") for engine in engines):
+            why = "; ".join(f"{engine['engine']}: {engine['reason'] or engine['state']}" for engine in engines)
+            problems.append(f"No engine can run {encoder['file']} here ({why}); copy the kit again or use another one.")
+    return problems
+
+
+def _advice(report: dict[str, Any]) -> list[str]:
+    """What would make it faster here."""
+    from edgefuse_runtimes.processor import multiplies_bytes
+
+    advice, kit, features = [], report["kit"], report["machine"]["features"]
+    formats = {encoder["format"] for encoder in kit["encoders"]} if kit else None
+    for engine in report["engines"]:
+        if engine["installed"] or (formats is not None and formats.isdisjoint(engine["formats"])):
+            continue
+        if engine["engine"] == "llama.cpp" and report["machine"]["architecture"] == "x86_64" and "AVX2" not in features:
+            advice.append("llama.cpp's usual builds need AVX2, which this processor lacks; numpy runs text.gguf.")
+        else:
+            kinds = " and ".join(f".{file_format}" for file_format in engine["formats"])
+            advice.append(f"{engine['engine']} runs {kinds} files faster than numpy: {engine['install']}")
+    precisions = {encoder["precision"] for encoder in kit["encoders"]} if kit else set()
+    if {"int8", "fp32"} <= precisions and not multiplies_bytes(features):
+        advice.append(
+            "This processor has no instructions for products of 8-bit numbers, so the kit's float32 files may be "
+            f"faster: compare 'edgefuse bench run {kit['folder']}' with the same and --precision fp32."
+        )
+    if not report["machine"]["writable"]:
+        advice.append(
+            f"{report['machine']['disk']['folder']} cannot be written, so engines are probed at every start; "
+            "set XDG_CACHE_HOME to a folder that can."
+        )
+    return advice

@@ -1,0 +1,123 @@
+"""What `doctor` found, as a page for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+WIDTH = 100
+INDENT = 13
+
+MARKS = {
+    "trusted": ("✓", "+", "green"),
+    "installed": ("✓", "+", "green"),
+    "not tried": ("·", ".", "yellow"),
+    "not installed": ("–", "-", "bright_black"),
+    "not trusted": ("✗", "x", "red"),
+}
+"""For each state: its mark, the same in ASCII, and a colour."""
+
+
+def render(report: dict[str, Any], *, unicode: bool) -> str:
+    """The page of `doctor.examine`'s report, with terminal colours; `unicode=False` keeps to ASCII."""
+    can = report["can_answer"]
+    said = f"edgefuse {report['edgefuse']} {'can' if can else 'cannot'} answer here"
+    lines = ["", f"  {click.style(said, bold=True, fg='green' if can else 'red')}", ""]
+    for sentence in report["problems"]:
+        lines += _row("problem", sentence, fg="red")
+    if report["problems"]:
+        lines.append("")
+    facts = _facts(report)
+    for name, value in facts.items():
+        lines += _row(name, value, dim=True)
+    for title, rows in (
+        ("engines", _engines(report, unicode)),
+        ("kit", _kit(report["kit"], unicode)),
+        ("verdicts", _verdicts(report["verdicts"], unicode)),
+    ):
+        found = list(rows)
+        if found:
+            lines += ["", f"  {click.style(title, bold=True)}", *found]
+    if report["advice"]:
+        lines.append("")
+    for sentence in report["advice"]:
+        lines += _row("advice", sentence, fg="yellow")
+    return "\n".join([*lines, ""])
+
+
+def _row(name: str, value: str, **style: Any) -> list[str]:
+    """A name and what is said of it, over as many lines as that takes."""
+    first, *more = textwrap.wrap(value, WIDTH - INDENT, break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"  {click.style(f'{name:<{INDENT - 4}}', **style)}  {first}", *(" " * INDENT + line for line in more)]
+
+
+def _facts(report: dict[str, Any]) -> dict[str, str]:
+    found, machine = report["platform"], report["machine"]
+    if machine is None:
+        return {
+            "system": " ".join(
+                filter(None, (found["system"], found["machine"], f"{found['bits']}-bit", found["libc"]))
+            ),
+            "python": f"{found['implementation']} {found['python']}",
+        }
+    limit = machine["cgroup_limit_bytes"]
+    memory = f"{_size(machine['ram_bytes'])}, {_size(machine['available_bytes'])} available"
+    packages = ", ".join(f"{one['package']} {one['version'] or '?'}" for one in report["packages"])
+    cores = machine["physical_cores"]
+    facts = {
+        "board": machine["board"] or "",
+        "system": f"{machine['system']}, Linux {machine['kernel']}, {found['libc']}",
+        "processor": f"{machine['cpu']} ({machine['architecture']}), {cores} core{'' if cores == 1 else 's'}",
+        "features": ", ".join(machine["features"]) or "none that matter here",
+        "memory": memory + (f", limited to {_size(limit)} by a control group" if limit else ""),
+        "disk": f"{_size(machine['disk']['free_bytes'])} free in {machine['disk']['folder']}",
+        "python": f"{found['python']} with {packages}",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _engines(report: dict[str, Any], unicode: bool) -> Iterator[str]:
+    for engine in report["engines"]:
+        kinds = " and ".join(f".{file_format}" for file_format in engine["formats"])
+        state = "installed" if engine["installed"] else "not installed"
+        words = (
+            f"{engine['version'] or ''}  runs {kinds}".strip()
+            if engine["installed"]
+            else f"not installed: {engine['install']}"
+        )
+        yield f"  {_mark(state, unicode)} {engine['engine']:<12} {words}"
+
+
+def _kit(kit: dict[str, Any] | None, unicode: bool) -> Iterator[str]:
+    if kit is None:
+        return
+    yield f"  {kit['name']} {kit['version']}  {click.style(kit['folder'], dim=True)}"
+    for encoder in kit["encoders"]:
+        yield f"  {encoder['file']}  {click.style(encoder['precision'] + ', ' + _size(encoder['bytes']), dim=True)}"
+        for engine in encoder["engines"]:
+            state, reason = engine["state"], f": {engine['reason']}" if engine["reason"] else ""
+            first, *more = textwrap.wrap(f"{state}{reason}", WIDTH - 19, break_long_words=False)
+            yield f"    {_mark(state, unicode)} {engine['engine']:<12} {first}"
+            yield from (" " * 19 + line for line in more)
+
+
+def _verdicts(verdicts: list[dict[str, Any]], unicode: bool) -> Iterator[str]:
+    for verdict in verdicts:
+        state = "trusted" if verdict["trusted"] else "not trusted"
+        threads = f"{verdict['threads']} thread{'' if verdict['threads'] == 1 else 's'}"
+        yield (
+            f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}  "
+            + click.style(f"{verdict['library']}, {threads}, memory {verdict['memory']}", dim=True)
+        )
+
+
+def _mark(state: str, unicode: bool) -> str:
+    mark, plain, colour = MARKS[state]
+    return click.style(mark if unicode else plain, fg=colour)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

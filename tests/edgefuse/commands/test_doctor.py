@@ -1,0 +1,279 @@
+"""`edgefuse doctor`: whether this machine can answer, with which engines, and what would help."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgefuse import Classifier, doctor
+from edgefuse.active import activate
+from edgefuse.platforms import Platform
+from edgefuse_runtimes import encoder
+from edgefuse_runtimes.verdicts import records
+
+Cli = Callable[..., Any]
+Fake = Callable[..., Path]
+
+PI = Platform("Linux", "aarch64", 64, "little", "glibc 2.36", (3, 11, 2), "CPython")
+
+
+def report(outcome: Any, code: int = 0) -> dict[str, Any]:
+    assert (outcome.code, outcome.err) == (code, ""), outcome
+    found = json.loads(outcome.out)
+    assert found["can_answer"] is (code == 0)
+    assert bool(found["problems"]) is (code == 1)
+    return found
+
+
+def states(found: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """From file and engine to state."""
+    return {
+        one["file"]: {engine["engine"]: engine["state"] for engine in one["engines"]}
+        for one in found["kit"]["encoders"]
+    }
+
+
+def test_a_machine_without_a_kit_is_described(cli: Cli) -> None:
+    found = report(cli("doctor", "--json"))
+    assert found["kit"] is None
+    assert any("No kit is chosen" in sentence for sentence in found["advice"])
+    assert {one["package"] for one in found["packages"]} == {"numpy", "pillow", "click", "psutil"}
+    assert all(one["version"] and not one["problem"] for one in found["packages"])
+    assert [one["engine"] for one in found["engines"]] == ["onnxruntime", "llama.cpp", "numpy"]
+    machine = found["machine"]
+    assert machine["ram_bytes"] >= machine["available_bytes"] > 0
+    assert machine["disk"]["free_bytes"] > 0
+    assert {"cpu", "features", "physical_cores", "cgroup_limit_bytes", "system", "libc", "python"} <= set(machine)
+
+
+def test_the_page_says_the_same_to_people(cli: Cli, tiny_kit: Path) -> None:
+    outcome = cli("doctor", "--kit", tiny_kit)
+    assert outcome.code == 0
+    assert "can answer here" in outcome.out
+    for words in ("processor", "features", "memory", "disk", "python", "engines", "onnxruntime", "not tried", "tiny 1"):
+        assert words in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= 200
+
+
+def test_nothing_is_tried_unless_asked(cli: Cli, tiny_kit: Path) -> None:
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--json"))) == {
+        "image.onnx": {"onnxruntime": "not tried", "numpy": "not tried"},
+        "text.gguf": {"llama.cpp": "not tried", "numpy": "not tried"},
+    }
+    assert records() == []
+
+
+def test_every_engine_is_tried_when_asked_and_tells_its_info(cli: Cli, tiny_kit: Path) -> None:
+    pytest.importorskip("llama_cpp", reason="needs llama-cpp-python (the `llama` extra)")
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"))
+    assert states(found) == {
+        "image.onnx": {"onnxruntime": "trusted", "numpy": "trusted"},
+        "text.gguf": {"llama.cpp": "trusted", "numpy": "trusted"},
+    }
+    for one in found["kit"]["encoders"]:
+        for engine in one["engines"]:
+            assert set(engine["info"]) >= {"engine", "version", "file", "threads", "precision", "memory"}
+            assert engine["info"]["engine"] == engine["engine"]
+            assert "pid" not in engine["info"]
+            assert Path(engine["info"]["file"]).name == one["file"]
+    assert {(one["engine"], one["trusted"]) for one in found["verdicts"]} == {
+        ("onnxruntime", True),
+        ("llama.cpp", True),
+    }
+
+    with Classifier.open(tiny_kit, keep_open=False) as classifier:  # the very verdicts that an answer needs
+        before = records()
+        assert classifier.predict(tiny_kit / "golden" / "0.png", "Age: 45 years.").engines["image"] == "onnxruntime"
+    assert records() == before
+    later = report(cli("doctor", "--kit", tiny_kit, "--json"))
+    assert states(later)["text.gguf"] == {"llama.cpp": "trusted", "numpy": "not tried"}
+    assert later["kit"]["encoders"][0]["engines"][0]["info"] == found["kit"]["encoders"][0]["engines"][0]["info"]
+
+
+def test_an_engine_that_died_is_shown_with_its_reason(cli: Cli, tiny_kit: Path, fake_engine: Fake) -> None:
+    fake_engine("os.kill(os.getpid(), signal.SIGILL)")
+    outcome = cli("doctor", "--kit", tiny_kit, "--probe")
+    assert outcome.code == 0  # numpy answers
+    assert "not trusted: The engine process fake on image.onnx was ended by signal SIGILL" in " ".join(
+        outcome.out.split()
+    )
+    found = report(cli("doctor", "--kit", tiny_kit, "--json"))
+    assert states(found)["image.onnx"] == {"fake": "not trusted", "numpy": "not tried"}
+
+
+def test_a_kit_that_no_engine_can_run_is_a_problem(
+    cli: Cli, tiny_kit: Path, fake_engine: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_engine("vectors = vectors[:, ::-1].copy()")
+    wrong = dataclasses.replace(encoder.ENGINES["onnx"][0], name="numpy", module="")
+    monkeypatch.setitem(encoder.ENGINES, "onnx", (encoder.ENGINES["onnx"][0], wrong))
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"), 1)
+    (problem,) = found["problems"]
+    assert problem.startswith("No engine can run image.onnx here (fake: its vector of the golden sample is wrong")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda kit: shutil.rmtree(kit), "There is no kit at"),
+        (lambda kit: (kit / "text.gguf").unlink(), "lacks the file text.gguf"),
+        (lambda kit: (kit / "kit.json").write_text("{}"), "is damaged"),
+        (lambda kit: (kit / "head.npz").write_bytes(b"x" * (kit / "head.npz").stat().st_size), "is damaged"),
+    ],
+)
+def test_a_kit_that_cannot_be_opened_is_a_problem(
+    cli: Cli, tiny_kit: Path, tmp_path: Path, harm: Callable[[Path], object], words: str
+) -> None:
+    kit = Path(shutil.copytree(tiny_kit, tmp_path / "a.kit"))
+    activate(kit)
+    assert report(cli("doctor", "--json"))["kit"]["folder"] == str(kit)
+    harm(kit)
+    found = report(cli("doctor", "--json"), 1)
+    assert words in found["problems"][0]
+    assert any("kits use" in sentence for sentence in found["advice"])
+
+
+def test_a_damaged_encoder_is_found_when_engines_are_tried(cli: Cli, tiny_kit: Path, tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp", reason="needs llama-cpp-python (the `llama` extra)")
+    kit = Path(shutil.copytree(tiny_kit, tmp_path / "a.kit"))
+    file = kit / "text.gguf"
+    data = bytearray(file.read_bytes())
+    data[-20_000:] = bytes(20_000)
+    file.write_bytes(data)
+    found = report(cli("doctor", "--kit", kit, "--probe", "--json"), 1)
+    assert "text.gguf is damaged (sha256 differs)" in found["problems"][0]
+
+
+def test_what_is_missing_is_told_with_how_to_install_it(
+    cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file_format in ("onnx", "gguf"):
+        native, numpy = encoder.ENGINES[file_format]
+        missing = dataclasses.replace(native, module="no_such_module", package="no-such-package")
+        monkeypatch.setitem(encoder.ENGINES, file_format, (missing, numpy))
+    found = report(cli("doctor", "--kit", tiny_kit, "--json"))
+    assert states(found)["image.onnx"] == {"onnxruntime": "not installed", "numpy": "not tried"}
+    assert "onnxruntime runs .onnx files faster than numpy: pip install 'edgefuse[onnxruntime]'" in found["advice"]
+    assert any("pip install 'edgefuse[llama]'" in sentence for sentence in found["advice"])
+    assert "not installed: pip install 'edgefuse[onnxruntime]'" in cli("doctor").out
+
+
+def test_a_processor_without_avx2_is_not_sent_after_llama_cpp() -> None:
+    engine = {"engine": "llama.cpp", "formats": ["gguf"], "installed": False, "install": "pip install"}
+    machine = {"architecture": "x86_64", "features": ["SSE4.2"], "writable": True}
+    (sentence,) = doctor._advice({"kit": None, "machine": machine, "engines": [engine]})
+    assert sentence.startswith("llama.cpp's usual builds need AVX2")
+
+
+def test_a_kit_of_both_precisions_on_a_processor_without_products_of_bytes() -> None:
+    machine = {"architecture": "aarch64", "features": ["NEON"], "writable": True}
+    encoders = [{"format": "onnx", "precision": precision} for precision in ("int8", "fp32")]
+    kit = {"folder": "/my.kit", "encoders": encoders}
+    (sentence,) = doctor._advice({"kit": kit, "machine": machine, "engines": []})
+    assert "edgefuse bench run /my.kit" in sentence
+    assert doctor._advice({"kit": kit, "machine": machine | {"features": ["dot product"]}, "engines": []}) == []
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_every_state_has_a_mark(unicode: bool, tiny_kit: Path) -> None:
+    from edgefuse.doctor_page import MARKS, render
+    from edgefuse.platforms import this_platform
+
+    found = doctor.examine(this_platform(), tiny_kit)
+    engine = found["kit"]["encoders"][0]["engines"][0]
+    for state in MARKS:
+        page = render(found | {"kit": found["kit"] | {"encoders": [
+            found["kit"]["encoders"][0] | {"engines": [engine | {"state": state, "reason": "why " * 60}]}
+        ]}}, unicode=unicode)  # fmt: skip
+        assert MARKS[state][0 if unicode else 1] in page
+        assert unicode or page.isascii()
+
+
+def test_a_broken_base_package_is_a_problem_and_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Any:
+        if name == "numpy":
+            raise RuntimeError("NumPy was built with baseline optimizations: (X86_V2)\nbut your machine lacks them.")
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(doctor, "import_module", broken)
+    found = doctor.examine(PI, None)
+    assert found["can_answer"] is False
+    assert found["problems"] == [
+        "numpy cannot be imported (NumPy was built with baseline optimizations: (X86_V2)); "
+        "install it again with 'pip install edgefuse'."
+    ]
+    assert found["machine"] is None
+
+
+def test_without_numpy_the_command_still_tells() -> None:
+    code = "import sys; sys.modules['numpy'] = None; from edgefuse.cli import run; run()"
+    outcome = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, check=False)
+    assert (outcome.returncode, outcome.stderr) == (1, "")
+    assert "numpy cannot be imported" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    "changes", [{"system": "Windows", "libc": ""}, {"libc": ""}, {"bits": 32}, {"python": (3, 14, 0)}]
+)
+def test_where_edgefuse_does_not_run_the_page_says_so(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("edgefuse.commands.doctor.this_platform", lambda: dataclasses.replace(PI, **changes))
+    (problem,) = report(cli("doctor", "--json"), 1)["problems"]
+    outcome = cli("doctor")
+    assert outcome.code == 1
+    assert "cannot answer here" in outcome.out
+    assert problem.split(";")[0] in " ".join(outcome.out.split())
+
+
+@pytest.fixture
+def remembered(cli: Cli, tiny_kit: Path, fake_engine: Fake) -> Path:
+    """A kit about which two verdicts are remembered: of `fake` with image.onnx, of llama.cpp with text.gguf."""
+    pytest.importorskip("llama_cpp", reason="needs llama-cpp-python (the `llama` extra)")
+    fake_engine()
+    assert cli("doctor", "--kit", tiny_kit, "--probe").code == 0
+    assert [record.engine for record in records()] == ["fake", "llama.cpp"]
+    return tiny_kit
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (lambda kit: [], []),
+        (lambda kit: ["all"], []),
+        (lambda kit: ["llama.cpp"], ["fake"]),
+        (lambda kit: ["onnxruntime"], ["fake", "llama.cpp"]),
+        (lambda kit: [kit], []),
+        (lambda kit: [kit / "text.gguf"], ["fake"]),
+        (lambda kit: [kit / "golden"], ["fake", "llama.cpp"]),
+    ],
+)
+def test_verdicts_are_forgotten(
+    cli: Cli, remembered: Path, words: Callable[[Path], list[str | Path]], left: list[str]
+) -> None:
+    outcome = cli("doctor", "--forget", *words(remembered))
+    assert (outcome.code, outcome.err) == (0, "")
+    count = 2 - len(left)
+    assert outcome.out.startswith(f"{count} verdict{' is' if count == 1 else 's are'} forgotten; ")
+    assert [record.engine for record in records()] == left
+
+
+def test_what_was_forgotten_can_be_had_as_json(cli: Cli, remembered: Path) -> None:
+    outcome = cli("doctor", "--forget", "llama.cpp", "--json")
+    (gone,) = json.loads(outcome.out)["forgotten"]
+    assert (gone["engine"], gone["file"]) == ("llama.cpp", str((remembered / "text.gguf").resolve()))
+
+
+def test_a_word_that_means_nothing_is_refused(cli: Cli) -> None:
+    assert cli("doctor", "--forget", "llamacpp").refusal.startswith("Nothing is remembered about llamacpp, which is no")
+    assert "without --kit" in cli("doctor", "--forget", "all", "--probe").refusal
+    assert "--probe needs a kit" in cli("doctor", "--probe").refusal
