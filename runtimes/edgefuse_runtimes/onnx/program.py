@@ -10,6 +10,7 @@ import numpy as np
 
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.buffers import Buffers
 from edgefuse_runtimes.onnx.fuse import fuse
 from edgefuse_runtimes.onnx.graph import Graph, Node
 from edgefuse_runtimes.onnx.operators import unsupported
@@ -65,28 +66,39 @@ def compile_graph(graph: Graph, shape: Sequence[int | None], memory: Memory) -> 
         nodes, constants = fold(nodes, graph.initializers, zeros, graph.path)
     nodes = merge_equal(nodes, constants, [output])
     nodes, constants = fuse(nodes, constants, [output])
-    nodes = drop_unused(nodes, [output])
     used = {name for node in nodes for name in node.inputs} | {output}
     linear_weights = {node.inputs[3] for node in nodes if node.operator == "QuantizedLinear"}
     ready = {name: _ready(array, name in linear_weights, memory) for name, array in constants.items() if name in used}
     return Program(graph.path, graph.inputs[0].name, output, _steps(nodes, output, ready), ready)
 
 
-def run(program: Program, x: Array) -> Array:
+def run(program: Program, x: Array, buffers: Buffers | None = None) -> Array:
     """The output for one input; numbers that overflow become infinite or NaN without a warning.
+
+    Args:
+        program: to be run.
+        x: its input.
+        buffers: memory from earlier runs to use again, not for two runs at a time.
 
     Raises:
         BadInput: arrays in the file do not fit together.
     """
+    buffers = buffers or Buffers()
     values = {**program.constants, program.input: x}
-    with np.errstate(all="ignore"):
-        for step in program.steps:
-            results = run_node(step.node, values, program.path)
-            values.update(zip(step.node.outputs, results, strict=False))
-            del results
-            for name in step.finished:
-                del values[name]
-    return values[program.output]
+    try:
+        with np.errstate(all="ignore"):
+            for step in program.steps:
+                results = run_node(step.node, values, program.path, buffers.take)
+                for name, result in zip(step.node.outputs, results, strict=False):
+                    values[name] = result
+                    buffers.hold(result)
+                del results, result
+                for name in step.finished:
+                    buffers.drop(values.pop(name))
+                buffers.settle()
+        return np.array(values[program.output])
+    finally:
+        buffers.settle_all()
 
 
 def _with_counted_outputs(node: Node) -> Node:
