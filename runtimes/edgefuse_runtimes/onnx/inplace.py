@@ -12,8 +12,8 @@ from edgefuse_runtimes.onnx.tensor import Array
 BLOCK = 1 << 15
 """Numbers that a chain handles at a time: with what passes inside it they fit a second-level cache of 512 KiB."""
 
-# Q in gelu(x) = x / (1 + exp(x Q(x^2))), lowest power first: fitted by reweighted least squares over 0..6, so that the
-# largest error of gelu is as small as can be, 7e-8. Q is negative everywhere: exp() goes to 0 and infinity as it should.
+# Q in gelu(x) = x / (1 + exp(x Q(x^2))), lowest power first: fitted by reweighted least squares over 0..6, so that
+# the largest error of gelu is as small as can be, 7e-8. Q is negative everywhere: exp() goes to 0 and infinity.
 GELU_COEFFICIENTS = (
     -1.5957685368175258,
     -0.07266829823699468,
