@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from edgefuse_runtimes.onnx import quantized
 from edgefuse_runtimes.onnx.buffers import Take
 from edgefuse_runtimes.onnx.inplace import finish
-from edgefuse_runtimes.onnx.quantized import EXACT, whole_numbers
 from edgefuse_runtimes.onnx.tensor import Array
 
 DOMAIN = "edgefuse"
@@ -32,48 +32,42 @@ def linear(x: Array, weight: Array, *operands: Array, then: Sequence[str], take:
     return finish(y, then, operands, take)
 
 
-def levels(x: Array, *, take: Take) -> tuple[Array, Array, Array]:
+def dynamic_levels(x: Array, *, take: Take) -> tuple[Array, Array, Array]:
     """DynamicQuantizeLinear, but with q - zero for q: float32 of the shape of x; scale () and zero ()."""
-    return whole_numbers(x, take(x.shape))
+    return quantized.dynamic_levels(x, take(x.shape))
 
 
-def quantized_linear(
-    x: Array,
-    scale: Array,
-    zero: Array,
-    weight: Array,
-    weight_scale: Array,
-    *operands: Array,
-    heaviest: int,
-    then: Sequence[str],
-    take: Take,
+def fixed_levels(x: Array, scale: Array, zero: Array | None = None, *, take: Take, axis: int = 1, **_: int) -> Array:
+    """QuantizeLinear, but with q - zero for q: float32 of the shape of x."""
+    return quantized.levels(x, scale, zero, take(x.shape), axis=axis)
+
+
+def integer_linear(
+    x: Array, weight: Array, *operands: Array, parts: Sequence[int], then: Sequence[str], take: Take
 ) -> Array:
-    """Linear layer on integers: (x weight) (scale weight_scale), then all that `then` names (see `finish`).
+    """Linear layer on integers: x weight, then all that `then` names (see `finish`).
 
-    The integer product is the exact one, rounded to float32 once, as a cast from int32 would.
+    The product is the exact one, rounded to float32 once, as a cast from int32 would.
 
     Args:
-        x: what `levels` gives of the input, (..., k), like `scale` () and `zero` ().
+        x: whole numbers of -255..255 in float32, (..., k).
         weight: int8, or the same numbers in float32, (k, n).
-        weight_scale: float32 () or (n,).
         operands: of `then`.
-        heaviest: `heaviest_column` of the weight.
+        parts: `exact_parts` of the weight.
         then: what follows.
         take: gives the arrays.
     """
     y = take((*x.shape[:-1], weight.shape[1]))  # (..., n)
     rows, table = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])  # (m, k), (m, n)
-    largest = np.fmax(zero, 255 - zero)  # of x; NaN where x is
-    if largest * heaviest > EXACT:
-        depth = EXACT // (255 * 128)  # rows that float32 sums exactly, whatever they hold
+    if len(parts) == 1:
+        _product(rows, weight, table, take)
+    else:
         total = np.zeros(table.shape)  # (m, n), float64
-        for start in range(0, len(weight), depth):
-            _product(rows[:, start : start + depth], weight[start : start + depth], table, take)
+        for start, end in itertools.pairwise([*parts, len(weight)]):
+            _product(rows[:, start:end], weight[start:end], table, take)
             total += table
         table[...] = total
-    else:
-        _product(rows, weight, table, take)
-    return finish(y, ("Mul", *then), (scale * weight_scale, *operands), take)
+    return finish(y, then, operands, take)
 
 
 def attention(queries: Array, keys: Array, values: Array, *operands: Array, then: Sequence[str], take: Take) -> Array:
@@ -113,16 +107,12 @@ def attention(queries: Array, keys: Array, values: Array, *operands: Array, then
 
 
 def integer_attention(
-    queries: Array, keys: Array, values: Array, zero: Array, *operands: Array, then: Sequence[str], take: Take
+    queries: Array, keys: Array, values: Array, *operands: Array, then: Sequence[str], take: Take
 ) -> Array:
-    """`attention` with the exact scores (queries - zero) keys of 8-bit integers, rounded to float32 once."""
-    is_exact = queries.shape[-1] * 255 * 255 <= EXACT
-    q = take(queries.shape) if is_exact else np.empty(queries.shape)  # (..., t, d)
-    np.subtract(queries, zero, out=q, dtype=q.dtype)
-    turned = (*keys.shape[:-2], keys.shape[-1], keys.shape[-2])
-    k = take(turned) if is_exact else np.empty(turned)  # (..., s, d)
-    np.copyto(k, keys.swapaxes(-1, -2))
-    return attention(q, k.swapaxes(-1, -2), values, *operands, then=then, take=take)
+    """`attention` with the exact scores of whole numbers of -255..255, rounded to float32 once."""
+    if queries.shape[-1] * 255 * 255 > quantized.EXACT:
+        queries, keys = queries.astype(np.float64), keys.astype(np.float64)
+    return attention(queries, keys, values, *operands, then=then, take=take)
 
 
 def layer_norm(x: Array, scale: Array, bias: Array, *, epsilon: float, take: Take) -> Array:
@@ -150,11 +140,12 @@ def activation(x: Array, *operands: Array, then: Sequence[str], take: Take) -> A
 FUSED: Mapping[str, Callable[..., Array | tuple[Array, ...]]] = {
     "Activation": activation,
     "Attention": attention,
+    "DynamicLevels": dynamic_levels,
     "IntegerAttention": integer_attention,
     "LayerNorm": layer_norm,
-    "Levels": levels,
+    "IntegerLinear": integer_linear,
+    "Levels": fixed_levels,
     "Linear": linear,
-    "QuantizedLinear": quantized_linear,
 }
 """Operator of a node of the domain DOMAIN -> its function, which takes `take` beside inputs and attributes."""
 

@@ -67,8 +67,7 @@ def compile_graph(graph: Graph, shape: Sequence[int | None], memory: Memory) -> 
     nodes = merge_equal(nodes, constants, [output])
     nodes, constants = fuse(nodes, constants, [output])
     used = {name for node in nodes for name in node.inputs} | {output}
-    weights = {node.inputs[1] for node in nodes if node.operator == "Linear"}
-    weights |= {node.inputs[3] for node in nodes if node.operator == "QuantizedLinear"}
+    weights = {node.inputs[1] for node in nodes if node.operator in ("Linear", "IntegerLinear")}
     others = {
         name for node in nodes for name in node.inputs if name not in node.inputs[:1] or node.operator != "Gather"
     }

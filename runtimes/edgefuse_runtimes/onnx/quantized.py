@@ -10,10 +10,13 @@ EXACT = 1 << 24
 """float32 holds every integer up to here, so a sum of products whose sizes add up to no more is exact in any
 order of summing."""
 
+ROWS = 64
+"""Rows of a weight that are counted together; EXACT holds their products whatever they are."""
+
 
 def dynamic_quantize_linear(x: Array) -> tuple[Array, Array, Array]:
     """x as uint8 q, with one scale (float32) and zero point (uint8) for all: x ~ (q - zero) scale."""
-    q, scale, zero = whole_numbers(x, np.empty(x.shape, np.float32))
+    q, scale, zero = dynamic_levels(x, np.empty(x.shape, np.float32))
     q += zero
     return q.astype(np.uint8), scale, zero.astype(np.uint8)
 
@@ -37,15 +40,24 @@ def quantize_linear(x: Array, scale: Array, zero: Array | None = None, *, axis: 
 
     Scale and zero point are (), or one per entry of `axis`.
     """
-    along = [1] * x.ndim
-    if scale.ndim:
-        along[axis] = -1
-    kind = np.dtype(np.uint8) if zero is None else zero.dtype
-    q = np.rint(x / scale.reshape(along if scale.ndim else ()))
+    q = levels(x, scale, zero, np.empty(x.shape, x.dtype), axis=axis)
     if zero is not None:
-        q += zero.astype(x.dtype).reshape(along if zero.ndim else ())
-    limits = np.iinfo(kind)
-    return np.asarray(np.clip(q, limits.min, limits.max, out=q).astype(kind))
+        q += _along(zero, x, axis)
+    return q.astype(np.uint8 if zero is None else zero.dtype)
+
+
+def levels(x: Array, scale: Array, zero: Array | None, out: Array, *, axis: int) -> Array:
+    """`quantize_linear` less its zero point, as whole numbers in a type of floats, into `out`."""
+    limits = np.iinfo(np.uint8 if zero is None else zero.dtype)
+    shift = np.float32(0) if zero is None else _along(zero, x, axis).astype(out.dtype)
+    np.divide(x, _along(scale, x, axis), out=out)
+    np.rint(out, out=out)
+    return np.clip(out, limits.min - shift, limits.max - shift, out=out)
+
+
+def _along(values: Array, x: Array, axis: int) -> Array:
+    """Values (), or one for each entry of an axis of x, so that they broadcast with x."""
+    return values.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)]) if values.ndim else values
 
 
 def dequantize_linear(
@@ -61,7 +73,7 @@ def dequantize_linear(
     return np.asarray(centred * scale.reshape(along if scale.ndim else ()))
 
 
-def whole_numbers(x: Array, out: Array) -> tuple[Array, Array, Array]:
+def dynamic_levels(x: Array, out: Array) -> tuple[Array, Array, Array]:
     """q - zero of `dynamic_quantize_linear` as whole numbers in float32, into `out`; and scale and zero (), float32."""
     low = np.minimum(x.min(initial=0), np.float32(0))  # ()
     high = np.maximum(x.max(initial=0), np.float32(0))  # ()
@@ -76,12 +88,18 @@ def whole_numbers(x: Array, out: Array) -> tuple[Array, Array, Array]:
     return out, np.asarray(scale), np.asarray(zero)
 
 
-def heaviest_column(weight: Array) -> int:
-    """The most that the sizes of a column of an int8 weight (k, n) add up to.
+def exact_parts(weight: Array) -> tuple[int, ...]:
+    """Rows at which the parts of an int8 weight (k, n) begin that float32 can each multiply exactly.
 
-    Times the largest input, it is more than any sum on the way to a product.
+    The sizes of no column of a part add up to more than EXACT / 255, so no sum on the way to its product with whole
+    numbers of -255..255 is larger than EXACT.
     """
+    starts = [0]
     sums = np.zeros(weight.shape[1], np.int64)  # (n,)
-    for start in range(0, len(weight), 128):  # int16 holds the sizes of so few, and of 256
-        sums += np.abs(weight[start : start + 128].astype(np.int16)).sum(axis=0, dtype=np.int16)
-    return int(sums.max(initial=0))
+    for start in range(0, len(weight), ROWS):
+        more = np.abs(weight[start : start + ROWS].astype(np.int16)).sum(axis=0, dtype=np.int64)  # (n,)
+        if (sums + more).max(initial=0) > EXACT // 255:
+            starts.append(start)
+            sums[:] = 0
+        sums += more
+    return tuple(starts)

@@ -86,7 +86,7 @@ def test_a_quantised_linear_layer_becomes_two_steps_with_the_very_same_result() 
 
     nodes, constants = fused(LINEAR, LINEAR_CONSTANTS)
 
-    assert [item.operator for item in nodes] == ["Levels", "QuantizedLinear"]
+    assert [item.operator for item in nodes] == ["DynamicLevels", "Mul", "IntegerLinear"]
     np.testing.assert_array_equal(computed(nodes, constants, x), computed(LINEAR, LINEAR_CONSTANTS, x))
 
 
@@ -96,7 +96,7 @@ def test_a_layer_without_a_bias_is_fused_too() -> None:
 
     nodes, constants = fused(without, LINEAR_CONSTANTS)
 
-    assert [item.operator for item in nodes] == ["Levels", "QuantizedLinear"]
+    assert [item.operator for item in nodes] == ["DynamicLevels", "Mul", "IntegerLinear"]
     np.testing.assert_array_equal(computed(nodes, constants, x), computed(without, LINEAR_CONSTANTS, x))
 
 
@@ -105,7 +105,6 @@ def test_a_layer_without_a_bias_is_fused_too() -> None:
     [
         {"weight_zero": np.ones(16, np.int8)},
         {"weight": LINEAR_CONSTANTS["weight"].astype(np.uint8), "weight_zero": np.zeros(16, np.uint8)},
-        {"weight_scale": np.full((1, 1, 16), 0.01, np.float32)},
     ],
 )
 def test_what_the_fused_layer_cannot_do_is_left_to_the_exact_integer_product(changed: dict) -> None:
@@ -262,25 +261,63 @@ def test_attention_becomes_one_step(mask: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("width", [4, 300])
-def test_attention_on_integers_becomes_one_step(width: int) -> None:
-    q, v = (RNG.normal(0, 1, (3, 6, width)).astype(np.float32) for _ in range(2))
-    k = RNG.integers(-64, 64, (3, width, 6)).astype(np.int8)
-    constants = {"factor": np.float32(0.5 / width).reshape(())}
+def test_attention_on_integers_takes_them_as_floats_from_the_rounding_on(width: int) -> None:
+    q, k, v = (RNG.normal(0, 1, (1, 6, 3, width)).astype(np.float32) for _ in range(3))
+    constants = {
+        "step": np.float32(0.02).reshape(()),
+        "factor": np.float32(0.02 * width**-0.5).reshape(()),
+        "none": np.zeros((), np.int8),
+    }
     nodes = [
-        node("DynamicQuantizeLinear", "x", "levels scale zero"),
+        node("DynamicQuantizeLinear", "x", "q scale zero"),
         node("Mul", "scale factor", "scales"),
-        node("MatMulInteger", "levels k zero", "integers"),
+        node("QuantizeLinear", "k step none", "levels"),
+        node("Transpose", "q", "queries", perm=(0, 2, 1, 3)),
+        node("Transpose", "levels", "keys", perm=(0, 2, 3, 1)),
+        node("Transpose", "v", "values", perm=(0, 2, 1, 3)),
+        node("MatMulInteger", "queries keys zero", "integers"),
         node("Cast", "integers", "scores", to=1),
         node("Mul", "scores scales", "scaled"),
         node("Softmax", "scaled", "shares", axis=-1),
-        node("MatMul", "shares v", "y"),
+        node("MatMul", "shares values", "y"),
     ]
 
     new_nodes, _ = fused(nodes, constants)
 
-    assert [item.operator for item in new_nodes] == ["DynamicQuantizeLinear", "Mul", "IntegerAttention"]
+    assert {item.operator for item in new_nodes} == {"DynamicLevels", "Levels", "Mul", "Transpose", "IntegerAttention"}
     expected = computed(nodes, constants, q, k=k, v=v)
     np.testing.assert_allclose(computed(new_nodes, constants, q, k=k, v=v), expected, atol=2e-6)
+
+
+PIXELS = [
+    node("QuantizeLinear", "x step none", "pixels", axis=1),
+    node("Reshape", "pixels shape", "rows"),
+    node("MatMulInteger", "rows weight", "integers"),
+    node("Cast", "integers", "floats", to=1),
+    node("Mul", "floats weight_scale", "scaled"),
+    node("Add", "scaled bias", "y"),
+]
+PIXEL_CONSTANTS = {
+    **LINEAR_CONSTANTS,
+    "step": np.full(3, 1 / 255, np.float32),
+    "none": np.zeros(3, np.uint8),
+    "shape": np.array([2, 384]),
+}
+
+
+def test_a_product_of_pixels_is_a_linear_layer_with_the_very_same_result() -> None:
+    x = RNG.uniform(0, 1, (2, 3, 128)).astype(np.float32)
+
+    nodes, constants = fused(PIXELS, PIXEL_CONSTANTS)
+
+    assert [item.operator for item in nodes] == ["Levels", "Reshape", "IntegerLinear"]
+    np.testing.assert_array_equal(computed(nodes, constants, x), computed(PIXELS, PIXEL_CONSTANTS, x))
+
+
+def test_pixels_with_another_zero_point_than_the_product_takes_off_stay_integers() -> None:
+    constants = {**PIXEL_CONSTANTS, "none": np.full(3, 7, np.uint8)}
+
+    assert fused(PIXELS, constants)[0] == PIXELS
 
 
 def test_shares_that_something_else_takes_stay() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edgefuse_runtimes.onnx import fused
 from edgefuse_runtimes.onnx.buffers import Buffers
-from edgefuse_runtimes.onnx.fused import attention, integer_attention, layer_norm, linear, quantized_linear
-from edgefuse_runtimes.onnx.quantized import heaviest_column
+from edgefuse_runtimes.onnx.fused import attention, integer_attention, integer_linear, layer_norm, linear
+from edgefuse_runtimes.onnx.quantized import exact_parts
 
 RNG = np.random.default_rng(0)
 sizes = st.integers(1, 6)
@@ -60,22 +60,13 @@ WEIGHTS = {
 @pytest.mark.parametrize("zero", [0, 7, 128, 255])
 @pytest.mark.parametrize("fill", ["random", 0, 255])
 @pytest.mark.parametrize("stored", [np.int8, np.float32])
-def test_a_quantized_linear_is_the_exact_integer_product(
+def test_an_integer_linear_is_the_exact_integer_product(
     weight: np.ndarray, zero: int, fill: str | int, stored: type
 ) -> None:
     q = RNG.integers(0, 256, (6, len(weight))) if fill == "random" else np.full((6, len(weight)), fill)
-    one = np.float32(1)
+    x = (q - zero).astype(np.float32)
 
-    result = quantized_linear(
-        (q - zero).astype(np.float32),
-        one,
-        np.float32(zero),
-        weight.astype(stored),
-        one,
-        heaviest=heaviest_column(weight),
-        then=(),
-        take=Buffers().take,
-    )
+    result = integer_linear(x, weight.astype(stored), parts=exact_parts(weight), then=(), take=Buffers().take)
 
     exact = (q.astype(np.int64) - zero) @ weight.astype(np.int64)
     np.testing.assert_array_equal(result, exact.astype(np.float32))
@@ -120,13 +111,12 @@ def test_what_attention_gives_is_ready_for_the_next_linear_layer() -> None:
 
 @pytest.mark.parametrize("width", [3, 64, 400])
 def test_scores_of_integers_are_exact(width: int) -> None:
-    q, k = RNG.integers(0, 256, (2, 5, width)).astype(np.uint8), RNG.integers(-128, 128, (2, width, 4)).astype(np.int8)
-    zero, scale = np.array(9, np.uint8), np.float32(1e-4 / width).reshape(())
-    v = floats(0, 2, 4, 3)
+    q, k, v = RNG.integers(-255, 256, (2, 5, width)), RNG.integers(-255, 256, (2, width, 4)), floats(0, 2, 4, 3)
+    scale = np.float32(1e-4 / width).reshape(())
 
-    y = integer_attention(q, k, v, zero, scale, then=("Mul",), take=Buffers().take)
+    y = integer_attention(q.astype(np.float32), k.astype(np.float32), v, scale, then=("Mul",), take=Buffers().take)
 
-    scores = ((q.astype(np.int64) - 9) @ k.astype(np.int64)).astype(np.float32) * scale  # float32
+    scores = (q @ k).astype(np.float32) * scale  # float32
     np.testing.assert_allclose(y, softmax(scores) @ v, atol=1e-6)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgefuse_runtimes.onnx.quantized import heaviest_column, matmul_integer, whole_numbers
+from edgefuse_runtimes.onnx.quantized import EXACT, dynamic_levels, exact_parts, matmul_integer
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export: onnx makes the models to read")
 
@@ -28,11 +29,21 @@ def integers(q: np.ndarray, zero: int, weight: np.ndarray) -> np.ndarray:
     return (q.astype(np.int64) - zero) @ weight.astype(np.int64)
 
 
-def test_the_heaviest_column_bounds_every_sum_on_the_way() -> None:
-    heaviest = {name: heaviest_column(weight) for name, weight in WEIGHTS.items()}
+@pytest.mark.parametrize("weight", WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_no_part_of_a_weight_can_sum_up_beyond_what_float32_holds(weight: np.ndarray) -> None:
+    starts = exact_parts(weight)
 
-    assert heaviest == {name: int(np.abs(w.astype(int)).sum(axis=0).max()) for name, w in WEIGHTS.items()}
-    assert heaviest_column(np.empty((0, 3), np.int8)) == 0
+    assert starts[0] == 0
+    parts = [weight[start:end].astype(int) for start, end in pairwise([*starts, len(weight)])]
+    assert all(255 * np.abs(part).sum(axis=0).max() <= EXACT for part in parts)
+
+
+def test_a_weight_is_not_cut_without_need() -> None:
+    parts = {name: exact_parts(weight) for name, weight in WEIGHTS.items()}
+
+    assert parts["usual"] == (0,)
+    assert parts["just exact in one product"] == (0, 512)
+    assert exact_parts(np.empty((0, 3), np.int8)) == (0,)
 
 
 @pytest.mark.parametrize("weight", WEIGHTS.values(), ids=WEIGHTS.keys())
@@ -45,7 +56,7 @@ def test_matmul_integer_is_exact(weight: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("shift", [-30, -1, 0, 1, 30])
-def test_whole_numbers_are_what_onnxruntime_quantises_to_less_its_zero_point(
+def test_dynamic_levels_are_what_onnxruntime_quantises_to_less_its_zero_point(
     shift: int, save_model: Callable[..., Path], reference: Callable[..., Any]
 ) -> None:
     x = RNG.normal(shift, 3, (5, 64)).astype(np.float32)
@@ -55,7 +66,7 @@ def test_whole_numbers_are_what_onnxruntime_quantises_to_less_its_zero_point(
         {"q": (np.uint8, [5, 64]), "scale": (np.float32, []), "zero": (np.uint8, [])},
     )
 
-    q, scale, zero = whole_numbers(x, np.empty_like(x))
+    q, scale, zero = dynamic_levels(x, np.empty_like(x))
 
     expected = reference(path, {"x": x})
     np.testing.assert_array_equal(q + zero, expected[0])
@@ -66,7 +77,7 @@ def test_whole_numbers_are_what_onnxruntime_quantises_to_less_its_zero_point(
 def test_a_value_that_rounds_beyond_the_last_step_is_cut(low: float) -> None:
     x = np.array([-low, 255 - low], np.float32)  # both ends lie between two steps: the scale is 1
 
-    q, scale, zero = whole_numbers(x, np.empty_like(x))
+    q, scale, zero = dynamic_levels(x, np.empty_like(x))
 
     assert scale == 1
     assert (q + zero).min() >= 0

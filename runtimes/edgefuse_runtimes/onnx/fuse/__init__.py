@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgefuse_runtimes.onnx.fuse.activations import gelu, swish
-from edgefuse_runtimes.onnx.fuse.attention import attention, integer_attention
-from edgefuse_runtimes.onnx.fuse.linear import gemm, linear, quantized_linear, with_levels
+from edgefuse_runtimes.onnx.fuse.attention import attention
+from edgefuse_runtimes.onnx.fuse.integers import integer_attention, integer_linear, with_levels
+from edgefuse_runtimes.onnx.fuse.linear import gemm, linear
 from edgefuse_runtimes.onnx.fuse.links import Fused, Fuser, links_of
 from edgefuse_runtimes.onnx.fuse.norms import layer_norm, spelt_out_norm
 from edgefuse_runtimes.onnx.graph import Node
 from edgefuse_runtimes.onnx.simplify import drop_unused
 from edgefuse_runtimes.onnx.tensor import Array
 
-FUSERS = (gelu, swish, spelt_out_norm, layer_norm, attention, integer_attention, linear, gemm, quantized_linear)
+FUSERS = (gelu, swish, spelt_out_norm, layer_norm, attention, integer_attention, linear, gemm, integer_linear)
 """Each looks for one kind of chain; later ones see what earlier ones put in."""
 
 
