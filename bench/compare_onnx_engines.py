@@ -152,7 +152,7 @@ def samples_of(encoders: Encoders, modality: str, source: Path | None, count: in
 @click.option(
     "--samples",
     "source",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     help="A folder of pictures, or a file with a note a line.  [default: drawn ones]",
 )
 @click.option("--count", type=click.IntRange(min=2), default=20, show_default=True, help="Samples to time.")
