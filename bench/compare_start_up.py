@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import click
 
+from edgefuse.card import cpu_name
 from edgefuse.progress import bar
-from edgefuse_bench.card import cpu_name
 
 HELP = (sys.executable, "-m", "edgefuse", "--help")
 CLICK = (sys.executable, "-c", "import click")

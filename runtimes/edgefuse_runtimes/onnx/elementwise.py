@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgefuse_runtimes.onnx.buffers import new_array
+from edgefuse_runtimes.onnx.inplace import finish
 from edgefuse_runtimes.onnx.tensor import DTYPES, Array
 
 BLOCK = 1 << 14
@@ -64,7 +66,8 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
         ValueError: an approximation of another name.
     """
     if approximate == "none":
-        return _in_blocks(_gelu_block, x)
+        y = np.array(x, np.float32, order="C", ndmin=1)
+        return finish(y, ("Gelu",), (), new_array).reshape(x.shape).astype(x.dtype, copy=False)
     if approximate != "tanh":
         raise ValueError(f"unknown approximation {approximate!r}")
     one, half = x.dtype.type(1), x.dtype.type(0.5)
@@ -89,15 +92,6 @@ def _erf_block(x: Array, result: Array) -> None:
     _erfc_of_positive(np.abs(x), result)  # (n,)
     np.subtract(1, result, out=result)
     np.copysign(result, x, out=result)
-
-
-def _gelu_block(x: Array, result: Array) -> None:
-    """max(x, 0) - |x| erfc(|x| / sqrt 2) / 2 equals x (1 + erf(x / sqrt 2)) / 2, and nothing cancels."""
-    size = np.abs(x)  # (n,)
-    _erfc_of_positive(size * size.dtype.type(np.sqrt(0.5)), result)
-    size *= size.dtype.type(0.5)
-    result *= size
-    np.subtract(np.maximum(x, 0), result, out=result)
 
 
 # Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| <= 1.5e-7.

@@ -114,7 +114,9 @@ def cut(x: Array, starts: Array, ends: Array, axes: Array | None = None, steps: 
 
 def gather(x: Array, indices: Array, *, axis: int = 0) -> Array:
     """Entries of x at `indices` along an axis, which the axes of `indices` replace."""
-    return np.asarray(x.take(indices, axis))
+    if x.flags.aligned:
+        return np.asarray(x.take(indices, axis))
+    return np.asarray(x[(slice(None),) * (axis % x.ndim) + (indices,)])  # take() would copy all of x
 
 
 def arg_max(x: Array, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Array:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgefuse_runtimes.onnx import algebra, elementwise, layout, quantized
+from edgefuse_runtimes.onnx.buffers import Take, new_array
+from edgefuse_runtimes.onnx.fused import DOMAIN, FUSED
 from edgefuse_runtimes.onnx.graph import Node
 from edgefuse_runtimes.onnx.resize import resize
 from edgefuse_runtimes.onnx.tensor import Array
@@ -113,10 +115,8 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
     ("", "Unsqueeze"): layout.unsqueeze,
     ("", "Where"): elementwise.where,
     ("com.microsoft", "Gelu"): elementwise.gelu,
-    ("edgefuse", "CentredQuantize"): quantized.centred_quantize,
-    ("edgefuse", "QuantizedLinear"): quantized.quantized_linear,
 }
-"""(domain, name) -> function; those of the domain "edgefuse" stand in no file, `fuse` puts them in."""
+"""(domain, name) -> function."""
 
 ONLY: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("BatchNormalization", "training_mode"): (0,),
@@ -158,11 +158,19 @@ def unsupported(node: Node) -> str | None:
     return None
 
 
-def apply(node: Node, inputs: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    """The outputs of one node that `unsupported` found nothing against.
+def apply(node: Node, inputs: tuple[Array | None, ...], take: Take = new_array) -> tuple[Array, ...]:
+    """The outputs of one node that `unsupported` found nothing against, or that `fuse` put in.
+
+    Args:
+        node: to be run.
+        inputs: one for each that the node names; None for one left out.
+        take: where fused nodes get their arrays from.
 
     Raises:
         ValueError: or another error of numpy: the inputs do not fit the operator.
     """
-    result = OPERATORS[node.domain, node.operator](*inputs, **node.attributes)
+    if node.domain == DOMAIN:
+        result = FUSED[node.operator](*inputs, **node.attributes, take=take)
+    else:
+        result = OPERATORS[node.domain, node.operator](*inputs, **node.attributes)
     return result if isinstance(result, tuple) else (result,)

@@ -10,11 +10,12 @@ import numpy as np
 
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.buffers import Buffers
 from edgefuse_runtimes.onnx.fuse import fuse
 from edgefuse_runtimes.onnx.graph import Graph, Node
 from edgefuse_runtimes.onnx.operators import unsupported
 from edgefuse_runtimes.onnx.simplify import drop_unused, fold, merge_equal, run_node
-from edgefuse_runtimes.onnx.tensor import Array
+from edgefuse_runtimes.onnx.tensor import Array, forget_pages
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def compile_graph(graph: Graph, shape: Sequence[int | None], memory: Memory) -> 
     Where a dimension is None, the program runs for any size of it; what depends on the shape is then computed at
     each run.
 
-    With memory "normal" the int8 weights are turned into float32 once; with "low" they stay int8, in the
-    mapped file, and are turned at each use.
+    With memory "normal" the weights of linear layers are made ready for BLAS once: float32 and aligned. With "low"
+    they stay as they are, in the mapped file, and are made ready at each use.
 
     Raises:
         BadInput: the graph needs an operator that is not there (named, with its node), or cannot run.
@@ -65,28 +66,52 @@ def compile_graph(graph: Graph, shape: Sequence[int | None], memory: Memory) -> 
         nodes, constants = fold(nodes, graph.initializers, zeros, graph.path)
     nodes = merge_equal(nodes, constants, [output])
     nodes, constants = fuse(nodes, constants, [output])
-    nodes = drop_unused(nodes, [output])
     used = {name for node in nodes for name in node.inputs} | {output}
-    linear_weights = {node.inputs[3] for node in nodes if node.operator == "QuantizedLinear"}
-    ready = {name: _ready(array, name in linear_weights, memory) for name, array in constants.items() if name in used}
+    weights = {node.inputs[1] for node in nodes if node.operator in ("Linear", "IntegerLinear")}
+    others = {
+        name for node in nodes for name in node.inputs if name not in node.inputs[:1] or node.operator != "Gather"
+    }
+    ready = {}
+    for name in used & constants.keys():
+        array = constants[name]
+        if name in weights and memory == "normal":
+            ready[name] = np.require(array, np.float32, "A")  # (k, n)
+        elif name in weights or name not in others:
+            ready[name] = array  # of a table only a few rows are read for a note
+        else:
+            ready[name] = np.require(array, requirements="A")  # else each use would copy it
+        if ready[name] is not array:
+            forget_pages(array)
     return Program(graph.path, graph.inputs[0].name, output, _steps(nodes, output, ready), ready)
 
 
-def run(program: Program, x: Array) -> Array:
+def run(program: Program, x: Array, buffers: Buffers | None = None) -> Array:
     """The output for one input; numbers that overflow become infinite or NaN without a warning.
+
+    Args:
+        program: to be run.
+        x: its input.
+        buffers: memory from earlier runs to use again, not for two runs at a time.
 
     Raises:
         BadInput: arrays in the file do not fit together.
     """
+    buffers = buffers or Buffers()
     values = {**program.constants, program.input: x}
-    with np.errstate(all="ignore"):
-        for step in program.steps:
-            results = run_node(step.node, values, program.path)
-            values.update(zip(step.node.outputs, results, strict=False))
-            del results
-            for name in step.finished:
-                del values[name]
-    return values[program.output]
+    try:
+        with np.errstate(all="ignore"):
+            for step in program.steps:
+                results = run_node(step.node, values, program.path, buffers.take)
+                for name, result in zip(step.node.outputs, results, strict=False):
+                    values[name] = result
+                    buffers.hold(result)
+                del results, result
+                for name in step.finished:
+                    buffers.drop(values.pop(name))
+                buffers.settle()
+        return np.array(values[program.output])
+    finally:
+        buffers.settle_all()
 
 
 def _with_counted_outputs(node: Node) -> Node:
@@ -94,12 +119,6 @@ def _with_counted_outputs(node: Node) -> Node:
     if node.operator != "Split" or len(node.inputs) > 1 or "num_outputs" in node.attributes:
         return node
     return replace(node, attributes={**node.attributes, "num_outputs": len(node.outputs)})
-
-
-def _ready(array: Array, is_linear_weight: bool, memory: Memory) -> Array:
-    if is_linear_weight:
-        return array.astype(np.float32) if memory == "normal" else array
-    return np.require(array, requirements="A")  # BLAS would copy an unaligned array at every use
 
 
 def _steps(nodes: Sequence[Node], output: str, constants: Mapping[str, Array]) -> tuple[Step, ...]:

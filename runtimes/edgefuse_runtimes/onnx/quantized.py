@@ -6,18 +6,19 @@ import numpy as np
 
 from edgefuse_runtimes.onnx.tensor import Array
 
-CENTER = 128
-"""A uint8 less this lies in -128..127."""
-
 EXACT = 1 << 24
 """float32 holds every integer up to here, so a sum of products whose sizes add up to no more is exact in any
 order of summing."""
 
+ROWS = 64
+"""Rows of a weight that are counted together; EXACT holds their products whatever they are."""
+
 
 def dynamic_quantize_linear(x: Array) -> tuple[Array, Array, Array]:
     """x as uint8 q, with one scale (float32) and zero point (uint8) for all: x ~ (q - zero) scale."""
-    scale, zero = _scale_and_zero(x)
-    return (_quantize(x, scale, zero) + zero).astype(np.uint8), scale, zero.astype(np.uint8)
+    q, scale, zero = dynamic_levels(x, np.empty(x.shape, np.float32))
+    q += zero
+    return q.astype(np.uint8), scale, zero.astype(np.uint8)
 
 
 def matmul_integer(a: Array, b: Array, a_zero: Array | None = None, b_zero: Array | None = None) -> Array:
@@ -39,15 +40,24 @@ def quantize_linear(x: Array, scale: Array, zero: Array | None = None, *, axis: 
 
     Scale and zero point are (), or one per entry of `axis`.
     """
-    along = [1] * x.ndim
-    if scale.ndim:
-        along[axis] = -1
-    kind = np.dtype(np.uint8) if zero is None else zero.dtype
-    q = np.rint(x / scale.reshape(along if scale.ndim else ()))
+    q = levels(x, scale, zero, np.empty(x.shape, x.dtype), axis=axis)
     if zero is not None:
-        q += zero.astype(x.dtype).reshape(along if zero.ndim else ())
-    limits = np.iinfo(kind)
-    return np.asarray(np.clip(q, limits.min, limits.max, out=q).astype(kind))
+        q += _along(zero, x, axis)
+    return q.astype(np.uint8 if zero is None else zero.dtype)
+
+
+def levels(x: Array, scale: Array, zero: Array | None, out: Array, *, axis: int) -> Array:
+    """`quantize_linear` less its zero point, as whole numbers in a type of floats, into `out`."""
+    limits = np.iinfo(np.uint8 if zero is None else zero.dtype)
+    shift = np.float32(0) if zero is None else _along(zero, x, axis).astype(out.dtype)
+    np.divide(x, _along(scale, x, axis), out=out)
+    np.rint(out, out=out)
+    return np.clip(out, limits.min - shift, limits.max - shift, out=out)
+
+
+def _along(values: Array, x: Array, axis: int) -> Array:
+    """Values (), or one for each entry of an axis of x, so that they broadcast with x."""
+    return values.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)]) if values.ndim else values
 
 
 def dequantize_linear(
@@ -63,73 +73,33 @@ def dequantize_linear(
     return np.asarray(centred * scale.reshape(along if scale.ndim else ()))
 
 
-def centred_quantize(x: Array) -> tuple[Array, Array, Array]:
-    """`dynamic_quantize_linear` with q - CENTER for q; it and the zero point are whole numbers in float32."""
-    scale, zero = _scale_and_zero(x)
-    q = _quantize(x, scale, zero)
-    q += zero - np.float32(CENTER)
-    return q, scale, zero
-
-
-def quantized_linear(
-    x: Array,
-    scale: Array,
-    zero: Array,
-    weight: Array,
-    columns: Array,
-    weight_scale: Array,
-    bias: Array | None = None,
-    *,
-    depth: int,
-) -> Array:
-    """Linear layer on integers: ((q - zero) weight) (scale weight_scale) + bias.
-
-    The integer product is the exact one, rounded to float32 once, as a cast from int32 would: x = q - CENTER,
-    so (q - zero) weight = x weight + (CENTER - zero) columns, and both terms are exact.
-
-    Args:
-        x: what `centred_quantize` gives of the input, (..., k), like `scale` () and `zero` ().
-        weight: int8, or the same numbers in float32, (k, n).
-        columns: sum of each column of `weight`, float32 (n,).
-        weight_scale: float32 () or (n,).
-        bias: float32 (n,).
-        depth: `exact_depth` of the weight.
-    """
-    correction = (np.float32(CENTER) - zero) * columns  # (n,)
-    if depth >= len(weight):
-        y = np.matmul(x, weight.astype(np.float32, copy=False))  # (..., n)
-        y += correction
-    else:
-        total = correction.astype(np.float64)  # (n,)
-        for start in range(0, len(weight), depth):
-            part = weight[start : start + depth].astype(np.float32, copy=False)  # (depth, n)
-            total = total + np.matmul(x[..., start : start + depth], part)  # (..., n)
-        y = total.astype(np.float32)  # (..., n)
-    y *= scale * weight_scale
-    if bias is not None:
-        y += bias
-    return np.asarray(y)
-
-
-def exact_depth(weight: Array) -> int:
-    """How many rows of an int8 weight (k, n) a float32 product may sum over and be exact for every input."""
-    heaviest = np.abs(weight.astype(np.int32)).sum(axis=0).max(initial=0)  # of any column
-    return len(weight) if CENTER * int(heaviest) <= EXACT else EXACT // CENTER // 128
-
-
-def _scale_and_zero(x: Array) -> tuple[Array, Array]:
-    """Scale () and zero point () of x, both float32: 0..255 covers its range, which always includes 0."""
+def dynamic_levels(x: Array, out: Array) -> tuple[Array, Array, Array]:
+    """q - zero of `dynamic_quantize_linear` as whole numbers in float32, into `out`; and scale and zero (), float32."""
     low = np.minimum(x.min(initial=0), np.float32(0))  # ()
     high = np.maximum(x.max(initial=0), np.float32(0))  # ()
     scale = (high - low) / np.float32(255)  # ()
     if scale == 0:
         scale = np.float32(1)
     zero = np.rint(np.clip(-low / scale, 0, 255))  # ()
-    return np.asarray(scale), np.asarray(zero)
+    np.divide(x, scale, out=out)
+    np.rint(out, out=out)
+    if not (np.rint(low / scale) >= -zero and np.rint(high / scale) <= 255 - zero):  # or NaN
+        np.clip(out, -zero, 255 - zero, out=out)
+    return out, np.asarray(scale), np.asarray(zero)
 
 
-def _quantize(x: Array, scale: Array, zero: Array) -> Array:
-    """Whole numbers q - zero as float32, with q in 0..255."""
-    q = np.divide(x, scale)
-    np.rint(q, out=q)
-    return np.clip(q, -zero, 255 - zero, out=q)
+def exact_parts(weight: Array) -> tuple[int, ...]:
+    """Rows at which the parts of an int8 weight (k, n) begin that float32 can each multiply exactly.
+
+    The sizes of no column of a part add up to more than EXACT / 255, so no sum on the way to its product with whole
+    numbers of -255..255 is larger than EXACT.
+    """
+    starts = [0]
+    sums = np.zeros(weight.shape[1], np.int64)  # (n,)
+    for start in range(0, len(weight), ROWS):
+        more = np.abs(weight[start : start + ROWS].astype(np.int16)).sum(axis=0, dtype=np.int64)  # (n,)
+        if (sums + more).max(initial=0) > EXACT // 255:
+            starts.append(start)
+            sums[:] = 0
+        sums += more
+    return tuple(starts)

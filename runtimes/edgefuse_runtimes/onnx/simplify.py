@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.buffers import Take, new_array
 from edgefuse_runtimes.onnx.graph import Node
 from edgefuse_runtimes.onnx.operators import apply
 from edgefuse_runtimes.onnx.tensor import Array
@@ -37,14 +38,14 @@ SHAPED_BY_VALUES = {
 """Operators whose later inputs decide the shape of the output by their values; elsewhere shapes decide it."""
 
 
-def run_node(node: Node, values: Mapping[str, Array], path: Path) -> tuple[Array, ...]:
-    """The outputs of one node on `values` by name.
+def run_node(node: Node, values: Mapping[str, Array], path: Path, take: Take = new_array) -> tuple[Array, ...]:
+    """The outputs of one node on `values` by name; a fused one takes its arrays from `take`.
 
     Raises:
         BadInput: the inputs do not fit the operator, so the file `path` is wrong.
     """
     try:
-        return apply(node, tuple(values[name] if name else None for name in node.inputs))
+        return apply(node, tuple(values[name] if name else None for name in node.inputs), take)
     except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{path} cannot be run: {node} fails ({reason}); export the encoder again.") from error

@@ -92,6 +92,18 @@ def parse_tensor(
     return name, _shaped(_typed_values(typed, dtype, name), shape, name)
 
 
+def forget_pages(array: Array) -> None:
+    """Let the system take back the memory of the mapped file that an array lies in, if it does.
+
+    The array and its neighbours stay valid, and are read from the file again.
+    """
+    holder: Any = array
+    while holder is not None:
+        if isinstance(holder, mmap.mmap):
+            holder.madvise(mmap.MADV_DONTNEED)
+        holder = holder.obj if isinstance(holder, memoryview) else getattr(holder, "base", None)
+
+
 def _shaped(values: Array, shape: list[int], name: str) -> Array:
     try:
         if len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0 or math.prod(shape) != len(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Batch, Memory
 from edgefuse_runtimes.errors import EngineUnavailable
 from edgefuse_runtimes.machine import set_blas_threads
+from edgefuse_runtimes.onnx.buffers import Buffers
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.program import Program, compile_graph, run
 from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
@@ -35,6 +37,7 @@ class OnnxNumpyEncoder(Closing):
         self._threads_are_set = set_blas_threads(threads)
         self._program: Program | None = compile_graph(graph, shape, memory)
         graph.forget_pages()
+        self._buffers, self._one_at_a_time = Buffers(), Lock()
 
     def encode(self, batch: Batch) -> NDArray[np.float32]:
         """Vectors (n, d) of pictures (n, 3, H, W) or of n notes (t,); each is the same alone or in any batch.
@@ -45,7 +48,8 @@ class OnnxNumpyEncoder(Closing):
         program = self._program
         if program is None:
             raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
-        return encode_one_by_one(lambda x: run(program, x), batch, self.spec)  # (n, d)
+        with self._one_at_a_time:  # two runs would write to the same buffers
+            return encode_one_by_one(lambda x: run(program, x, self._buffers), batch, self.spec)  # (n, d)
 
     def info(self) -> dict[str, Any]:
         """Engine, version, file, threads (None: as numpy's BLAS chooses), precision and memory setting."""
@@ -61,3 +65,4 @@ class OnnxNumpyEncoder(Closing):
     def close(self) -> None:
         """Give the weights' memory back."""
         self._program = None
+        self._buffers = Buffers()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,17 @@ def test_a_vector_is_the_same_alone_and_in_any_batch(
         alone = np.concatenate([encoder.encode(pictures[i : i + 1]) for i in range(4)])
 
     np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_threads_may_use_one_encoder(
+    engine: Any, tiny_fp32: Path, tiny_spec: EncoderSpec, pictures: np.ndarray
+) -> None:
+    with engine(tiny_fp32, tiny_spec, threads=1, memory="normal") as encoder, ThreadPoolExecutor(2) as pool:
+        together = encoder.encode(pictures)
+        apart = list(pool.map(lambda i: encoder.encode(pictures[i : i + 1]), range(len(pictures))))
+
+    np.testing.assert_array_equal(np.concatenate(apart), together)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

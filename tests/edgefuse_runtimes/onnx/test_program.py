@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.onnx.buffers import Buffers
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.program import compile_graph, run
 from edgefuse_runtimes.onnx.simplify import run_node
@@ -62,6 +63,34 @@ def test_memory_low_keeps_int8_weights_and_gives_the_same_numbers(tiny_int8: Pat
     assert len(matrices) == 12
     assert all(array.dtype == np.int8 for array in matrices.values())
     assert all(normal.constants[name].dtype == np.float32 for name in matrices)
+
+
+def test_memory_low_keeps_float_weights_in_the_file(tiny_fp32: Path, pictures: np.ndarray) -> None:
+    graph = load(tiny_fp32)
+    normal, low = compile_graph(graph, SHAPE, "normal"), compile_graph(graph, SHAPE, "low")
+
+    np.testing.assert_array_equal(run(normal, pictures[:1]), run(low, pictures[:1]))
+    weights = {step.node.inputs[1] for step in low.steps if step.node.operator == "Linear"}
+    assert len(weights) == 12
+    assert all(np.shares_memory(low.constants[name], graph.initializers[name]) for name in weights)
+    assert all(normal.constants[name].flags.aligned for name in weights)
+
+
+def test_a_table_of_words_is_never_copied(tiny_text_fp32: Path) -> None:
+    graph = load(tiny_text_fp32)
+
+    for memory in ("normal", "low"):
+        program = compile_graph(graph, (1, None), memory)
+        assert np.shares_memory(program.constants["words"], graph.initializers["words"])
+
+
+def test_a_second_run_with_the_same_buffers_gives_the_same(tiny_int8: Path, pictures: np.ndarray) -> None:
+    program, buffers = compile_graph(load(tiny_int8), SHAPE, "normal"), Buffers()
+
+    results = [run(program, picture[None], buffers) for picture in pictures]
+
+    for picture, result in zip(pictures, results, strict=True):
+        np.testing.assert_array_equal(run(program, picture[None]), result)
 
 
 def test_arrays_are_freed_after_their_last_use(save_model: Callable[..., Path]) -> None:

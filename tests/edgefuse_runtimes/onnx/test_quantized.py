@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from edgefuse_runtimes.onnx.quantized import (
-    centred_quantize,
-    dynamic_quantize_linear,
-    exact_depth,
-    matmul_integer,
-    quantized_linear,
-)
+from edgefuse_runtimes.onnx.quantized import EXACT, dynamic_levels, exact_parts, matmul_integer
+
+onnx = pytest.importorskip("onnx", reason="needs the extra export: onnx makes the models to read")
 
 RNG = np.random.default_rng(0)
 
@@ -29,37 +30,20 @@ def integers(q: np.ndarray, zero: int, weight: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("weight", WEIGHTS.values(), ids=WEIGHTS.keys())
-@pytest.mark.parametrize("zero", [0, 7, 128, 255])
-@pytest.mark.parametrize("fill", ["random", 0, 255])
-@pytest.mark.parametrize("stored", [np.int8, np.float32])
-def test_a_quantized_linear_is_the_exact_integer_product(
-    weight: np.ndarray, zero: int, fill: str | int, stored: type
-) -> None:
-    q = RNG.integers(0, 256, (6, len(weight))) if fill == "random" else np.full((6, len(weight)), fill)
-    one = np.float32(1)
+def test_no_part_of_a_weight_can_sum_up_beyond_what_float32_holds(weight: np.ndarray) -> None:
+    starts = exact_parts(weight)
 
-    result = quantized_linear(
-        (q - 128).astype(np.float32),
-        one,
-        np.float32(zero),
-        weight.astype(stored),
-        weight.sum(axis=0, dtype=np.float32),
-        one,
-        depth=exact_depth(weight),
-    )
-
-    np.testing.assert_array_equal(result, integers(q, zero, weight).astype(np.float32))
+    assert starts[0] == 0
+    parts = [weight[start:end].astype(int) for start, end in pairwise([*starts, len(weight)])]
+    assert all(255 * np.abs(part).sum(axis=0).max() <= EXACT for part in parts)
 
 
-def test_depth_is_whole_where_a_column_is_light_enough() -> None:
-    depths = {name: exact_depth(weight) for name, weight in WEIGHTS.items()}
+def test_a_weight_is_not_cut_without_need() -> None:
+    parts = {name: exact_parts(weight) for name, weight in WEIGHTS.items()}
 
-    assert depths == {
-        "usual": 1536,
-        "just exact in one product": 1024,
-        "too heavy for one product": 1024,
-        "far too heavy": 1024,
-    }
+    assert parts["usual"] == (0,)
+    assert parts["just exact in one product"] == (0, 512)
+    assert exact_parts(np.empty((0, 3), np.int8)) == (0,)
 
 
 @pytest.mark.parametrize("weight", WEIGHTS.values(), ids=WEIGHTS.keys())
@@ -72,12 +56,29 @@ def test_matmul_integer_is_exact(weight: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("shift", [-30, -1, 0, 1, 30])
-def test_centred_quantize_is_dynamic_quantize_linear_less_128(shift: int) -> None:
+def test_dynamic_levels_are_what_onnxruntime_quantises_to_less_its_zero_point(
+    shift: int, save_model: Callable[..., Path], reference: Callable[..., Any]
+) -> None:
     x = RNG.normal(shift, 3, (5, 64)).astype(np.float32)
+    path = save_model(
+        [onnx.helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"])],
+        {"x": (np.float32, [5, 64])},
+        {"q": (np.uint8, [5, 64]), "scale": (np.float32, []), "zero": (np.uint8, [])},
+    )
 
-    q, scale, zero = dynamic_quantize_linear(x)
-    centred, same_scale, same_zero = centred_quantize(x)
+    q, scale, zero = dynamic_levels(x, np.empty_like(x))
 
-    np.testing.assert_array_equal(centred, q.astype(np.float32) - 128)
-    assert (same_scale, same_zero) == (scale, zero)
-    assert np.abs((q.astype(np.float32) - zero) * scale - x).max() <= scale * 0.51
+    expected = reference(path, {"x": x})
+    np.testing.assert_array_equal(q + zero, expected[0])
+    assert (scale, zero) == (expected[1], expected[2])
+
+
+@pytest.mark.parametrize("low", [0.5, 1.5, 2.5, 100.5])
+def test_a_value_that_rounds_beyond_the_last_step_is_cut(low: float) -> None:
+    x = np.array([-low, 255 - low], np.float32)  # both ends lie between two steps: the scale is 1
+
+    q, scale, zero = dynamic_levels(x, np.empty_like(x))
+
+    assert scale == 1
+    assert (q + zero).min() >= 0
+    assert (q + zero).max() <= 255

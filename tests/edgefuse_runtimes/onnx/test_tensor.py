@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgefuse_runtimes.onnx.tensor import DTYPES, parse_tensor
+from edgefuse_runtimes.onnx.tensor import DTYPES, forget_pages, parse_tensor
 from edgefuse_runtimes.protobuf import Malformed
 
 
@@ -109,3 +109,20 @@ def test_data_that_lie_elsewhere_are_refused(tmp_path: Path, entries: dict[str, 
 def test_an_attribute_may_not_keep_its_data_in_another_file() -> None:
     with pytest.raises(Malformed, match="outside its folder"):
         parsed(external(location="weights"), None)
+
+
+def test_pages_can_be_given_back_and_are_read_again(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(np.array([1, 2, 3, 4], np.float32).tobytes())
+    array = parsed(external(location="weights", offset="4", length="8"), tmp_path / "model.onnx")
+
+    forget_pages(array[::-1].reshape(2, 1))
+
+    np.testing.assert_array_equal(array, [2, 3])
+
+
+def test_an_array_in_no_file_has_no_pages_to_give_back() -> None:
+    array = np.arange(5)
+
+    forget_pages(array[1:])
+
+    np.testing.assert_array_equal(array, [0, 1, 2, 3, 4])

@@ -56,7 +56,7 @@ def test_one_program_serves_every_length(tiny_text_int8: Path) -> None:
     program = compile_graph(load(tiny_text_int8), (1, None), "normal")
     operators = [step.node.operator for step in program.steps]
     assert operators.count("Shape") == 1
-    assert "QuantizedLinear" in operators
+    assert "IntegerLinear" in operators
 
 
 @pytest.mark.parametrize("engine", ENGINES)
