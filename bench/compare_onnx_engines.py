@@ -16,7 +16,7 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -31,16 +31,18 @@ from compare_engines import agreement, notes_of, pictures
 from edgefuse.card import cpu_name
 from edgefuse.encoders import Encoders
 from edgefuse.progress import bar
-from edgefuse_runtimes.contract import Batch, Memory
-from edgefuse_runtimes.encoder import open_encoder
+from edgefuse_runtimes.contract import Batch, Encoder, Memory
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
 from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
+from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
 MEMORIES: tuple[Memory, ...] = ("normal", "low")
-ENGINES = ("onnxruntime", "numpy")
+ENGINES: Mapping[str, Callable[..., Encoder]] = {"onnxruntime": OnnxRuntimeEncoder, "numpy": OnnxNumpyEncoder}
+"""The engines as they run in one process, without the worker that shields a device from a native one."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Contender:
 def serve(pipe: Connection, folder: Path, spec: EncoderSpec, engine: str, threads: int, memory: Memory) -> None:
     """The life of a child: encode what comes and say how long it took; at the end say how much memory it took."""
     try:
-        with open_encoder(spec, folder, engine=engine, threads=threads, memory=memory) as encoder:
+        with ENGINES[engine](folder / spec.file, spec, threads=threads, memory=memory) as encoder:
             pipe.send(None)
             while (batch := pipe.recv()) is not None:
                 wall, cpu = time.perf_counter_ns(), time.process_time_ns()

@@ -89,11 +89,16 @@ def _core(cpu: int) -> str:
         return str(cpu)
 
 
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS")
+"""Where the libraries that numpy may be built with read their number of threads."""
+
+
 def set_blas_threads(threads: int) -> bool:
     """Make numpy's own BLAS use `threads` threads; False where its library offers no setter.
 
     numpy's wheels bundle OpenBLAS under names with a prefix and a suffix that changed over time. Where other libraries
-    brought an OpenBLAS of their own along, it is set too.
+    brought an OpenBLAS of their own along, it is set too. Another BLAS is told by environment variables, which it reads
+    when it is loaded: that helps where it is loaded later, and in child processes.
     """
     np.dot(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # loads the library where that is lazy
     names = [f"{prefix}openblas_set_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
@@ -101,6 +106,8 @@ def set_blas_threads(threads: int) -> bool:
     setters = [getattr(handle, name) for handle in handles for name in names if hasattr(handle, name)]
     for setter in setters:
         setter(ctypes.c_int(threads))
+    if not setters:
+        os.environ |= dict.fromkeys(BLAS_VARIABLES, str(threads))
     return bool(setters)
 
 

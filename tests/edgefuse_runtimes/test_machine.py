@@ -101,6 +101,20 @@ def test_set_blas_threads_is_what_threadpoolctl_then_sees(threads) -> None:
     assert numbers == {threads}
 
 
+def test_a_blas_without_a_setter_is_told_by_the_environment(monkeypatch) -> None:
+    for name in machine.BLAS_VARIABLES:
+        monkeypatch.setenv(name, "8")
+    monkeypatch.setattr(machine, "loaded_libraries", lambda name: [])
+
+    assert not machine.set_blas_threads(3)
+
+    child = "import os, sys; print(*(os.environ[name] for name in sys.argv[1:]))"
+    told = subprocess.run(
+        [sys.executable, "-c", child, *machine.BLAS_VARIABLES], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["3"] * len(machine.BLAS_VARIABLES)
+
+
 def blas_threads(threads: int) -> int:
     """Threads that the kernel counts in a fresh process after it multiplied large matrices."""
     code = f"""
