@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,15 @@ def _core(cpu: int) -> str:
 
 
 def set_blas_threads(threads: int) -> bool:
-    """Make numpy's own BLAS use `threads` threads; False where its library offers no setter.
+    """Make numpy's own BLAS use `threads` threads; False where its library offers no setter."""
+    setter = blas_threads_setter()
+    if setter is not None:
+        setter(threads)
+    return setter is not None
+
+
+def blas_threads_setter() -> Callable[[int], None] | None:
+    """What makes numpy's own BLAS use a number of threads; None where its library offers no setter.
 
     numpy's wheels bundle OpenBLAS under names with a prefix and a suffix that changed over time. Where other libraries
     brought an OpenBLAS of their own along, it is set too.
@@ -99,9 +108,12 @@ def set_blas_threads(threads: int) -> bool:
     names = [f"{prefix}openblas_set_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
     handles = [ctypes.CDLL(library) for library in loaded_libraries("openblas")]
     setters = [getattr(handle, name) for handle in handles for name in names if hasattr(handle, name)]
-    for setter in setters:
-        setter(ctypes.c_int(threads))
-    return bool(setters)
+
+    def set_all(threads: int) -> None:
+        for setter in setters:
+            setter(ctypes.c_int(threads))
+
+    return set_all if setters else None
 
 
 def loaded_libraries(name: str) -> list[str]:
