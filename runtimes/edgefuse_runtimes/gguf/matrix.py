@@ -70,7 +70,7 @@ class Matrix:
             return
         for start, raw, kind in self._tiles(first, last):
             tile = self._team.scratch(len(raw) * self.columns).reshape(len(raw), self.columns)
-            with np.errstate(over="ignore", invalid="ignore"):  # a thread's own; damaged scales show in the result
+            with np.errstate(all="ignore"):  # a thread's own; a damaged scale shows in the result
                 np.matmul(dequantize(raw, kind, tile), x, out=y[start : start + len(raw)])
 
     def _dequantize(self, out: Floats, first: int, last: int) -> None:

@@ -40,6 +40,8 @@ def read_sizes(file: GgufFile) -> Hyperparameters:
         rope_base=_number(file, "rope.freq_base", 10000.0),
         rope_scale=1.0 if scaling == "none" or scale == 0 else 1 / scale,
     )
+    if not sizes.rope_base:
+        raise BadInput(f"{file.path}: metadata entry 'llama.rope.freq_base' is 0, not a number above zero.")
     if sizes.heads % sizes.kv_heads or sizes.head_width % 2:
         raise BadInput(f"{file.path}: {sizes.heads} heads {sizes.head_width} wide cannot share {sizes.kv_heads} keys.")
     _check_tensors(file, sizes)

@@ -114,9 +114,9 @@ class GgufNumpyEncoder(Closing):
         lengths = [len(note) for note in notes]
         tokens, places = np.unique(np.concatenate(notes), return_inverse=True)  # (u,), (t,)
         x = np.ascontiguousarray(read_rows(self._file, weights.EMBEDDING, tokens)[places].T)  # (d, t)
-        rotations = llama.rope_rotations(lengths, self._sizes, self._rope_factors)
         last_only = self.spec.pooling == "last"
-        with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is found below, in the result
+        with np.errstate(all="ignore"):  # a damaged number is found below, in the result
+            rotations = llama.rope_rotations(lengths, self._sizes, self._rope_factors)
             hidden = llama.hidden_states(
                 x, lengths, self._blocks(), self._final_norm, rotations, self._sizes, last_only=last_only
             )  # (d, t), or (d, n) with last_only

@@ -45,6 +45,7 @@ def test_an_untied_output_is_not_needed(tiny_llama, tmp_path):
         ),
         ({"llama.attention.layer_norm_rms_epsilon": None}, "layer_norm_rms_epsilon' is None"),
         ({"llama.rope.freq_base": float("nan")}, "freq_base' is nan"),
+        ({"llama.rope.freq_base": 0.0}, "freq_base' is 0"),
     ],
 )
 def test_what_cannot_be_run_is_named(tiny_llama, tmp_path, metadata, problem):
