@@ -34,11 +34,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.card import cpu_name
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import draw
 from edgefuse.encoders import Encoders
 from edgefuse.progress import bar
-from edgefuse.card import cpu_name
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
 from edgefuse_runtimes.gguf.with_llama_cpp import CONTEXT_STEP, LlamaCppEncoder

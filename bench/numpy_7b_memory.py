@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare_gguf_engines import fresh_process, most_anonymous
-from edgefuse.progress import bar
 from edgefuse.card import cpu_name
+from edgefuse.progress import bar
 from edgefuse_export.sources import importable
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import DoesNotFit, EdgefuseError
