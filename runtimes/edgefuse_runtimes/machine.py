@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,19 +97,33 @@ BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
 def set_blas_threads(threads: int) -> bool:
     """Make numpy's own BLAS use `threads` threads; False where its library offers no setter.
 
+    Such a BLAS is told by environment variables, which it reads when it is loaded: that helps where it is loaded later,
+    and in child processes.
+    """
+    setter = blas_threads_setter()
+    if setter is None:
+        os.environ |= dict.fromkeys(BLAS_VARIABLES, str(threads))
+        return False
+    setter(threads)
+    return True
+
+
+def blas_threads_setter() -> Callable[[int], None] | None:
+    """What makes numpy's own BLAS use a number of threads; None where its library offers no setter.
+
     numpy's wheels bundle OpenBLAS under names with a prefix and a suffix that changed over time. Where other libraries
-    brought an OpenBLAS of their own along, it is set too. Another BLAS is told by environment variables, which it reads
-    when it is loaded: that helps where it is loaded later, and in child processes.
+    brought an OpenBLAS of their own along, it is set too.
     """
     np.dot(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # loads the library where that is lazy
     names = [f"{prefix}openblas_set_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
     handles = [ctypes.CDLL(library) for library in loaded_libraries("openblas")]
     setters = [getattr(handle, name) for handle in handles for name in names if hasattr(handle, name)]
-    for setter in setters:
-        setter(ctypes.c_int(threads))
-    if not setters:
-        os.environ |= dict.fromkeys(BLAS_VARIABLES, str(threads))
-    return bool(setters)
+
+    def set_all(threads: int) -> None:
+        for setter in setters:
+            setter(ctypes.c_int(threads))
+
+    return set_all if setters else None
 
 
 def loaded_libraries(name: str) -> list[str]:

@@ -114,7 +114,8 @@ def test_both_files_give_the_vectors_of_transformers_on_both_engines(
         assert centred_cosines(expected, near).min() > 0.995
     kinds = Counter(node.op_type for node in onnx.load(tmp_path / int8.file).graph.node)
     whole, last = 6 + 1, 4  # a block and its scores; of the last block, its first token alone
-    assert kinds["MatMulInteger"] == (DEEP - 1) * whole + last
+    patches = 1
+    assert kinds["MatMulInteger"] == patches + (DEEP - 1) * whole + last
 
 
 @pytest.mark.parametrize("registers", [False, True])

@@ -60,18 +60,18 @@ def llama_vectors(source: Path, spec: EncoderSpec, notes: list[Ids], progress: P
     parts = list(groups(lengths, GROUP_TOKENS))
     part_lengths = [[lengths[index] for index in part] for part in parts]
     embedding = network.read(weights.EMBEDDING)  # (vocabulary, d)
-    states = [embedding[np.concatenate([notes[index] for index in part])].astype(np.float32) for part in parts]
+    states = [_embedded(embedding, [notes[index] for index in part]) for part in parts]  # (d, t) each
     del embedding
-    rotations = llama.rope_rotations(max(lengths), sizes, network.rope_factors)
+    rotations = [llama.rope_rotations(in_part, sizes, network.rope_factors) for in_part in part_lengths]
     for layer in progress("encoding with the source", range(sizes.layers), sizes.layers):
         for block in _halves(network, layer):
-            for x, in_part in zip(states, part_lengths, strict=True):
-                llama.pass_through(x, in_part, block, rotations, sizes)
+            for x, in_part, turns in zip(states, part_lengths, rotations, strict=True):
+                llama.pass_through(x, in_part, block, turns, sizes)
             del block  # before the next half is read
     final_norm = _float32(network.read(weights.FINAL_NORM))  # (d,)
     vectors = np.empty((len(notes), sizes.width), np.float32)  # (n, d)
     for x, part, in_part in zip(states, parts, part_lengths, strict=True):
-        hidden = np.split(llama.rms_norm(x, final_norm, sizes.epsilon), np.cumsum(in_part)[:-1])
+        hidden = np.split(llama.rms_norm(x, final_norm, sizes.epsilon).T, np.cumsum(in_part)[:-1])
         vectors[part] = [pool(one, spec.pooling) for one in hidden]
     return l2_normalize(vectors) if spec.normalize else vectors
 
@@ -98,7 +98,7 @@ def _from_folder(folder: Path) -> Network:
     )
 
     def read(name: str) -> NDArray[Any]:
-        return np.concatenate(list(tensors[name].blocks("F32")))
+        return np.concatenate(list(tensors[name].blocks("F32"))).reshape(tensors[name].shape)
 
     return Network(sizes, read, said.rope_factors)
 
@@ -126,18 +126,23 @@ def _dequantized(file: GgufFile, name: str) -> NDArray[Any]:
     return values.reshape(tensor.shape)
 
 
+def _embedded(embedding: NDArray[Any], notes: list[Ids]) -> Floats:
+    """The tokens of some notes one after another, (d, t)."""
+    return np.ascontiguousarray(embedding[np.concatenate(notes)].T, np.float32)  # (d, t)
+
+
 def _halves(network: Network, layer: int) -> Iterator[llama.Block]:
     """The two halves of a layer, one after the other."""
     read, name = network.read, f"blk.{layer}."
     yield llama.AttentionWeights(
         _float32(read(f"{name}attn_norm.weight")),
-        _stacked(read, *(f"{name}attn_{part}.weight" for part in "qkv")),
-        _float32(read(f"{name}attn_output.weight")),
+        _stacked(read, *(f"{name}attn_{part}.weight" for part in "qkv")).dot,
+        _float32(read(f"{name}attn_output.weight")).dot,
     )
     yield llama.FeedForwardWeights(
         _float32(read(f"{name}ffn_norm.weight")),
-        _stacked(read, f"{name}ffn_gate.weight", f"{name}ffn_up.weight"),
-        _float32(read(f"{name}ffn_down.weight")),
+        _stacked(read, f"{name}ffn_gate.weight", f"{name}ffn_up.weight").dot,
+        _float32(read(f"{name}ffn_down.weight")).dot,
     )
 
 

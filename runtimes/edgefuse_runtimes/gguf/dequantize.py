@@ -13,7 +13,7 @@ from edgefuse_runtimes.gguf.reader import TENSOR_TYPES, GgufFile
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-CHUNK_VALUES = 1 << 18
+CHUNK_VALUES = 1 << 19
 """Values dequantised at a time: what is computed on the way stays in the processor's cache, and small."""
 
 
@@ -162,7 +162,7 @@ def _q6_k(blocks: Bytes, out: Floats) -> None:
 
 
 def _f16_scale(raw: Bytes) -> Floats:
-    return np.ascontiguousarray(raw).view("<f2").astype(np.float32)  # (n, 1)
+    return raw.view("<f2").astype(np.float32)  # (n, 1)
 
 
 _BLOCKS: dict[str, Callable[[Bytes, Floats], None]] = {

@@ -251,7 +251,8 @@ def _read_array(cursor: _Cursor, what: str) -> list[str] | NDArray[Any]:
     place = cursor.take(count * dtype.itemsize, what)
     if kind == BOOL:
         dtype = np.dtype(np.bool)
-    values: NDArray[Any] = np.frombuffer(cursor.data, dtype, count, place).copy()  # (count,)
+    # A view of the file: with a damaged count, a copy could be as large as the weights.
+    values: NDArray[Any] = np.frombuffer(cursor.data, dtype, count, place)  # (count,)
     return values
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.gguf.dequantize import read_tensor, supported_type
 from edgefuse_runtimes.gguf.llama import AttentionWeights, Block, FeedForwardWeights, Hyperparameters
+from edgefuse_runtimes.gguf.matrix import Matrix
 from edgefuse_runtimes.gguf.reader import GgufFile
-
-Floats = NDArray[np.float32]
+from edgefuse_runtimes.gguf.team import Team
 
 EMBEDDING = "token_embd.weight"
 FINAL_NORM = "output_norm.weight"
@@ -43,59 +40,36 @@ def read_sizes(file: GgufFile) -> Hyperparameters:
         rope_base=_number(file, "rope.freq_base", 10000.0),
         rope_scale=1.0 if scaling == "none" or scale == 0 else 1 / scale,
     )
+    if not sizes.rope_base:
+        raise BadInput(f"{file.path}: metadata entry 'llama.rope.freq_base' is 0, not a number above zero.")
     if sizes.heads % sizes.kv_heads or sizes.head_width % 2:
         raise BadInput(f"{file.path}: {sizes.heads} heads {sizes.head_width} wide cannot share {sizes.kv_heads} keys.")
     _check_tensors(file, sizes)
     return sizes
 
 
-def attention_weights(file: GgufFile, layer: int, scratch: Floats | None = None) -> AttentionWeights:
-    """The first half of `layer` as float32; `scratch` (`block_values` long or longer) is used if given."""
+def read_blocks(file: GgufFile, sizes: Hyperparameters, team: Team) -> list[Block]:
+    """Both halves of all layers in order; their matrices are read when they are multiplied, by `team`."""
+    halves = (attention_weights, feed_forward_weights)
+    return [half(file, layer, team) for layer in range(sizes.layers) for half in halves]
+
+
+def attention_weights(file: GgufFile, layer: int, team: Team) -> AttentionWeights:
+    """The first half of `layer`; norm and matrices."""
     q, k, v, output = _names(layer, "attn_q", "attn_k", "attn_v", "attn_output")
-    qkv, output_weight = _stacked(file, [[q, k, v], [output]], scratch)
-    return AttentionWeights(read_tensor(file, f"blk.{layer}.attn_norm.weight"), qkv, output_weight)
+    norm = read_tensor(file, f"blk.{layer}.attn_norm.weight")
+    return AttentionWeights(norm, Matrix(file, [q, k, v], team), Matrix(file, [output], team))
 
 
-def feed_forward_weights(file: GgufFile, layer: int, scratch: Floats | None = None) -> FeedForwardWeights:
-    """The second half of `layer` as float32; `scratch` (`block_values` long or longer) is used if given."""
+def feed_forward_weights(file: GgufFile, layer: int, team: Team) -> FeedForwardWeights:
+    """The second half of `layer`; norm and matrices."""
     gate, up, down = _names(layer, "ffn_gate", "ffn_up", "ffn_down")
-    gate_up, down_weight = _stacked(file, [[gate, up], [down]], scratch)
-    return FeedForwardWeights(read_tensor(file, f"blk.{layer}.ffn_norm.weight"), gate_up, down_weight)
-
-
-def block_tensors(block: type[Block], layer: int) -> list[str]:
-    """The names of the matrices of one half of a layer."""
-    if block is AttentionWeights:
-        return _names(layer, "attn_q", "attn_k", "attn_v", "attn_output")
-    return _names(layer, "ffn_gate", "ffn_up", "ffn_down")
-
-
-def block_values(block: type[Block], sizes: Hyperparameters) -> int:
-    """How many numbers the matrices of one half of a layer hold."""
-    if block is AttentionWeights:
-        return 2 * (sizes.heads + sizes.kv_heads) * sizes.head_width * sizes.width
-    return 3 * sizes.feed_forward * sizes.width
+    norm = read_tensor(file, f"blk.{layer}.ffn_norm.weight")
+    return FeedForwardWeights(norm, Matrix(file, [gate, up], team), Matrix(file, [down], team))
 
 
 def _names(layer: int, *parts: str) -> list[str]:
     return [f"blk.{layer}.{part}.weight" for part in parts]
-
-
-def _stacked(file: GgufFile, stacks: list[list[str]], scratch: Floats | None) -> list[Floats]:
-    """One matrix for each list of names: the matrices below one another, (sum of rows, columns)."""
-    made = []
-    used = 0
-    for names in stacks:
-        rows = [file.tensors[name].shape[0] for name in names]
-        columns = file.tensors[names[0]].shape[1]
-        values = sum(rows) * columns
-        flat = np.empty(values, np.float32) if scratch is None else scratch[used : used + values]
-        used += values
-        matrix = flat.reshape(-1, columns)  # (sum of rows, columns)
-        for name, part in zip(names, np.split(matrix, np.cumsum(rows)[:-1]), strict=True):
-            read_tensor(file, name, out=part)
-        made.append(matrix)
-    return made
 
 
 def _refuse_variants(file: GgufFile) -> None:

@@ -27,6 +27,9 @@ IN_CHILD = "edgefuse_runtimes.gguf.with_llama_cpp:LlamaCppInProcess"
 CONTEXT_STEP = 256
 """Contexts are made for a multiple of this many tokens: llama.cpp rounds up to it anyway."""
 
+SPINS = "1000"
+"""Turns in a loop before a waiting thread sleeps: no slower where it is quiet, and far faster where it is not."""
+
 LOG_ERROR = 4  # ggml.h: GGML_LOG_LEVEL_ERROR
 
 
@@ -62,6 +65,9 @@ class LlamaCppInProcess(Closing):
             BadInput: llama.cpp refuses the file, or it is not what `spec` says.
             EngineUnavailable: llama-cpp-python is not installed or too old.
         """
+        # Its threads wait for each other many times a note, and libgomp lets them turn in a loop meanwhile: on a busy
+        # machine that keeps out the very thread they wait for. The library reads this when it is loaded.
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
         try:
             import llama_cpp
         except (ImportError, OSError, RuntimeError) as error:

@@ -6,30 +6,28 @@ import pytest
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.dequantize import read_rows, read_tensor
 from edgefuse_runtimes.gguf.reader import read_gguf
+from edgefuse_runtimes.gguf.team import Team
 
 
 @pytest.fixture
 def run(tmp_path):
     """Hidden states (t, d) of notes laid end to end, computed from a file."""
 
-    def run(network, notes):
+    def run(network, notes, **choices):
         file = read_gguf(network.write(tmp_path / "tiny.gguf"))
         sizes = weights.read_sizes(file)
-        blocks = [
-            make(file, layer)
-            for layer in range(sizes.layers)
-            for make in (weights.attention_weights, weights.feed_forward_weights)
-        ]
+        blocks = weights.read_blocks(file, sizes, Team(1))
         lengths = [len(note) for note in notes]
         factors = read_tensor(file, weights.ROPE_FACTORS) if weights.ROPE_FACTORS in file.tensors else None
         return llama.hidden_states(
-            read_rows(file, weights.EMBEDDING, np.concatenate(notes)),
+            np.ascontiguousarray(read_rows(file, weights.EMBEDDING, np.concatenate(notes)).T),
             lengths,
             blocks,
             read_tensor(file, weights.FINAL_NORM),
-            llama.rope_rotations(max(lengths), sizes, factors),
+            llama.rope_rotations(lengths, sizes, factors),
             sizes,
-        )
+            **choices,
+        ).T
 
     return run
 
@@ -83,9 +81,21 @@ def test_a_later_token_changes_no_earlier_state_and_no_other_note(tiny_llama, no
     assert np.abs(before[-1] - after[-1]).max() > 0.01
 
 
+def test_the_last_tokens_alone_are_those_of_all(tiny_llama, notes, run):
+    ends = np.cumsum([len(note) for note in notes]) - 1
+    alone, among = run(tiny_llama(), notes, last_only=True), run(tiny_llama(), notes)[ends]
+    np.testing.assert_allclose(alone, among, atol=1e-5)
+
+
+def test_a_long_note_looks_back_in_pieces_as_it_would_at_once(tiny_llama, notes, run, monkeypatch):
+    in_pieces = run(tiny_llama(), notes)
+    monkeypatch.setattr(llama, "QUERIES", 1000)
+    np.testing.assert_allclose(in_pieces, run(tiny_llama(), notes), atol=1e-5)
+
+
 def test_gates_far_below_zero_give_zero():
     x = np.array([[-1.0]], np.float32)
     block = llama.FeedForwardWeights(
-        np.ones(1, np.float32), np.array([[200.0], [1.0]], np.float32), np.ones((1, 1), np.float32)
+        np.ones(1, np.float32), np.array([[200.0], [1.0]], np.float32).dot, np.ones((1, 1), np.float32).dot
     )
     assert llama.feed_forward(x, block) == 0

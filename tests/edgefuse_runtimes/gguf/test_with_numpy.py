@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -97,3 +100,62 @@ def test_weights_that_are_no_numbers_are_refused(tiny_llama, text_spec, notes, t
     encoder = GgufNumpyEncoder(network.write(tmp_path / "text.gguf"), text_spec(), threads=1, memory="normal")
     with pytest.raises(BadInput, match=r"text.gguf: its weights lead to a vector of no numbers"):
         encoder.encode(notes)
+
+
+def test_an_untied_output_changes_no_vector(tiny_llama, text_spec, notes, tmp_path):
+    output = {"output.weight": np.ones((96, 64), np.float32)}
+    tied, untied = (
+        GgufNumpyEncoder(network.write(tmp_path / name), text_spec(), threads=1, memory="low").encode(notes)
+        for name, network in (("tied.gguf", tiny_llama()), ("untied.gguf", tiny_llama(weights=output)))
+    )
+    np.testing.assert_array_equal(tied, untied)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_any_number_of_threads_gives_the_same_vectors(tiny_llama, text_spec, notes, tmp_path, threads):
+    path = tiny_llama().write(tmp_path / "text.gguf", "Q8_0")
+    expected = GgufNumpyEncoder(path, text_spec(), threads=1, memory="normal").encode(notes)
+    with GgufNumpyEncoder(path, text_spec(), threads=threads, memory="normal") as encoder:
+        for _ in range(2):
+            assert cosine_distance(encoder.encode(notes), expected).max() <= 1e-6
+
+
+def test_the_blas_has_its_threads_again_after_a_call(tiny_llama, text_spec, notes, tmp_path):
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="needs threadpoolctl as the independent reference")
+    path = tiny_llama().write(tmp_path / "text.gguf")
+    with GgufNumpyEncoder(path, text_spec(), threads=2, memory="normal") as encoder:
+        encoder.encode(notes)
+        found = [
+            library["num_threads"] for library in threadpoolctl.threadpool_info() if "numpy" in library["filepath"]
+        ]
+        assert found == [2]
+
+
+@pytest.mark.parametrize("memory", ["normal", "low"])
+def test_memory_does_not_grow_with_the_network(tiny_llama, text_spec, tmp_path, memory):
+    """51 million weights: 205 MB in float32, 35 MB of them in half a layer; the engine must do with less than that."""
+    network = tiny_llama(layers=4, width=1024, heads=16, kv_heads=16, feed_forward=2816)
+    path = network.write(tmp_path / "text.gguf", "Q8_0")
+    spec = dataclasses.replace(text_spec(width=1024), file=path.name)
+    code = f"""
+import threading
+import numpy as np
+from pathlib import Path
+from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
+from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.spec import EncoderSpec
+
+before, peak, done = process_memory().anon_bytes, [0], threading.Event()
+def look():
+    while not done.wait(0.001):
+        peak[0] = max(peak[0], process_memory().anon_bytes)
+watch = threading.Thread(target=look)
+watch.start()
+encoder = GgufNumpyEncoder(Path({str(path)!r}), EncoderSpec.from_json({spec.to_json()!r}), threads=2, memory={memory!r})
+encoder.encode([np.arange(40, dtype=np.int32)])
+done.set()
+watch.join()
+print(peak[0] - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 24 << 20, done.stdout
