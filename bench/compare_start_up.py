@@ -17,7 +17,7 @@ from typing import NamedTuple
 import click
 
 from edgefuse.progress import bar
-from edgefuse_bench.card import cpu_name
+from edgefuse_runtimes.machine import cpu_model
 
 HELP = (sys.executable, "-m", "edgefuse", "--help")
 CLICK = (sys.executable, "-c", "import click")
@@ -55,7 +55,9 @@ def main(count: int) -> None:
     for command in (HELP, CLICK):
         run(command)  # the first one reads the files from disk and writes the compiled modules
     pairs = [(run(HELP), run(CLICK)) for _ in bar("starting", range(count), count)]
-    click.echo(f"{cpu_name()}, Python {sys.version.split()[0]}, {count} pairs; median, and quartiles")
+    click.echo(
+        f"{cpu_model().rpartition('model name: ')[2]}, Python {sys.version.split()[0]}, {count} pairs; median, and quartiles"
+    )
     for figure in ("cpu_ms", "wall_ms"):
         ours, theirs = ([getattr(pair[place], figure) for pair in pairs] for place in (0, 1))
         what = figure.removesuffix("_ms")
