@@ -50,7 +50,7 @@ def sample(spec: EncoderSpec) -> Batch:
     if spec.preprocess is not None:
         return np.zeros((1, 3, spec.preprocess.crop, spec.preprocess.crop), np.float32)
     assert spec.tokenization is not None
-    return [np.random.default_rng(0).integers(300, 2000, spec.tokenization.max_tokens).astype(np.int32)]
+    return [np.random.default_rng(0).integers(1, 250, spec.tokenization.max_tokens).astype(np.int32)]
 
 
 def measured(spec: EncoderSpec, folder: Path, way: Way, threads: int) -> int:
@@ -62,6 +62,7 @@ def measured(spec: EncoderSpec, folder: Path, way: Way, threads: int) -> int:
         assert process.stdout is not None
         while not select.select([process.stdout], [], [], INTERVAL)[0]:
             highest = max(highest, sum(process_memory(pid).anon_bytes for pid in _family(process.pid)))
+        process.stdout.read()  # else the child could find nobody to print to
     if process.returncode:
         raise click.ClickException(f"{way.engine} ended with exit code {process.returncode} on {spec.file}.")
     return highest
