@@ -1,0 +1,120 @@
+"""What the memory plan predicts beside what processes take: python bench/compare_memory_plan.py --help
+
+Each encoder runs with each engine and memory setting in a process of its own, which encodes one sample. Its anonymous
+memory, that of its workers included, is read from /proc every few milliseconds; the highest reading is compared. The
+ratio counts the bytes of the weights on both sides, as somebody does who asks whether a kit fits on a device.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from edgefuse.encoders import Encoders
+from edgefuse.memory import ways_to_run
+from edgefuse_runtimes.contract import Batch
+from edgefuse_runtimes.encoder import open_encoder
+from edgefuse_runtimes.encoder_facts import encoder_facts
+from edgefuse_runtimes.errors import EdgefuseError
+from edgefuse_runtimes.machine import cpu_model, process_memory
+from edgefuse_runtimes.memory_plan import MIB, PROCESS, Way, need
+from edgefuse_runtimes.spec import EncoderSpec
+
+INTERVAL = 0.003
+"""Seconds between two readings."""
+
+
+def run_one(task: dict[str, Any]) -> None:
+    """In the child: open the encoder and its tokenizer as `classify` does, encode one sample, end."""
+    import edgefuse.classifier  # noqa: F401 - it counts, as in every answer
+    from edgefuse_runtimes.tokenizers import tokenizer_of
+
+    spec, folder = EncoderSpec.from_json(task["spec"]), Path(task["folder"])
+    with open_encoder(spec, folder, engine=task["engine"], memory=task["memory"], threads=task["threads"]) as encoder:
+        held = tokenizer_of(spec, lambda name: folder / name) if spec.modality == "text" else None
+        encoder.encode(sample(spec))
+        print(type(held).__name__)
+
+
+def sample(spec: EncoderSpec) -> Batch:
+    """The longest sample that the encoder takes."""
+    if spec.preprocess is not None:
+        return np.zeros((1, 3, spec.preprocess.crop, spec.preprocess.crop), np.float32)
+    assert spec.tokenization is not None
+    return [np.random.default_rng(0).integers(1, 250, spec.tokenization.max_tokens).astype(np.int32)]
+
+
+def measured(spec: EncoderSpec, folder: Path, way: Way, threads: int) -> int:
+    """The most anonymous memory, in bytes, that a process with this encoder and its workers held."""
+    task = {"spec": spec.to_json(), "folder": str(folder), "engine": way.engine, "memory": way.memory}
+    command = [sys.executable, __file__, "--child", json.dumps({**task, "threads": threads})]
+    highest = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while not select.select([process.stdout], [], [], INTERVAL)[0]:
+            highest = max(highest, sum(process_memory(pid).anon_bytes for pid in _family(process.pid)))
+        process.stdout.read()  # else the child could find nobody to print to
+    if process.returncode:
+        raise click.ClickException(f"{way.engine} ended with exit code {process.returncode} on {spec.file}.")
+    return highest
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *map(int, children)]
+
+
+def rows(encoders: Encoders, threads: int) -> Iterator[str]:
+    """One line for each encoder file and way of running it."""
+    for spec in (encoders.image, encoders.text, *encoders.alternatives):
+        facts = encoder_facts(spec, encoders.file)
+        for way in ways_to_run(spec, "auto", "auto"):
+            expected = PROCESS + need(facts, way).anonymous
+            found = measured(spec, encoders.folder, way, threads)
+            ratio = (expected + facts.weight_bytes) / (found + facts.weight_bytes)
+            yield (
+                f"{spec.file:<18}{spec.precision:<8}{facts.weight_bytes / MIB:>8.0f}  {way.engine:<12}{way.memory:<7}"
+                f"{expected / MIB:>10.0f}{found / MIB:>10.0f}{ratio:>8.2f}"
+            )
+
+
+@click.command(epilog="Example: python bench/compare_memory_plan.py E")
+@click.argument("folders", metavar="E...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--child", hidden=True)
+def main(folders: tuple[Path, ...], threads: int, child: str | None) -> None:
+    """Compare predicted with measured anonymous memory (MiB) for the encoders folders E, on the longest sample."""
+    if child is not None:
+        run_one(json.loads(child))
+        return
+    click.echo(f"{cpu_model().rpartition('model name: ')[2]}, {threads} thread(s)")
+    for module in ("onnxruntime", "llama_cpp"):
+        if util.find_spec(module) is None:
+            click.echo(f"{module} is not installed and is left out.", err=True)
+    heading = (
+        f"{'file':<18}{'':<8}{'weights':>8}  {'engine':<12}{'memory':<7}{'predicted':>10}{'measured':>10}{'ratio':>8}"
+    )
+    try:
+        for folder in folders:
+            click.echo(f"\n{folder.name}\n{heading}")
+            for row in rows(Encoders.open(folder), threads):
+                click.echo(row)
+    except EdgefuseError as error:
+        click.echo(f"compare_memory_plan: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The script that compares the memory plan with processes, on tiny encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+from edgefuse.encoders import Encoders
+from edgefuse.memory import ways_to_run
+
+
+@pytest.fixture(scope="module")
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("bench/compare_memory_plan.py")
+
+
+def test_every_way_of_every_encoder_gets_a_row(script: ModuleType, tiny_encoders: Path) -> None:
+    outcome = CliRunner().invoke(script.main, [str(tiny_encoders)])
+
+    assert outcome.exit_code == 0, outcome.output
+    rows = [line.split() for line in outcome.stdout.splitlines() if line.startswith(("image.onnx", "text.gguf"))]
+    opened = Encoders.open(tiny_encoders)
+    expected = [
+        [spec.file, way.engine, way.memory]
+        for spec in (opened.image, opened.text)
+        for way in ways_to_run(spec, "auto", "auto")
+    ]
+    assert [[row[0], row[-5], row[-4]] for row in rows] == expected
+    for row in rows:
+        predicted, measured, ratio = map(float, row[-3:])
+        assert measured > 10  # an interpreter with numpy takes more
+        assert ratio == pytest.approx(predicted / measured, rel=0.15)
+
+
+def test_a_folder_without_encoders_is_refused(script: ModuleType, tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(script.main, [str(tmp_path)])
+
+    assert outcome.exit_code == 2
+    assert "compare_memory_plan: " in outcome.output
