@@ -29,9 +29,9 @@ from edgefuse import Classifier
 from edgefuse.answers_file import AnswersFile
 from edgefuse.batch import classify_batch
 from edgefuse.batch_samples import BatchSample, read_samples
+from edgefuse.card import cpu_name
 from edgefuse.datasets.drawn import draw
 from edgefuse.progress import bar
-from edgefuse_bench.card import cpu_name
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import EdgefuseError
