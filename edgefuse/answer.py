@@ -27,7 +27,7 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
     facts = {
         **({"picture": prediction.image} if prediction.image is not None else {}),
         "kit": f"{prediction.kit['name']} {prediction.kit['version']}",
-        "engines": ", ".join(f"{modality} {prediction.engines[modality]}" for modality in reversed(given)),
+        "engines": ", ".join(_engine(prediction, modality) for modality in reversed(given)),
         "time": f"{times['total']:.0f} ms: load {times['load']:.0f}, "
         f"{''.join(f'{modality} {times[modality]:.0f}, ' for modality in given)}head {times['head']:.1f}",
         "memory": f"{prediction.memory['peak_rss_bytes'] / 2**20:.0f} MiB at the most",
@@ -39,6 +39,11 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
     if remarks:
         lines += ["", *(f"  {click.style('note', fg='yellow')}     {remark}" for remark in remarks)]
     return "\n".join([*lines, ""])
+
+
+def _engine(prediction: Prediction, modality: str) -> str:
+    cached = " (vector from the cache)" if modality in prediction.cached else ""
+    return f"{modality} {prediction.engines[modality]}{cached}"
 
 
 def _bar(probability: float, unicode: bool) -> str:

@@ -73,6 +73,11 @@ def test_what_was_missing_stands_nowhere() -> None:
     ]
 
 
+def test_a_vector_from_the_cache_is_told() -> None:
+    known = Prediction(**(vars(PREDICTION) | {"cached": ["text"]}))
+    assert page(prediction=known)[10] == "  engines  image onnxruntime, text numpy (vector from the cache)"
+
+
 def test_every_note_is_told_and_the_drawn_example_is_called_what_it_is() -> None:
     assert page()[13:] == ["", f"  note     {PREDICTION.notes[0]}"]
     assert page(drawn=True)[14:] == [

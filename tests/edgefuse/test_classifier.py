@@ -304,7 +304,7 @@ def test_a_stand_in_for_an_engine_that_died_is_not_kept(
         with Classifier.open(tiny_kit) as classifier:
             answer = classifier.predict(None, NOTE)
         assert (answer.cached, answer.engines["text"]) == ([], "numpy")
-        assert "was ended by signal SIGKILL. numpy runs text.gguf instead." in answer.notes[0]
+        assert "was ended by signal SIGKILL; numpy runs text.gguf instead." in answer.notes[0]
 
 
 class Dying(OnnxNumpyEncoder):

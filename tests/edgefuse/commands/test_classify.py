@@ -240,7 +240,7 @@ def test_a_picture_or_a_note_alone_is_answered(cli: Callable[..., Any], tiny_kit
     assert "No note was given: the image-only head answered (accuracy " in pages[0]
     assert "No picture was given: the text-only head answered (accuracy " in pages[1]
     assert "engines  image numpy\n" in pages[0]
-    assert "engines  text numpy\n" in pages[1]
+    assert "engines  text numpy (vector from the cache)\n" in pages[1]
 
 
 def test_neither_a_picture_nor_a_note_is_refused(cli: Callable[..., Any], tiny_kit: Path) -> None:
