@@ -55,7 +55,7 @@ def main(count: int) -> None:
     for command in (HELP, CLICK):
         run(command)  # the first one reads the files from disk and writes the compiled modules
     pairs = [(run(HELP), run(CLICK)) for _ in bar("starting", range(count), count)]
-    processor = cpu_model().rpartition("model name: ")[2]
+    processor = cpu_name()
     click.echo(f"{processor}, Python {sys.version.split()[0]}, {count} pairs; median, and quartiles")
     for figure in ("cpu_ms", "wall_ms"):
         ours, theirs = ([getattr(pair[place], figure) for pair in pairs] for place in (0, 1))
