@@ -11,10 +11,10 @@ from typing import Any
 
 import psutil
 
+from edgefuse_runtimes.cgroup import limited_groups
 from edgefuse_runtimes.machine import physical_cores
 
 LIBRARIES = ("edgefuse", "numpy", "pillow", "onnxruntime", "llama-cpp-python")
-NO_LIMIT = 2**62
 
 TUNING = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS")
 """Settings from outside that change what numpy's BLAS does."""
@@ -29,7 +29,7 @@ def machine_card(root: Path = Path("/")) -> dict[str, Any]:
         "physical_cores": physical_cores(),
         "logical_cores": len(os.sched_getaffinity(0)),
         "ram_bytes": psutil.virtual_memory().total,
-        "cgroup_limit_bytes": cgroup_limit(root),
+        "cgroup_limit_bytes": min((group.limit_bytes for group in limited_groups(root / "proc/self")), default=None),
         "system": _system(root),
         "kernel": platform.release(),
         "libc": " ".join(platform.libc_ver()),
@@ -49,36 +49,6 @@ def cpu_name(root: Path = Path("/")) -> str:
     if "model name" in facts:
         return facts["model name"]
     return f"Arm implementer {facts.get('CPU implementer', '?')} part {facts.get('CPU part', '?')}"
-
-
-def cgroup_limit(root: Path = Path("/")) -> int | None:
-    """The least memory limit in bytes of this process's cgroups, v2 or v1, or None where there is none."""
-    try:
-        groups = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    limits: list[int | None] = []
-    for group in groups:
-        _, controllers, path = group.split(":", 2)
-        if controllers == "":
-            base, name = root / "sys/fs/cgroup", "memory.max"
-        elif "memory" in controllers.split(","):
-            base, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-        else:
-            continue
-        folder = base / path.lstrip("/")
-        levels = [level for level in (folder, *folder.parents) if level.is_relative_to(base)]
-        limits += [_read_limit(level / name) for level in levels]
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _read_limit(path: Path) -> int | None:
-    try:
-        text = path.read_text().strip()
-    except OSError:
-        return None
-    # "max" in v2; v1 says "no limit" with the largest number of whole pages
-    return int(text) if text.isdigit() and int(text) < NO_LIMIT else None
 
 
 def _board(root: Path) -> str | None:

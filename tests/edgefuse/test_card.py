@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pytest
 
-from edgefuse.card import cgroup_limit, cpu_name, machine_card
+from edgefuse.card import cpu_name, machine_card
 
 PI_4 = """processor\t: 0
 BogoMIPS\t: 108.00
@@ -34,54 +33,6 @@ def machine(root: Path, **files: str) -> Path:
 def test_the_name_of_the_processor(tmp_path) -> None:
     assert cpu_name(machine(tmp_path / "pi", proc__cpuinfo=PI_4)) == "Arm implementer 0x41 part 0xd08"
     assert cpu_name(machine(tmp_path / "old", proc__cpuinfo=LAPTOP)) == "Intel(R) Core(TM) i5-4210U CPU @ 1.70GHz"
-
-
-@pytest.mark.parametrize(
-    ("files", "limit"),
-    [
-        ({}, None),
-        ({"proc/self/cgroup": "0::/\n"}, None),
-        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "536870912\n"}, 2**29),
-        (
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/b/memory.max": "max\n",
-                "sys/fs/cgroup/a/memory.max": "1073741824\n",
-            },
-            2**30,
-        ),
-        (
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/b/memory.max": "2147483648\n",
-                "sys/fs/cgroup/a/memory.max": "1073741824\n",
-            },
-            2**30,
-        ),
-        (
-            {
-                "proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/box\n",
-                "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "268435456\n",
-                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
-            },
-            2**28,
-        ),
-        (
-            {
-                "proc/self/cgroup": "4:memory:/box\n",
-                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
-            },
-            None,
-        ),
-    ],
-)
-def test_the_least_memory_limit_of_all_groups(files, limit, tmp_path) -> None:
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    assert cgroup_limit(tmp_path) == limit
 
 
 def test_a_raspberry_pi_says_its_board(tmp_path) -> None:
