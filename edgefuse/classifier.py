@@ -211,9 +211,9 @@ class Classifier(Closing):
             self._open(self._text, later, note)
         with clock.stage("text"):
             vectors, dropped = self._text.encode_note(note)  # (1, d_t)
-        stood_in, remarks = self._text.replaced, tuple(self._text.remarks)
+        stands_in, remarks = self._text.is_stand_in(), tuple(self._text.remarks)
         found = NoteVector(vectors[0], self._finish(self._text, peaks), dropped, remarks)
-        if self._cache is not None and name is not None and not stood_in:  # next time the right engine may work
+        if self._cache is not None and name is not None and not stands_in:  # next time the right engine may work
             with clock.stage("text"):
                 self._cache.put(name, found)
         return found, False

@@ -1,10 +1,9 @@
-"""One modality of an answer: its encoder, opened when a sample needs it and replaced when its engine fails."""
+"""One modality of an answer: its encoder, opened when a sample needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,13 @@ from edgefuse.kit import Kit
 from edgefuse.memory import Chosen, MemorySetting
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Encoder
-from edgefuse_runtimes.encoder import encode_notes, open_encoder
-from edgefuse_runtimes.errors import EngineUnavailable
-from edgefuse_runtimes.machine import process_memory, return_freed_memory
+from edgefuse_runtimes.encoder import ENGINES, encode_notes, open_encoder
+from edgefuse_runtimes.machine import physical_cores, process_memory, return_freed_memory
+from edgefuse_runtimes.probe import known_verdict
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
 
 Floats = NDArray[np.float32]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,6 @@ class Stage(Closing):
         self.spec = spec
         self.remarks: list[str] = []
         """What every answer must say about the choice of the engine."""
-        self.replaced = False
-        """Whether numpy stands in until the encoder is closed: the engine failed over a sample, or did not fit."""
         self._kit = kit
         self._settings = settings
         self._chosen = Chosen("numpy", "low")
@@ -66,7 +62,7 @@ class Stage(Closing):
         if self.spec.data is not None:
             self._kit.file(self.spec.data.file)  # listed, and so checked
         self._chosen = chosen
-        self.remarks, self.replaced = list(chosen.remarks), bool(chosen.remarks)
+        self.remarks = list(chosen.remarks)
         self._encoder = open_encoder(
             self.spec,
             path.parent,
@@ -80,14 +76,29 @@ class Stage(Closing):
 
     def encode_picture(self, pixels: Floats) -> Floats:
         """Vector (1, d) of a prepared picture (1, 3, H, W)."""
-        return self._run(lambda encoder: encoder.encode(pixels))
+        assert self._encoder is not None
+        return self._encoder.encode(pixels)
 
     def encode_note(self, note: str) -> tuple[Floats, int]:
         """Vector (1, d) of the note, and how many of its tokens were over the limit."""
-        tokenizer = self._tokenizer
-        assert tokenizer is not None
-        vectors, dropped = self._run(lambda encoder: encode_notes(encoder, tokenizer, [note]))  # (1, d)
+        assert self._encoder is not None
+        assert self._tokenizer is not None
+        vectors, dropped = encode_notes(self._encoder, self._tokenizer, [note])  # (1, d)
         return vectors, dropped[0]
+
+    def is_stand_in(self) -> bool:
+        """Whether numpy took another engine's place for now: one that hung or did not fit may be right another day.
+
+        An engine that failed its probe or died is remembered as such, so that numpy is what runs here.
+        """
+        if self._chosen.remarks:
+            return True
+        threads = self._settings.threads or physical_cores()
+        path, *natives = self._kit.file(self.spec.file), *ENGINES[self.spec.format][:-1]
+        verdicts = [
+            known_verdict(engine, path, self.spec, threads=threads, memory=self._chosen.memory) for engine in natives
+        ]
+        return bool(self.remarks) and any(verdict is None or verdict.trusted for verdict in verdicts)
 
     def info(self) -> dict[str, Any]:
         """What the engine says of itself, and "peak_rss_bytes", the most that it and this process can have held."""
@@ -103,23 +114,3 @@ class Stage(Closing):
             self._encoder.close()
             self._encoder = self._tokenizer = None
             return_freed_memory()
-
-    def _run(self, encode: Callable[[Encoder], T]) -> T:
-        """What `encode` gives; an engine chosen by "auto" that dies, hangs or fails over it is replaced by numpy."""
-        assert self._encoder is not None
-        try:
-            return encode(self._encoder)
-        except EngineUnavailable as error:
-            if self._settings.engine != "auto":
-                raise
-            self._encoder.close()
-            self._encoder = open_encoder(
-                self.spec,
-                self._kit.folder,
-                engine="numpy",
-                threads=self._settings.threads,
-                memory=self._chosen.memory,
-            )
-            self.replaced = True
-            self.remarks.append(f"{error} numpy runs {self.spec.file} instead.")
-            return encode(self._encoder)

@@ -27,6 +27,7 @@ from edgefuse_runtimes.fusion import Head, logits
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.verdicts import Verdict
+from edgefuse_runtimes.worker_process import EngineDied
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
 
@@ -291,20 +292,27 @@ def test_a_vector_of_one_engine_does_not_stand_for_another(tiny_kit: Path, pictu
     assert answers[3].probabilities == answers[1].probabilities
 
 
-def test_a_stand_in_for_an_engine_that_died_is_not_kept(
-    tiny_kit: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("failure", "then"), [(EngineUnavailable, []), (EngineDied, ["text"])])
+def test_a_vector_of_numpy_is_kept_only_where_numpy_would_run_the_next_time(
+    tiny_kit: Path, monkeypatch: pytest.MonkeyPatch, failure: type[EngineUnavailable], then: list[str]
 ) -> None:
-    def die(self: object, batch: Batch) -> np.ndarray:
-        raise EngineUnavailable("The engine process llama.cpp on text.gguf was ended by signal SIGKILL.")
+    """An engine that hung may be right another day; one that died is not asked again."""
 
-    dying = type("Dying", (GgufNumpyEncoder,), {"encode": die})
-    monkeypatch.setattr("edgefuse_runtimes.probe.probe", lambda *_, **__: Verdict(True, ""))
-    monkeypatch.setattr("edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder", dying)
+    def fail(self: object, batch: Batch) -> np.ndarray:
+        raise failure("The engine process llama.cpp on text.gguf gave no answer.")
+
+    failing = type("Failing", (GgufNumpyEncoder,), {"encode": fail})
+    monkeypatch.setattr("edgefuse_runtimes.encoder.probe", lambda *_, **__: Verdict(True, ""))
+    monkeypatch.setattr("edgefuse_runtimes.encoder._installed", lambda engine: True)
+    monkeypatch.setattr("edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder", failing)
+    answers = []
     for _ in range(2):
         with Classifier.open(tiny_kit) as classifier:
-            answer = classifier.predict(None, NOTE)
-        assert (answer.cached, answer.engines["text"]) == ([], "numpy")
-        assert "was ended by signal SIGKILL; numpy runs text.gguf instead." in answer.notes[0]
+            answers.append(classifier.predict(None, NOTE))
+    assert [answer.cached for answer in answers] == [[], then]
+    assert [answer.engines["text"] for answer in answers] == ["numpy", "numpy"]
+    assert answers[0].notes == answers[1].notes
+    assert "llama.cpp on text.gguf gave no answer; numpy runs text.gguf instead." in answers[0].notes[0]
 
 
 class Dying(OnnxNumpyEncoder):
