@@ -108,10 +108,8 @@ def _verdicts(verdicts: list[dict[str, Any]], unicode: bool) -> Iterator[str]:
     for verdict in verdicts:
         state = "trusted" if verdict["trusted"] else "not trusted"
         threads = f"{verdict['threads']} thread{'' if verdict['threads'] == 1 else 's'}"
-        yield (
-            f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}  "
-            + click.style(f"{verdict['library']}, {threads}, memory {verdict['memory']}", dim=True)
-        )
+        yield f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}"
+        yield " " * 17 + click.style(f"{verdict['library']}, {threads}, memory {verdict['memory']}", dim=True)
 
 
 def _mark(state: str, unicode: bool) -> str:
