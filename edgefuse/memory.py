@@ -58,7 +58,7 @@ def plan(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]
 
     Raises:
         DoesNotFit: there is no such way; the sentence says what is needed, what there is, and what would help.
-        BadInput: a GGUF file is missing or damaged.
+        BadInput: a text encoder's file is missing or damaged.
     """
     choices = {modality: _choice(request, spec) for modality, spec in request.specs.items()}
     together = [list(choices)] if request.kept else [[modality] for modality in choices]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgefuse_runtimes.gguf.reader import GgufFile, read_gguf
+from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.spec import EncoderSpec, Format
 
 PATCH = 14
@@ -28,6 +29,8 @@ class EncoderFacts:
     """Of the longest sample: a note's tokens, or a picture's patches."""
     tokenizer_bytes: int = 0
     """Of a tokenizer.json beside the file."""
+    lookup_bytes: int = 0
+    """Of the table of token embeddings in an ONNX file, which no engine has to unpack."""
     vocabulary: int = 0
     """Tokens that a GGUF file knows."""
     cache_values: int = 0
@@ -43,7 +46,7 @@ class EncoderFacts:
 
 
 def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], note: str | None = None) -> EncoderFacts:
-    """The facts of an encoder; of a GGUF file the header is read, no weights.
+    """The facts of an encoder; of a text encoder's file the names and shapes are read, no weights.
 
     Args:
         spec: of the encoder.
@@ -51,7 +54,7 @@ def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], note: str | 
         note: the one note that is to be encoded; None: any up to the token limit.
 
     Raises:
-        BadInput: a GGUF file is missing or damaged.
+        BadInput: a text encoder's file is missing or damaged.
     """
     common = {
         "format": spec.format,
@@ -62,7 +65,8 @@ def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], note: str | 
         "tokenizer_bytes": spec.tokenizer.bytes if spec.tokenizer else 0,
     }
     if spec.format != "gguf":
-        return EncoderFacts(**common)  # type: ignore[arg-type]
+        tables = _lookup_bytes(spec, locate) if spec.modality == "text" else 0
+        return EncoderFacts(**common, lookup_bytes=tables)  # type: ignore[arg-type]
     return EncoderFacts(**common, **_gguf_facts(read_gguf(locate(spec.file))))  # type: ignore[arg-type]
 
 
@@ -73,6 +77,12 @@ def longest(spec: EncoderSpec, note: str | None) -> int:
     assert spec.tokenization is not None
     limit = spec.tokenization.max_tokens
     return limit if note is None else min(limit, len(note.encode("utf-8", "surrogatepass")) + 3)
+
+
+def _lookup_bytes(spec: EncoderSpec, locate: Callable[[str], Path]) -> int:
+    graph = load(locate(spec.file), () if spec.data is None else (spec.data.file,))
+    tables = {node.inputs[0] for node in graph.nodes if node.operator == "Gather"} & graph.initializers.keys()
+    return sum(graph.initializers[name].nbytes for name in tables)
 
 
 def _gguf_facts(file: GgufFile) -> dict[str, int]:

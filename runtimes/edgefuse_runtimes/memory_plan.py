@@ -95,9 +95,9 @@ def need(facts: EncoderFacts, way: Way, *, kept: bool = False) -> Need:
 
 
 def _onnxruntime(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
-    """The library, a session, and the weights, copied out of the file, some of them twice; "normal" packs them too."""
-    hundredths = 160 if memory == "normal" else 135
-    return Need(27 * MIB + facts.weight_bytes * hundredths // 100)
+    """The library, a session, and the weights, copied out of the file; a table is copied twice, "normal" packs more."""
+    copied = 160 * facts.weight_bytes if memory == "normal" else 105 * facts.weight_bytes + 50 * facts.lookup_bytes
+    return Need(27 * MIB + copied // 100)
 
 
 def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
@@ -105,7 +105,11 @@ def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
     working = 11 * MIB
     if memory == "low":
         return Need(working, facts.weight_bytes)
-    return Need(working + facts.weight_bytes * (FLOAT if facts.precision == "int8" else 1))
+    matrices = max(0, facts.weight_bytes - facts.lookup_bytes)
+    prepared = (
+        FLOAT * matrices if facts.precision == "int8" else matrices * 4 // 5
+    )  # some float32 arrays fit as they lie
+    return Need(working + prepared, facts.lookup_bytes)
 
 
 def _llama_cpp(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
