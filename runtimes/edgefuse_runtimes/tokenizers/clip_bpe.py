@@ -13,7 +13,7 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.tokenizers.bpe import BYTE_SYMBOLS
 from edgefuse_runtimes.tokenizers.merging import merge, remember
 from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, well_formed
-from edgefuse_runtimes.tokenizers.presplit import Presplit, of_tokenizers, split
+from edgefuse_runtimes.tokenizers.presplit import OF_TOKENIZERS, Presplit, split
 from edgefuse_runtimes.tokenizers.tokenizer_json import read_full_frame, read_ids, read_ranks, refuse_missing, says
 
 END = "</w>"
@@ -44,7 +44,9 @@ _SILENT = (None, "", False)
 
 # Of reduced text (see `presplit`). White space lies between words whatever it is made of, so that it is not brought
 # to one blank first; the cut of GPT-2 that comes after this one in the reference finds nothing more to cut.
-_WORDS = Presplit(re.compile(r"'(?:[stmd]|re|ve|ll)|[A-Za-z]+|[0-9]|[^\sA-Za-z0-9]+", re.ASCII), stand_in=of_tokenizers)
+_WORDS = Presplit(
+    re.compile(r"'(?:[stmd]|re|ve|ll)|[A-Za-z]+|[0-9]|[^\sA-Za-z0-9]+", re.ASCII), stand_ins=OF_TOKENIZERS
+)
 
 
 class ClipBpe:

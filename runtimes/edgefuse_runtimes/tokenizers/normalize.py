@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from typing import Literal
 
 from edgefuse_runtimes.tokenizers.tokenizers_table import CAPITALS, UNKNOWN_MARKS
 
+
+def one_of(borders: tuple[int, ...]) -> re.Pattern[str]:
+    """What finds one character of the class with these borders, as its group 1."""
+    stretches = zip(borders[::2], borders[1::2], strict=True)
+    ranges = "".join(f"{re.escape(chr(first))}-{re.escape(chr(end - 1))}" for first, end in stretches)
+    return re.compile(f"([{ranges}])")
+
+
 # Unicode never changes the parts or the order of a character that it has once assigned; so Python's own data serve,
 # whatever their version, except for what came after those of `tokenizers` (Unicode 9).
-_UNKNOWN_MARKS = re.compile(
-    "(["
-    + "".join(f"{chr(a)}-{chr(b - 1)}" for a, b in zip(UNKNOWN_MARKS[::2], UNKNOWN_MARKS[1::2], strict=True))
-    + "])"
-)
+_UNKNOWN_MARKS = one_of(UNKNOWN_MARKS)
 
 _LOWER_CASE: dict[int, int | str] = {0x130: "i\u0307"}
 """By code point; the one lower case of two characters is not in the table."""
@@ -42,8 +45,3 @@ def normal_form(form: Literal["NFC", "NFD"], text: str) -> str:
 def lower_case(text: str) -> str:
     """Every character of `text` in lower case by itself, so that sigma has one form."""
     return text.lower() if text.isascii() else text.translate(_LOWER_CASE)
-
-
-def replace_each(text: str, replacement: Callable[[str], str]) -> str:
-    """`text` with `replacement` of each character in its place; it is asked once for each that occurs."""
-    return text.translate({ord(letter): replacement(letter) for letter in set(text)})

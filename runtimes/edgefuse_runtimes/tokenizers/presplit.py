@@ -13,42 +13,32 @@ the classes of whichever defines its ids.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edgefuse_runtimes.tokenizers.normalize import replace_each
 from edgefuse_runtimes.tokenizers.tokenizers_table import LATE_DIGITS, LATE_LETTERS, LATE_NUMBERS
-from edgefuse_runtimes.tokenizers.unicode_table import LETTERS, NUMBERS, SPACES, within
+from edgefuse_runtimes.tokenizers.unicode_table import LETTERS, NUMBERS, SPACES
 
 
-def of_llama_cpp(letter: str) -> str:
-    """The stand-in of one character; ASCII stands for itself."""
-    code = ord(letter)
-    if code < 0x80:
-        return letter
-    if within(LETTERS, code):
-        return "a"
-    if within(NUMBERS, code):
-        return "0"
-    return "\v" if within(SPACES, code) else "!"
+def _stand_ins(*classes: tuple[str, tuple[int, ...]]) -> str:
+    """By code point, for `str.translate`; what lies beyond the last class stays, and no expression names it either."""
+    table = bytearray(b"!" * max(borders[-1] for _, borders in classes))
+    for letter, borders in classes:
+        for first, end in zip(borders[::2], borders[1::2], strict=True):
+            table[first:end] = letter.encode() * (end - first)
+    table[:0x80] = range(0x80)
+    return table.decode("ascii")
 
 
-def of_tokenizers(letter: str) -> str:
-    """The stand-in of one character, with the newer letters and numbers that `tokenizers` knows."""
-    code = ord(letter)
-    if within(LATE_LETTERS, code):
-        return "a"
-    return "0" if within(LATE_NUMBERS, code) else of_llama_cpp(letter)
+_CLASSES = (("a", LETTERS), ("0", NUMBERS), ("\v", SPACES))
 
+OF_LLAMA_CPP = _stand_ins(*_CLASSES)
+OF_TOKENIZERS = _stand_ins(*_CLASSES, ("a", LATE_LETTERS), ("0", LATE_NUMBERS))
+"""With the newer letters and numbers that `tokenizers` knows."""
 
-def _cut_by_digits(letter: str) -> str:
-    """For SmolLM's numbers, which `tokenizers` cuts out by a Unicode newer still."""
-    return "0" if within(LATE_DIGITS, ord(letter)) else of_tokenizers(letter)
-
-
-def _without_case(letter: str) -> str:
-    """For LLaMA-3's contractions, which `tokenizers` finds without regard to case: the long s is an s there."""
-    return "s" if letter == "ſ" else of_tokenizers(letter)
+# SmolLM's numbers are cut out by a Unicode newer still; LLaMA-3's contractions are found without regard to case, by
+# which the long s is an s.
+_CUT_BY_DIGITS = _stand_ins(*_CLASSES, ("a", LATE_LETTERS), ("0", LATE_DIGITS))
+_WITHOUT_CASE = OF_TOKENIZERS[: ord("ſ")] + "s" + OF_TOKENIZERS[ord("ſ") + 1 :]
 
 
 @dataclass(frozen=True)
@@ -57,8 +47,8 @@ class Presplit:
 
     words: re.Pattern[str]
     """Of reduced text."""
-    stand_in: Callable[[str], str] = of_llama_cpp
-    """By which a text is reduced."""
+    stand_ins: str = OF_LLAMA_CPP
+    """By code point: what a text is reduced with."""
     ignore_merges: bool = False
     """Whether a word that is a token as a whole is taken as that, whatever the merges say."""
     add_bos: bool = False
@@ -94,9 +84,9 @@ PRESPLITS = {
 
 
 PRESPLITS_OF_TOKENIZERS = {
-    "gpt-2": replace(_GPT2, stand_in=of_tokenizers),
-    "smollm": replace(_SMOLLM, stand_in=_cut_by_digits),
-    "llama-bpe": replace(_LLAMA3, stand_in=_without_case),
+    "gpt-2": replace(_GPT2, stand_ins=OF_TOKENIZERS),
+    "smollm": replace(_SMOLLM, stand_ins=_CUT_BY_DIGITS),
+    "llama-bpe": replace(_LLAMA3, stand_ins=_WITHOUT_CASE),
 }
 """The same for a tokenizer.json."""
 
@@ -105,5 +95,5 @@ def split(text: str, presplit: Presplit) -> list[str]:
     """The words of `text`, in order; of the three families above their concatenation is `text`."""
     if text.isascii():
         return presplit.words.findall(text)
-    reduced = replace_each(text, presplit.stand_in)
+    reduced = text.translate(presplit.stand_ins)
     return [text[match.start() : match.end()] for match in presplit.words.finditer(reduced)]

@@ -11,16 +11,16 @@ from typing import Any
 
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.tokenizers.merging import remember
-from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, replace_each, well_formed
+from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, one_of, well_formed
 from edgefuse_runtimes.tokenizers.tokenizer_json import AGAIN, read_full_frame, read_ids, says
 from edgefuse_runtimes.tokenizers.tokenizers_table import ACCENTS, CONTROLS, PUNCTUATION
-from edgefuse_runtimes.tokenizers.unicode_table import SPACES, within
+from edgefuse_runtimes.tokenizers.unicode_table import SPACES, hexadecimal
 
 # CJK ideographs as `tokenizers` lists them; BERT's own code also has 2B820 to 2B91F.
-_IDEOGRAPHS = (
-    0x3400, 0x4DC0, 0x4E00, 0xA000, 0xF900, 0xFB00, 0x20000, 0x2A6E0, 0x2A700, 0x2B820, 0x2B920, 0x2CEB0, 0x2F800,
-    0x2FA20,
-)  # fmt: skip
+_IDEOGRAPHS = one_of(
+    hexadecimal("3400 4DC0 4E00 A000 F900 FB00 20000 2A6E0 2A700 2B820 2B920 2CEB0 2F800 2FA20"),
+)
+_ACCENTS, _CONTROLS, _PUNCTUATION, _SPACES = map(one_of, (ACCENTS, CONTROLS, PUNCTUATION, SPACES))
 
 
 class WordPiece:
@@ -71,24 +71,15 @@ class WordPiece:
 
     def _spaced(self, text: str) -> str:
         """`text` cleaned, with blanks around every word."""
-        text = replace_each(text, self._clean)
-        if self._strips_accents:
-            text = normal_form("NFD", text)
-        return replace_each(text, self._part)
-
-    def _clean(self, letter: str) -> str:
-        code = ord(letter)
         if self._cleans:
-            if within(CONTROLS, code):
-                return ""
-            if within(SPACES, code):
-                return " "
-        return f" {letter} " if self._parts_ideographs and within(_IDEOGRAPHS, code) else letter
-
-    def _part(self, letter: str) -> str:
-        if self._strips_accents and within(ACCENTS, ord(letter)):
-            return ""
-        return "".join(map(_part_word, lower_case(letter) if self._lowers else letter))
+            text = _SPACES.sub(" ", _CONTROLS.sub("", text))
+        if self._parts_ideographs:
+            text = _IDEOGRAPHS.sub(r" \1 ", text)
+        if self._strips_accents:
+            text = _ACCENTS.sub("", normal_form("NFD", text))
+        if self._lowers:
+            text = lower_case(text)
+        return _PUNCTUATION.sub(r" \1 ", _SPACES.sub(" ", text))
 
     def _pieces(self, word: str) -> list[int]:
         """The longest token that begins the word, then the longest that goes on, ...; no token: one unknown word."""
@@ -107,9 +98,3 @@ class WordPiece:
             ids.append(token_id)
             start = end
         return ids
-
-
-def _part_word(letter: str) -> str:
-    if within(SPACES, ord(letter)):
-        return " "
-    return f" {letter} " if within(PUNCTUATION, ord(letter)) else letter

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefuse_runtimes.tokenizers.normalize import replace_each
-from edgefuse_runtimes.tokenizers.presplit import PRESPLITS, PRESPLITS_OF_TOKENIZERS, of_llama_cpp, split
+from edgefuse_runtimes.tokenizers.presplit import OF_LLAMA_CPP, PRESPLITS, PRESPLITS_OF_TOKENIZERS, split
 from edgefuse_runtimes.tokenizers.tokenizers_table import LATE_DIGITS, LATE_LETTERS, LATE_NUMBERS
 from edgefuse_runtimes.tokenizers.unicode_table import LETTERS, NUMBERS, SPACES
 
@@ -27,7 +26,7 @@ def test_each_family_cuts_in_its_own_way(name: str, words: list[str]) -> None:
 
 
 def test_characters_outside_ascii_count_by_their_class() -> None:
-    assert replace_each("é٣\u3000😀\u0301b", of_llama_cpp) == "a0\v!!b"
+    assert "é٣\u3000😀\u0301b".translate(OF_LLAMA_CPP) == "a0\v!!b"
     assert split("año ٣٤ 😀!\u3000x", PRESPLITS["smollm"]) == [
         "año",
         " ",

@@ -83,17 +83,17 @@ for name in ("edgefuse_runtimes", "edgefuse_runtimes.tokenizers"):  # empty pack
     package = types.ModuleType(name)
     package.__path__ = [sys.argv[1] + "/" + name.replace(".", "/")]
     sys.modules[name] = package
-from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form, replace_each
+from edgefuse_runtimes.tokenizers.normalize import lower_case, normal_form
 from edgefuse_runtimes.tokenizers.presplit import PRESPLITS, PRESPLITS_OF_TOKENIZERS
 assert "numpy" not in sys.modules
 digest = hashlib.sha256()
-stand_ins = dict.fromkeys(each.stand_in for each in (*PRESPLITS.values(), *PRESPLITS_OF_TOKENIZERS.values()))
+tables = dict.fromkeys(each.stand_ins for each in (*PRESPLITS.values(), *PRESPLITS_OF_TOKENIZERS.values()))
 for start in (*range(0, 0x33000, 0x1000), 0xE0000):  # beyond are private and unassigned characters only
     letters = [chr(code) for code in range(start, start + 0x1000) if not 0xD800 <= code < 0xE000]
     text = " ".join(letters)
     marked = "".join("a\u0323%s e%s\u0323 a\u0301%s " % (letter, letter, letter) for letter in letters)
-    for stand_in in stand_ins:
-        digest.update(replace_each(text, stand_in).encode())
+    for table in tables:
+        digest.update(text.translate(table).encode())
     for form in ("NFC", "NFD"):
         digest.update(normal_form(form, marked).encode())
     digest.update(lower_case(text).encode())
