@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefuse import __version__
 from edgefuse.platforms import Platform, unsupported
-from edgefuse_runtimes.errors import BadInput, EdgefuseError
+from edgefuse_runtimes.errors import EdgefuseError
 
 if TYPE_CHECKING:
     from edgefuse.kit import Kit
@@ -30,9 +30,6 @@ INSTALL = {
     "numpy": "pip install edgefuse",
 }
 """How an engine gets onto a machine with a network."""
-
-MEMORY: Memory = "low"
-"""As `classify` runs the engines."""
 
 
 def examine(found: Platform, kit: Path | None, *, named: bool = False, try_engines: bool = False) -> dict[str, Any]:
@@ -167,12 +164,18 @@ def _kit(folder: Path, try_engines: bool) -> dict[str, Any]:
 
     Raises:
         BadInput: there is no kit, or it is damaged.
+        DoesNotFit: the machine has too little memory for it.
     """
     from edgefuse.kit import Kit
+    from edgefuse.memory import Request, plan
+    from edgefuse_runtimes.encoder import ENGINES
+    from edgefuse_runtimes.machine import available_memory
 
     kit = Kit.open(folder)
     _ = kit.head
-    specs = [spec for spec in (kit.image, kit.text, *kit.alternatives) if spec is not None]
+    mains = {spec.modality: spec for spec in (kit.image, kit.text)}
+    # One answer, as `classify` would plan it now: its engines' verdicts are those that count.
+    chosen = plan(Request(kit, mains, "auto", "auto", None, kept=False), available_memory())
     return {
         "folder": str(folder.resolve()),
         "name": kit.name,
@@ -185,22 +188,17 @@ def _kit(folder: Path, try_engines: bool) -> dict[str, Any]:
                 "format": spec.format,
                 "precision": spec.precision,
                 "bytes": spec.total_bytes,
-                "engines": [_state(kit, spec, engine, try_engines) for engine in _candidates(spec)],
+                "engines": [
+                    _state(kit, spec, engine, chosen[spec.modality].memory, try_engines)
+                    for engine in ENGINES[spec.format]
+                ],
             }
-            for spec in specs
+            for spec in (*mains.values(), *kit.alternatives)
         ],
     }
 
 
-def _candidates(spec: EncoderSpec) -> tuple[Engine, ...]:
-    from edgefuse_runtimes.encoder import ENGINES
-
-    if spec.format not in ENGINES:
-        raise BadInput(f"The encoder {spec.file} has the unknown format {spec.format!r}; upgrade edgefuse.")
-    return ENGINES[spec.format]
-
-
-def _state(kit: Kit, spec: EncoderSpec, engine: Engine, try_engines: bool) -> dict[str, Any]:
+def _state(kit: Kit, spec: EncoderSpec, engine: Engine, memory: Memory, try_engines: bool) -> dict[str, Any]:
     """What is known about one engine with one file: "trusted", "not trusted", "not tried" or "not installed"."""
     from edgefuse.golden import probe_sample
     from edgefuse_runtimes.machine import physical_cores
@@ -213,11 +211,9 @@ def _state(kit: Kit, spec: EncoderSpec, engine: Engine, try_engines: bool) -> di
     verdict = None
     if try_engines:
         try_out = probe if engine.module else attempt
-        verdict = try_out(engine, path, spec, sample, threads=threads, memory=MEMORY)
+        verdict = try_out(engine, path, spec, sample, threads=threads, memory=memory)
     elif engine.module:
-        memories: tuple[Memory, ...] = ("low", "normal")
-        known = (known_verdict(engine, path, spec, threads=threads, memory=memory) for memory in memories)
-        verdict = next((one for one in known if one is not None), None)
+        verdict = known_verdict(engine, path, spec, threads=threads, memory=memory)
     if verdict is None:
         return state | {"state": "not tried"}
     trusted = "trusted" if verdict.trusted else "not trusted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -344,8 +345,13 @@ def fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     It computes with numpy; then it does what the line of Python in `behaviour` says, which may use `calls`, the
     number of samples up to this one, the probe's first, and change `vectors`. Returns a file with a letter for each.
     """
-    from edgefuse_runtimes import encoder
+    from edgefuse_runtimes import encoder, memory_plan
     from edgefuse_runtimes.contract import Engine
+
+    known = memory_plan.need
+
+    def need(facts: Any, way: Any, **settings: Any) -> Any:
+        return known(facts, dataclasses.replace(way, engine="numpy") if way.engine == "fake" else way, **settings)
 
     def install(behaviour: str = "pass", file_format: str = "onnx") -> Path:
         calls = tmp_path / "calls"
@@ -355,6 +361,7 @@ def fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         monkeypatch.syspath_prepend(tmp_path)
         fake = Engine("fake", "fake_engine:FakeWorker", "fake_engine", "numpy", "fake_engine:Fake")
         monkeypatch.delitem(sys.modules, "fake_engine", raising=False)
+        monkeypatch.setattr(memory_plan, "need", need)
         monkeypatch.setitem(encoder.ENGINES, file_format, (fake, encoder.ENGINES[file_format][-1]))
         return calls
 

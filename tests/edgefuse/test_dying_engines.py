@@ -44,11 +44,11 @@ def end_the_engine() -> None:
 def test_every_sample_of_a_list_is_answered(
     tiny_kit: Path, samples: list[tuple[Path, str]], fake_engine: Fake, file_format: str
 ) -> None:
-    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+    with Classifier.open(tiny_kit, engine="numpy", cache=False) as classifier:
         expected = [classifier.predict(*sample).probabilities for sample in samples]
     fake_engine("if calls == 3: os.abort()", file_format)  # its probe, the first sample, the second one
     modality = {"onnx": "image", "gguf": "text"}[file_format]
-    with Classifier.open(tiny_kit) as classifier:
+    with Classifier.open(tiny_kit, cache=False) as classifier:
         answers = [classifier.predict(*sample) for sample in samples]
     for answer, probabilities in zip(answers, expected, strict=True):
         assert answer.probabilities == pytest.approx(probabilities, abs=0.02)
@@ -62,7 +62,7 @@ def test_real_engines_that_die_between_two_samples_are_replaced(
     tiny_kit: Path, samples: list[tuple[Path, str]]
 ) -> None:
     pytest.importorskip("llama_cpp", reason="needs llama-cpp-python (the `llama` extra)")
-    with Classifier.open(tiny_kit, threads=1) as classifier:
+    with Classifier.open(tiny_kit, threads=1, cache=False) as classifier:
         first = classifier.predict(*samples[0])
         assert (first.engines, first.notes) == ({"image": "onnxruntime", "text": "llama.cpp"}, [])
         end_the_engine()
@@ -74,7 +74,7 @@ def test_real_engines_that_die_between_two_samples_are_replaced(
         for engine, file in (("llama.cpp", "text.gguf"), ("onnxruntime", "image.onnx"))
     ]
     assert third.notes == second.notes
-    with Classifier.open(tiny_kit, threads=1) as classifier:  # the deaths are remembered
+    with Classifier.open(tiny_kit, threads=1, cache=False) as classifier:  # the deaths are remembered
         fourth = classifier.predict(*samples[0])
     assert fourth.engines == {"image": "numpy", "text": "numpy"}
     assert [("died later" in note, note.count(";")) for note in fourth.notes] == [(True, 1)] * 2
