@@ -84,8 +84,8 @@ class Classifier(Closing):
 
         An encoder that the kit has in the asked `precision` is run in it, any other as its main file. How the encoders
         are run in the memory there is, is planned before the first of them is opened: with `memory` "auto" as
-        "normal" where half of the memory stays free, else as "low", which is slower. With `cache` the vectors of notes
-        are kept on the disk, see `edgefuse.text_cache`.
+        "normal" where they are kept open and half of the memory stays free, else as "low". With `cache` the vectors of
+        notes are kept on the disk, see `edgefuse.text_cache`.
 
         Raises:
             BadInput: there is no kit, it is damaged, or it has no encoder of that precision.

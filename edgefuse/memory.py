@@ -53,7 +53,8 @@ class Request:
 def plan(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]:
     """A way to run each encoder that fits the memory.
 
-    With memory "auto", "normal" is taken where half of the memory stays free, else "low". With the engine "auto",
+    With memory "auto", encoders that are kept are run as "normal" where half of the memory stays free, else as "low";
+    for one answer "low" is both smaller and faster, since what is made ready is used once. With the engine "auto",
     numpy is taken where the native engine does not fit.
 
     Raises:
@@ -87,7 +88,8 @@ def ways_to_run(spec: EncoderSpec, engine: str, memory: MemorySetting) -> list[W
 def _choice(request: Request, spec: EncoderSpec) -> Choice:
     note = None if request.kept else request.note  # later notes may be longer
     facts = encoder_facts(spec, request.kit.file, note)
-    return facts, ways_to_run(spec, request.engine, request.memory)
+    once = request.memory == "auto" and not request.kept
+    return facts, ways_to_run(spec, request.engine, "low" if once else request.memory)
 
 
 def _chosen(request: Request, spec: EncoderSpec, choice: Choice, way: Way, available: AvailableMemory) -> Chosen:

@@ -46,5 +46,6 @@ planned_memory_option = click.option(
     default="auto",
     envvar="EDGEFUSE_MEMORY",
     show_default=True,
-    help="low: slower, with less memory at a time; auto: normal where half of the memory stays free, else low.",
+    help="low: less memory at a time, slower with many samples; auto: low for one answer, for many normal where half "
+    "of the memory stays free.",
 )

@@ -36,11 +36,14 @@ def request(
 
 
 def test_plenty_of_memory_is_used_and_little_is_spared(tiny_kit: Path) -> None:
-    assert plan(request(tiny_kit, engine="numpy"), PLENTY) == {
-        "image": Chosen("numpy", "normal"),
-        "text": Chosen("numpy", "normal"),
-    }
-    assert {chosen.memory for chosen in plan(request(tiny_kit, engine="numpy"), TIGHT).values()} == {"low"}
+    kept = request(tiny_kit, engine="numpy", kept=True)
+    assert plan(kept, PLENTY) == {"image": Chosen("numpy", "normal"), "text": Chosen("numpy", "normal")}
+    assert {chosen.memory for chosen in plan(kept, LITTLE).values()} == {"low"}
+
+
+def test_for_one_answer_nothing_is_made_ready(tiny_kit: Path) -> None:
+    chosen = plan(request(tiny_kit, engine="numpy"), PLENTY)
+    assert {one.memory for one in chosen.values()} == {"low"}
 
 
 @pytest.mark.parametrize("memory", ["low", "normal"])
@@ -61,7 +64,7 @@ def test_numpy_takes_over_where_a_native_engine_does_not_fit(tiny_kit: Path) -> 
         r"numpy runs it instead\.",
         chosen.remarks[0],
     )
-    assert plan(request(tiny_kit, only="image"), PLENTY)["image"] == Chosen("auto", "normal")
+    assert plan(request(tiny_kit, only="image"), PLENTY)["image"] == Chosen("auto", "low")
 
 
 @pytest.mark.skipif(not util.find_spec("onnxruntime"), reason="needs onnxruntime, which is asked for")

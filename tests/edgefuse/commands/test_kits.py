@@ -23,7 +23,8 @@ def test_the_chosen_kit_answers_from_then_on(
     monkeypatch.chdir("/")
     picture = tiny_kit / "golden" / "0.png"
     answer = cli("classify", picture, "--note", "A new spot.", "--engine", "numpy", "--json")
-    assert (answer.code, json.loads(answer.out)["kit"]) == (0, {"name": "tiny", "version": "1"})
+    said = json.loads(answer.out)["kit"]
+    assert (answer.code, said["name"], said["version"]) == (0, "tiny", "1")
 
 
 def test_the_environment_names_another_for_once(
