@@ -65,7 +65,7 @@ def test_every_verb_has_an_example_in_its_help(verb: str) -> None:
         ["nosuchverb"],
         ["classify", "--nosuchoption"],
         ["classify"],
-        ["classify", "x.jpg"],
+        ["classify", "x.jpg", "--text", "notes.txt", "--note", "words"],
         ["train", "--epochs", "many"],
     ],
 )
