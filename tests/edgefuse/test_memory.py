@@ -17,7 +17,7 @@ from edgefuse_runtimes.machine import AvailableMemory, process_memory, return_fr
 from edgefuse_runtimes.spec import Modality
 
 MIB = 2**20
-PLENTY, TIGHT, TOO_LITTLE = (AvailableMemory(size * MIB, "a limit of the test") for size in (8192, 58, 20))
+PLENTY, LITTLE, TIGHT, TOO_LITTLE = (AvailableMemory(size * MIB, "a limit of the test") for size in (8192, 80, 58, 20))
 NOTE = "Age: 45 years."
 
 
@@ -38,7 +38,7 @@ def request(
 def test_plenty_of_memory_is_used_and_little_is_spared(tiny_kit: Path) -> None:
     kept = request(tiny_kit, engine="numpy", kept=True)
     assert plan(kept, PLENTY) == {"image": Chosen("numpy", "normal"), "text": Chosen("numpy", "normal")}
-    assert {chosen.memory for chosen in plan(kept, LITTLE).values()} == {"low"}
+    assert {chosen.memory for chosen in plan(kept, TIGHT).values()} == {"low"}
 
 
 def test_for_one_answer_nothing_is_made_ready(tiny_kit: Path) -> None:
