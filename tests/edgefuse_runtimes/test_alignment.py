@@ -9,6 +9,8 @@ from edgefuse_runtimes import alignment
 from edgefuse_runtimes.alignment import Alignment, Steps
 from edgefuse_runtimes.errors import BadInput
 
+pytestmark = pytest.mark.field
+
 WIDTHS = {"text": 9, "image": 5}
 
 

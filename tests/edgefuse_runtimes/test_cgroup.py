@@ -11,6 +11,8 @@ import pytest
 from edgefuse_runtimes.cgroup import GroupMemory, limited_groups
 from edgefuse_runtimes.machine import available_memory
 
+pytestmark = pytest.mark.field
+
 MIB = 2**20
 V1_UNLIMITED = 9223372036854771712
 

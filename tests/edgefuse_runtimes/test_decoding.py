@@ -21,6 +21,8 @@ from edgefuse_runtimes.machine import AvailableMemory
 from edgefuse_runtimes.memory_plan import LIBRARIES, RESERVE
 from edgefuse_runtimes.spec import Preprocess
 
+pytestmark = pytest.mark.field
+
 MIB = 2**20
 AROUND = LIBRARIES["numpy"] + RESERVE
 PREPROCESS = Preprocess("shortest", 256, "bicubic", 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

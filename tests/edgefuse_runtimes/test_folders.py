@@ -14,6 +14,8 @@ import pytest
 from edgefuse_runtimes import folders
 from edgefuse_runtimes.errors import BadInput
 
+pytestmark = pytest.mark.field
+
 OLD, NEW = b"old" * 1000, b"new" * 2000
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from edgefuse_runtimes.pooling import l2_normalize, pool
 
+pytestmark = pytest.mark.field
+
 HIDDEN = np.array([[1, 2], [3, 4], [5, 9]], np.float32)  # (3, 2)
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from edgefuse_runtimes.processor import multiplies_bytes, processor_features
 
+pytestmark = pytest.mark.field
+
 RECORDED = {
     "Pi 4": ("Features\t: fp asimd evtstrm crc32 cpuid\nCPU part\t: 0xd08\n", ["NEON"], False),
     "Pi 5": (

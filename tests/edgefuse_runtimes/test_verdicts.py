@@ -13,6 +13,8 @@ import pytest
 from edgefuse_runtimes import verdicts
 from edgefuse_runtimes.verdicts import MOST, Record, Verdict, forget, recall, records, remember, verdicts_folder
 
+pytestmark = pytest.mark.field
+
 RECORD = Record(
     engine="llama.cpp",
     library="llama-cpp-python 0.3.36",

@@ -16,6 +16,8 @@ from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization
 from edgefuse_runtimes.worker import WorkerEncoder
 from edgefuse_runtimes.worker_process import EngineInterrupted
 
+pytestmark = pytest.mark.field
+
 ENGINES = '''
 import ctypes, os, signal, sys, time
 import numpy as np

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,32 @@ def test_doctor_says_which_base_package_is_missing(field_venv: Any) -> None:
     assert (outcome.returncode, outcome.stderr) == (1, "")
     assert "cannot answer here" in outcome.stdout
     assert "pillow cannot be imported" in outcome.stdout
+
+
+def test_the_runtime_tests_of_the_field_pass_there(field_venv: Any, tiny_kit: Path, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    marked = [
+        path.relative_to(root)
+        for path in sorted((root / "tests" / "edgefuse_runtimes").rglob("test_*.py"))
+        if "pytestmark = pytest.mark.field" in path.read_text(encoding="utf-8")
+    ]
+    assert len(marked) >= 15
+    for name in ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"):  # all that pytest imports
+        found = find_spec(name)
+        assert found is not None
+        assert found.origin is not None
+        place = Path(found.origin)
+        place = place.parent if found.submodule_search_locations else place
+        (tmp_path / place.name).symlink_to(place)
+    # -P: the wheel that was installed is tested, not the repository around the tests.
+    outcome = field_venv.run(
+        *("python", "-P", "-m", "pytest", "-q", "-m", "field", "-p", "no:cacheprovider", *marked),
+        check=False,
+        cwd=root,
+        env=field_venv.environment() | {"PYTHONPATH": str(tmp_path), "EDGEFUSE_TEST_KIT": str(tiny_kit)},
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert re.search(r"^\d{2,} passed[^,]* in ", outcome.stdout, re.MULTILINE), outcome.stdout[-2000:]
 
 
 @pytest.mark.real

@@ -11,8 +11,8 @@ import pytest
 
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization, TokenizerFile
 
-onnx = pytest.importorskip("onnx", reason="needs the extra export: onnx makes the models to read")
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime, the reference")
+ONNX = "needs the extra export: onnx makes the models to read"
+ONNXRUNTIME = "needs onnxruntime, the reference"
 
 SIDE, PATCH, WIDTH, HEADS, LAYERS = 28, 14, 32, 2, 2
 TOKENS = (SIDE // PATCH) ** 2 + 1
@@ -23,6 +23,7 @@ Arrays = Mapping[str, np.ndarray]
 @pytest.fixture(scope="session")
 def save_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Write nodes to a new .onnx file: inputs and outputs are name -> (type, shape), constants are arrays."""
+    onnx = pytest.importorskip("onnx", reason=ONNX)
 
     def save(
         nodes: Sequence[Any],
@@ -53,6 +54,7 @@ def save_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def reference() -> Callable[[Path, Arrays], list[np.ndarray]]:
     """Run a model in onnxruntime, node by node as it stands in the file."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason=ONNXRUNTIME)
 
     def run(path: Path, feeds: Arrays) -> list[np.ndarray]:
         options = onnxruntime.SessionOptions()
@@ -69,7 +71,7 @@ def reference() -> Callable[[Path, Arrays], list[np.ndarray]]:
 def tiny_fp32(save_model: Callable[..., Path]) -> Path:
     """A vision transformer of DINOv2's shape with random weights: 2 layers, 5 tokens, 32 wide."""
     rng = np.random.default_rng(0)
-    node = onnx.helper.make_node
+    node = pytest.importorskip("onnx", reason=ONNX).helper.make_node
     constants: dict[str, np.ndarray] = {
         "patch.weight": rng.normal(0, 0.05, (WIDTH, 3, PATCH, PATCH)).astype(np.float32),
         "patch.bias": rng.normal(0, 0.1, WIDTH).astype(np.float32),
@@ -194,7 +196,7 @@ VOCABULARY, LONGEST = 50, 12
 def tiny_text_fp32(save_model: Callable[..., Path]) -> Path:
     """A text encoder with random weights: one layer of attention, 32 wide, notes of up to 12 of 50 tokens."""
     rng = np.random.default_rng(3)
-    node = onnx.helper.make_node
+    node = pytest.importorskip("onnx", reason=ONNX).helper.make_node
     constants: dict[str, np.ndarray] = {
         "words": rng.normal(0, 1, (VOCABULARY, WIDTH)).astype(np.float32),
         "positions": rng.normal(0, 1, (LONGEST, WIDTH)).astype(np.float32),

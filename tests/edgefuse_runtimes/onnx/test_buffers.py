@@ -7,6 +7,8 @@ import pytest
 
 from edgefuse_runtimes.onnx.buffers import SMALL, Buffers
 
+pytestmark = pytest.mark.field
+
 
 def test_an_array_that_no_value_lies_in_is_used_again() -> None:
     buffers = Buffers()

@@ -9,6 +9,8 @@ import pytest
 
 from edgefuse_runtimes.onnx.elementwise import BLOCK, divide, erf, gelu, sigmoid
 
+pytestmark = pytest.mark.field
+
 LINE = np.concatenate([np.linspace(-6, 6, 40_001), [0, -0.0, 1e-30, -1e-7, 30, -30]]).astype(np.float32)
 
 

@@ -12,6 +12,8 @@ from edgefuse_runtimes.onnx.fuse import fuse
 from edgefuse_runtimes.onnx.graph import Node
 from edgefuse_runtimes.onnx.simplify import run_node
 
+pytestmark = pytest.mark.field
+
 RNG = np.random.default_rng(0)
 
 

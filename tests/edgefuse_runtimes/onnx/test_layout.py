@@ -7,6 +7,8 @@ import pytest
 
 from edgefuse_runtimes.onnx.layout import gather
 
+pytestmark = pytest.mark.field
+
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("indices", [np.array(1), np.array([2, 0, -1]), np.array([[0, 1], [1, -2]])])

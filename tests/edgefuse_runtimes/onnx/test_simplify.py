@@ -11,6 +11,8 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.graph import Node
 from edgefuse_runtimes.onnx.simplify import drop_unused, fold, merge_equal, run_node
 
+pytestmark = pytest.mark.field
+
 PATH = Path("model.onnx")
 ZEROS = {"x": np.zeros((2, 3), np.float32)}
 
