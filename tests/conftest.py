@@ -20,6 +20,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+if importlib.util.find_spec("hypothesis") is not None:  # a field environment has none
+    from hypothesis import HealthCheck, settings
+
+    # The first draw of a text builds hypothesis's table of Unicode, which takes seconds on a small machine.
+    settings.register_profile("edgefuse", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    settings.load_profile("edgefuse")
+
 CLIP_CORPUS = [
     "Age: 45 years. Sex: male. Localization: lower extremity. The lesion has grown since 2019-03-07.",
     "It's the patient's first visit; she doesn't smoke, they've seen 3 doctors and he'll return in 12 weeks.",

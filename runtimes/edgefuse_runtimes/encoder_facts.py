@@ -35,8 +35,6 @@ class EncoderFacts:
     """Tokens that a GGUF file knows."""
     cache_values: int = 0
     """Keys and values of one token, in all layers of a GGUF file."""
-    block_values: int = 0
-    """Weights of the larger half of a layer of a GGUF file: attention, or feed-forward."""
     layer_values: int = 0
     """Weights of all layers of a GGUF file."""
     feed_forward: int = 0
@@ -81,8 +79,8 @@ def longest(spec: EncoderSpec, note: str | None) -> int:
 
 def _lookup_bytes(spec: EncoderSpec, locate: Callable[[str], Path]) -> int:
     graph = load(locate(spec.file), () if spec.data is None else (spec.data.file,))
-    tables = {node.inputs[0] for node in graph.nodes if node.operator == "Gather"} & graph.initializers.keys()
-    return sum(graph.initializers[name].nbytes for name in tables)
+    tables = {name for node in graph.nodes if node.operator == "Gather" for name in node.inputs[:1]}
+    return sum(graph.initializers[name].nbytes for name in tables & graph.initializers.keys())
 
 
 def _gguf_facts(file: GgufFile) -> dict[str, int]:
@@ -111,7 +109,6 @@ def _gguf_facts(file: GgufFile) -> dict[str, int]:
     return {
         "vocabulary": embedding.shape[0] if embedding else 0,
         "cache_values": rows("attn_k", "attn_v"),
-        "block_values": max(*attention, *feed_forward),
         "layer_values": sum(attention) + sum(feed_forward),
         "feed_forward": rows("ffn_up") // layers,
         "heads": heads if isinstance(heads, int) else 0,

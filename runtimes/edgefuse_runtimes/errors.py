@@ -27,3 +27,7 @@ class DoesNotFit(EdgefuseError):
 
 class EngineUnavailable(EdgefuseError):
     """An engine that is not installed, died, hung or answered wrongly; another engine may take over."""
+
+
+class EngineInterrupted(EngineUnavailable):
+    """An engine was stopped from outside, not started, too slow or out of memory: the machine may be to blame."""

@@ -128,7 +128,7 @@ def blas_threads_setter() -> Callable[[int], None] | None:
 
 def loaded_libraries(name: str) -> list[str]:
     """Paths of the native libraries of this process whose file names hold `name`."""
-    with Path("/proc/self/maps").open() as maps:
+    with Path("/proc/self/maps").open(errors="surrogateescape") as maps:
         paths = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if name in line}
     return sorted(path for path in paths if name in Path(path).name and Path(path).is_file())
 

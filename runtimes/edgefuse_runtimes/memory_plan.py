@@ -13,6 +13,10 @@ from itertools import product
 
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.encoder_facts import EncoderFacts
+from edgefuse_runtimes.gguf.llama import QUERIES
+from edgefuse_runtimes.gguf.matrix import TILE_VALUES
+from edgefuse_runtimes.gguf.with_llama_cpp import CONTEXT_STEP
+from edgefuse_runtimes.gguf.with_numpy import GROUP_TOKENS, KEEP_BYTES
 
 MIB = 1 << 20
 
@@ -31,12 +35,12 @@ BYTES_PER_TOKEN = 380
 """Python objects for each token of a GGUF file's vocabulary: the file's header, and the tokenizer made of it."""
 BYTES_PER_JSON_BYTE = 9
 """Python objects for each byte of a tokenizer.json."""
-KEEP_BYTES = 512 * MIB
-"""The numpy engine of GGUF files keeps float32 layers up to this size, with memory "normal"."""
-GROUP_TOKENS: dict[Memory, int] = {"normal": 2048, "low": 512}
-"""Tokens that the numpy engine of GGUF files takes through a layer together."""
-CONTEXT_STEP = 256
-"""llama.cpp's contexts grow by so many tokens."""
+STATES = 8
+"""States of every token, as wide as the vector, that a step holds: those within a feed-forward part are four times as
+wide, and there is what goes in and what stays beside it.
+"""
+TILES = 4 * FLOAT * TILE_VALUES
+"""Weights that four threads of the numpy engine of GGUF files have dequantised at a time."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,14 @@ def need(facts: EncoderFacts, way: Way, *, kept: bool = False) -> Need:
 
 
 def _onnxruntime(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
-    """The library, a session, and the weights, copied out of the file; a table is copied twice, "normal" packs more."""
+    """The library, a session, states, and the weights, copied out of the file; a table twice, "normal" packs more."""
     copied = 160 * facts.weight_bytes if memory == "normal" else 105 * facts.weight_bytes + 50 * facts.lookup_bytes
-    return Need(27 * MIB + copied // 100)
+    return Need(24 * MIB + _states(facts) + copied // 100)
 
 
 def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
-    """The arrays of one step, and with "normal" the weights as float32; else they stay in the mapped file."""
-    working = 11 * MIB
+    """States, one matrix as float32, and with "normal" all of them; else the weights stay in the mapped file."""
+    working = 6 * MIB + _states(facts) + 4 * FLOAT * facts.width**2
     if memory == "low":
         return Need(working, facts.weight_bytes)
     matrices = max(0, facts.weight_bytes - facts.lookup_bytes)
@@ -110,6 +114,10 @@ def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
         FLOAT * matrices if facts.precision == "int8" else matrices * 4 // 5
     )  # some float32 arrays fit as they lie
     return Need(working + prepared, facts.lookup_bytes)
+
+
+def _states(facts: EncoderFacts) -> int:
+    return FLOAT * STATES * facts.tokens * facts.width
 
 
 def _llama_cpp(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
@@ -122,13 +130,13 @@ def _llama_cpp(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
 
 
 def _gguf_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
-    """Half of a layer as float32, or all layers where they are kept, and the arrays of a pass through one."""
+    """Tiles of weights as float32, or all layers where they are kept, and the arrays of a pass through one."""
     together = GROUP_TOKENS[memory] if kept else facts.tokens
     in_feed_forward = 6 * facts.feed_forward * together
-    in_attention = 2 * facts.heads * facts.tokens**2
+    in_attention = 2 * facts.heads * facts.tokens * min(facts.tokens, QUERIES)
     keeps = kept and memory == "normal" and FLOAT * facts.layer_values <= KEEP_BYTES
-    layers = facts.layer_values if keeps else facts.block_values
-    return Need(FLOAT * (layers + max(in_feed_forward, in_attention)), facts.weight_bytes)
+    ready = FLOAT * facts.layer_values if keeps else TILES
+    return Need(ready + FLOAT * max(in_feed_forward, in_attention), facts.weight_bytes)
 
 
 def fits(needed: Need, available: int, *, leave_half: bool = False) -> bool:

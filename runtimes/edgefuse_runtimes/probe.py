@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.contract import Engine, Memory, ProbeSample
-from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.errors import BadInput, EngineInterrupted, EngineUnavailable
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.verdicts import Record, Verdict, recall, remember
 from edgefuse_runtimes.worker import WorkerEncoder, time_limit
-from edgefuse_runtimes.worker_process import EngineDied, EngineInterrupted
+from edgefuse_runtimes.worker_process import EngineDied
 
 MIN_COSINE = {"fp32": 0.9999, "int8": 0.98, "q8_0": 0.95, "q4_k_m": 0.93}
 """Least centred cosine of a trusted engine's golden vector to the stored one, by the file's precision.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edgefuse_runtimes import errors
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Batch, Encoder, Memory
-from edgefuse_runtimes.errors import EdgefuseError, EngineUnavailable
+from edgefuse_runtimes.errors import EdgefuseError, EngineInterrupted, EngineUnavailable
 from edgefuse_runtimes.frames import Array, read_frame, write_frame
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.worker_process import WorkerProcess
@@ -145,6 +145,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         except EdgefuseError as error:
             known = type(error) if hasattr(errors, type(error).__name__) else EngineUnavailable
             reply = {"error": known.__name__, "message": str(error)}
+        except MemoryError:
+            reply = {"error": EngineInterrupted.__name__, "message": "The engine's process is out of memory."}
         replies.write(write_frame(reply, answer))
         replies.flush()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from edgefuse_runtimes import errors
-from edgefuse_runtimes.errors import EdgefuseError, EngineUnavailable
+from edgefuse_runtimes.errors import EdgefuseError, EngineInterrupted, EngineUnavailable
 from edgefuse_runtimes.frames import Array, frame_bytes, parse_frame, write_frame
 
 PIECE = 1 << 20
@@ -25,10 +25,6 @@ PIPE_BYTES = 1 << 20
 STDERR_BYTES = 4096
 """How much of the end of the child's stderr is kept."""
 CLOSING_SECONDS = 2.0
-
-
-class EngineInterrupted(EngineUnavailable):
-    """A worker was stopped from outside, was not started or had no answer in time: the machine may be to blame."""
 
 
 class EngineDied(EngineUnavailable):
@@ -51,12 +47,13 @@ class WorkerProcess:
         self._end = time.monotonic() + lifetime
         self._stderr = b""
         self._failure = ""
-        requests, self._to = os.pipe()
-        self._from, replies = os.pipe()
-        command = [sys.executable, "-P", "-m", "edgefuse_runtimes.worker", str(requests), str(replies)]
+        pipes: list[int] = []
         try:
+            pipes += os.pipe()
+            pipes += os.pipe()
+            requests, self._to, self._from, replies = pipes
             self.process = subprocess.Popen(
-                command,
+                [sys.executable, "-P", "-m", "edgefuse_runtimes.worker", str(requests), str(replies)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -64,13 +61,14 @@ class WorkerProcess:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())},
                 start_new_session=True,  # Ctrl-C is for the parent, which then closes the child
             )
-        except OSError as error:
-            os.close(self._to)
-            os.close(self._from)
-            raise EngineInterrupted(f"No process can be started for {name}: {error.strerror}.") from error
-        finally:
-            os.close(requests)
-            os.close(replies)
+        except BaseException as error:
+            for end in pipes:
+                os.close(end)
+            if isinstance(error, OSError):
+                raise EngineInterrupted(f"No process can be started for {name}: {error.strerror}.") from error
+            raise
+        os.close(requests)
+        os.close(replies)
         assert self.process.stderr is not None
         self._err = self.process.stderr.fileno()
         for pipe in (self._to, self._from, self._err):

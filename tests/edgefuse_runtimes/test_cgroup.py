@@ -106,6 +106,15 @@ def test_a_place_with_a_blank_and_a_group_that_is_gone(tmp_path: Path) -> None:
     assert groups[0].available_bytes == 0
 
 
+def test_mounts_with_names_of_another_encoding_do_no_harm(tmp_path: Path) -> None:
+    proc = process(tmp_path, "4:memory:/a\n", V1_MOUNTS)
+    group_v1(tmp_path / "memory/a", 300 * MIB, 250 * MIB)
+    with (proc / "mountinfo").open("ab") as file:
+        file.write(b"40 23 8:1 / /media/caf\xe9 rw - vfat /dev/sda1 rw\n")
+
+    assert [group.limit_bytes for group in limited_groups(proc)] == [300 * MIB]
+
+
 @pytest.mark.parametrize("cgroup", ["", "0::/\n", "4:cpu:/\n"])
 def test_no_limit_no_groups(tmp_path: Path, cgroup: str) -> None:
     assert limited_groups(process(tmp_path, cgroup, V2_MOUNTS)) == []

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from edgefuse_runtimes.encoder_facts import EncoderFacts, encoder_facts, longest
 from edgefuse_runtimes.gguf.reader import read_gguf
 from edgefuse_runtimes.gguf.weights import read_sizes
-from edgefuse_runtimes.memory_plan import KEEP_BYTES, MIB, RESERVE, Need, Way, choose, fits, least, need
+from edgefuse_runtimes.gguf.with_numpy import KEEP_BYTES
+from edgefuse_runtimes.memory_plan import MIB, RESERVE, Need, Way, choose, fits, least, need
 from edgefuse_runtimes.spec import EncoderSpec
 
 IMAGE = EncoderFacts("onnx", "int8", 23 * MIB, width=384, tokens=257)
@@ -25,7 +26,6 @@ TEXT = EncoderFacts(
     tokens=512,
     vocabulary=49152,
     cache_values=11520,
-    block_values=2654208,
     layer_values=106168320,
     feed_forward=1536,
     heads=9,
@@ -38,7 +38,6 @@ LLAMA_7B = EncoderFacts(
     tokens=512,
     vocabulary=32000,
     cache_values=262144,
-    block_values=135266304,
     layer_values=6476005376,
     feed_forward=11008,
     heads=32,
@@ -141,7 +140,6 @@ def test_facts_of_a_gguf_file_are_those_of_its_network(tiny_kit: Path) -> None:
     in_feed_forward = 3 * sizes.width * sizes.feed_forward
     assert facts.vocabulary == sizes.vocabulary
     assert facts.cache_values == 2 * sizes.layers * sizes.kv_heads * sizes.head_width
-    assert facts.block_values == max(in_attention, in_feed_forward)
     assert facts.layer_values == sizes.layers * (in_attention + in_feed_forward)
     assert (facts.feed_forward, facts.heads) == (sizes.feed_forward, sizes.heads)
     assert facts.weight_bytes == (tiny_kit / spec.file).stat().st_size

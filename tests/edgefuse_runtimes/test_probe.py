@@ -154,6 +154,14 @@ def test_an_engine_that_was_killed_from_outside_is_tried_again(
     assert records() == []
 
 
+def test_an_engine_without_memory_is_tried_again(encoders: Encoders, fake_engine: Fake) -> None:
+    calls = fake_engine("raise MemoryError")
+    for tries in (1, 2):
+        assert opened(encoders)[0] == "numpy"
+        assert calls.read_text() == "x" * tries
+    assert records() == []
+
+
 def test_the_limit_is_a_minute_and_what_a_slow_card_needs(encoders: Encoders) -> None:
     seven_gigabytes = dataclasses.replace(encoders.text, bytes=7_000_000_000)
     assert worker.time_limit(seven_gigabytes) == pytest.approx(60 + 700)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -10,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse_runtimes.errors import BadInput, DoesNotFit, EngineUnavailable
+from edgefuse_runtimes.errors import BadInput, DoesNotFit, EngineInterrupted, EngineUnavailable
 from edgefuse_runtimes.machine import process_memory
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization
 from edgefuse_runtimes.worker import WorkerEncoder
-from edgefuse_runtimes.worker_process import EngineInterrupted
 
 pytestmark = pytest.mark.field
 
 ENGINES = '''
 import ctypes, os, signal, sys, time
 import numpy as np
-from edgefuse_runtimes.errors import BadInput, DoesNotFit, EngineUnavailable
+from edgefuse_runtimes.errors import BadInput, DoesNotFit, EngineInterrupted, EngineUnavailable
 
 
 class Summing:
@@ -295,7 +295,26 @@ def test_a_worker_is_started_without_running_the_main_module_again(start, tmp_pa
     assert done.stderr == ""
 
 
+def open_files() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
 def test_where_no_process_can_be_started_the_engine_is_unavailable(start, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    before = open_files()
     with pytest.raises(EngineUnavailable, match=r"No process can be started .*No such file"):
         start()
+    assert open_files() == before
+
+
+def test_where_no_pipe_can_be_had_the_engine_is_unavailable(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = open_files()
+    try:
+        free = [number for number in range(1024) if str(number) not in before]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[2], hard))  # one pipe can be had
+        with pytest.raises(EngineUnavailable, match=r"No process can be started .*Too many open files"):
+            start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert open_files() == before

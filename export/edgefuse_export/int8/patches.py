@@ -44,8 +44,11 @@ def find_patches(wiring: Wiring) -> Patches | None:
         return None
     convolution = readers[0]
     weight = wiring.constants.get(convolution.input[1])
-    if weight is None or weight[0].size > WIDEST:
+    if weight is None or weight[0].size > WIDEST or weight.shape[2] != weight.shape[3]:
         return None
+    sides = [dim.dim_value for dim in wiring.input.type.tensor_type.shape.dim[2:]]
+    if any(side <= 0 or side % weight.shape[2] for side in sides):
+        return None  # a convolution leaves out what is no whole window
     settings = {attribute.name: list(attribute.ints) for attribute in convolution.attribute}
     groups = next((attribute.i for attribute in convolution.attribute if attribute.name == "group"), 1)
     if groups != 1 or settings.get("strides") != list(weight.shape[2:]):

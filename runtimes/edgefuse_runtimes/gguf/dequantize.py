@@ -17,14 +17,14 @@ CHUNK_VALUES = 1 << 19
 """Values dequantised at a time: what is computed on the way stays in the processor's cache, and small."""
 
 
-def read_tensor(file: GgufFile, name: str, out: Floats | None = None) -> Floats:
-    """The whole tensor `name` as float32, in its shape; written to `out` (C-contiguous, as large) if given.
+def read_tensor(file: GgufFile, name: str) -> Floats:
+    """The whole tensor `name` as float32, in its shape.
 
     Raises:
         BadInput: its type is not one that is supported.
     """
     tensor = file.tensors[name]
-    rows = dequantize(file.raw(name), supported_type(file, name), out)  # (rows, columns)
+    rows = dequantize(file.raw(name), supported_type(file, name))  # (rows, columns)
     return rows.reshape(tensor.shape)
 
 

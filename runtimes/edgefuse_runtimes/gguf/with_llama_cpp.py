@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Batch, Memory
-from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.errors import BadInput, EngineInterrupted, EngineUnavailable
 from edgefuse_runtimes.gguf.notes import Ids, check_notes
 from edgefuse_runtimes.pooling import l2_normalize
 from edgefuse_runtimes.spec import EncoderSpec
@@ -153,7 +153,7 @@ class LlamaCppInProcess(Closing):
         settings.pooling_type = self._pooling
         self._context = self._lib.llama_init_from_model(self._model, settings)
         if not self._context:
-            raise EngineUnavailable(f"llama.cpp has no room for a note of {tokens} tokens{self._said()}.")
+            raise EngineInterrupted(f"llama.cpp has no room for a note of {tokens} tokens{self._said()}.")
         self._context_tokens = size
 
     def _free_context(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Batch, Memory
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.dequantize import read_rows, read_tensor
 from edgefuse_runtimes.gguf.matrix import Matrix
@@ -27,6 +28,9 @@ Floats = NDArray[np.float32]
 
 GROUP_TOKENS: dict[Memory, int] = {"normal": 2048, "low": 512}
 """Tokens that pass a layer together: its weights are dequantised once for all of them."""
+
+_ONE_AT_A_TIME = Lock()
+"""Notes of two threads would set the threads of the one BLAS for each other."""
 
 KEEP_BYTES = 512 << 20
 """With memory "normal", all layers stay dequantised if they take no more than this."""
@@ -71,7 +75,10 @@ class GgufNumpyEncoder(Closing):
 
         Raises:
             BadInput: a note without tokens or with unknown ids, or weights that are no numbers.
+            EngineUnavailable: the encoder is closed.
         """
+        if not self._network:
+            raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
         notes = check_notes(batch, self._sizes.vocabulary)
         vectors = np.empty((len(notes), self._sizes.width), np.float32)  # (n, d)
         lengths = [len(note) for note in notes]
@@ -104,11 +111,12 @@ class GgufNumpyEncoder(Closing):
         if self._set_blas_threads is None:
             yield
             return
-        self._set_blas_threads(1)
-        try:
-            yield
-        finally:
-            self._set_blas_threads(self._threads)
+        with _ONE_AT_A_TIME:
+            self._set_blas_threads(1)
+            try:
+                yield
+            finally:
+                self._set_blas_threads(self._threads)
 
     def _encode_group(self, notes: list[Ids]) -> Floats:
         lengths = [len(note) for note in notes]

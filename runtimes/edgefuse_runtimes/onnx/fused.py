@@ -88,7 +88,7 @@ def attention(queries: Array, keys: Array, values: Array, *operands: Array, then
     *outer, heads = shape or (1,)
     (t, s), e = (queries.shape[-2], keys.shape[-1]), values.shape[-1]
     q, k, v = (np.broadcast_to(x, (*outer, heads, *x.shape[-2:])) for x in (queries, keys, values))
-    extras = [x if x.size == 1 else np.broadcast_to(x, (*outer, heads, t, s)) for x in operands]
+    extras = [x.reshape(()) if x.size == 1 else np.broadcast_to(x, (*outer, heads, t, s)) for x in operands]
     result = np.moveaxis(take((*outer, t, heads, e)), -2, -3)  # (..., heads, t, e)
     at_once = max(1, SCORES // max(1, t * s))  # heads
     rows_at_once = t if t * s <= SCORES else max(LEAST_ROWS, SCORES // s)

@@ -107,7 +107,8 @@ def run(program: Program, x: Array, buffers: Buffers | None = None) -> Array:
                     buffers.hold(result)
                 del results, result
                 for name in step.finished:
-                    buffers.drop(values.pop(name))
+                    if name in values:  # an output that may be left out, such as a norm's mean, is never made
+                        buffers.drop(values.pop(name))
                 buffers.settle()
         return np.array(values[program.output])
     finally:

@@ -124,7 +124,7 @@ def _frame(processor: Any) -> tuple[int | None, int | None] | None:
     match processor:
         case None | {"type": "ByteLevel"}:
             return None, None
-        case {"type": "Sequence", "processors": [*steps]}:
+        case {"type": "Sequence", "processors": [*steps]} if not any(map(_is_sequence, steps)):
             frames = [frame for frame in map(_frame, steps) if frame != (None, None)]
             return frames[0] if len(frames) == 1 else None if frames else (None, None)
         case {"type": "TemplateProcessing"}:
@@ -134,6 +134,10 @@ def _frame(processor: Any) -> tuple[int | None, int | None] | None:
         ):
             return first, last
     return None
+
+
+def _is_sequence(processor: Any) -> bool:
+    return isinstance(processor, dict) and processor.get("type") == "Sequence"
 
 
 def _of_template(processor: Mapping[str, Any]) -> tuple[int | None, int | None] | None:

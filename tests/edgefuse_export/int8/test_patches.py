@@ -85,6 +85,13 @@ def test_what_is_outside_the_pixels_is_cut(folded: FoldedOf) -> None:
     assert (found.min(), found.max()) == (0, 255)
 
 
+def test_a_picture_that_is_no_whole_number_of_patches_keeps_its_convolution(folded: FoldedOf) -> None:
+    graph, _ = opened(folded("dinov2", False))
+    for side in graph.input.type.tensor_type.shape.dim[2:]:
+        side.dim_value += 5
+    assert find_patches(graph) is None
+
+
 def test_windows_that_overlap_are_no_patches(folded: FoldedOf) -> None:
     graph, patches = opened(folded("dinov2", False))
     (strides,) = [attribute for attribute in patches.convolution.attribute if attribute.name == "strides"]

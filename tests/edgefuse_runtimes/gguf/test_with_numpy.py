@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.gguf import with_numpy
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 
@@ -74,6 +74,15 @@ def test_normalised_vectors_have_length_one(tiny_llama, text_spec, notes, tmp_pa
 def test_no_notes_give_no_vectors(tiny_llama, text_spec, tmp_path):
     encoder = GgufNumpyEncoder(tiny_llama().write(tmp_path / "text.gguf"), text_spec(), threads=1, memory="normal")
     assert encoder.encode([]).shape == (0, 64)
+
+
+def test_a_closed_encoder_says_so(tiny_llama, text_spec, notes, tmp_path):
+    path = tiny_llama().write(tmp_path / "text.gguf")
+    encoder = GgufNumpyEncoder(path, text_spec(), threads=1, memory="low")
+    encoder.close()
+
+    with pytest.raises(EngineUnavailable, match="is closed"):
+        encoder.encode(notes)
 
 
 def test_info_is_json(tiny_llama, text_spec, tmp_path):

@@ -88,7 +88,8 @@ def softmax(x: np.ndarray) -> np.ndarray:
 )
 def test_attention(lead: list[int], t: int, s: int, d: int, e: int, seed: int, at_once: int) -> None:
     q, k, v = floats(seed, *lead, t, d), floats(1, *lead, d, s), floats(2, *lead, s, e)
-    mask, factor = np.triu(np.full((t, s), -1e9, np.float32), 1), np.float32(0.7).reshape(())
+    one = [(), (1,), (1, 1), (1, 1, 1, 1)][seed % 4]  # a number has many shapes
+    mask, factor = np.triu(np.full((t, s), -1e9, np.float32), 1), np.full(one, 0.7, np.float32)
     q = np.asfortranarray(q)  # axes in another order in memory
 
     with pytest.MonkeyPatch.context() as patch:

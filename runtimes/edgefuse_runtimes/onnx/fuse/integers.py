@@ -94,7 +94,7 @@ def _is_rounded(name: str, zero: Sequence[str], links: Links) -> bool:
     if node is None or name != node.outputs[0]:
         return False
     if node.operator == "DynamicQuantizeLinear":
-        return [*zero] == [node.outputs[2]]
+        return [*zero] == [*node.outputs[2:3]]
     own = node.inputs[2:3]
     is_8_bit = all(name in links.constants and links.constants[name].dtype.itemsize == 1 for name in own)
     is_same = [*zero] == [*own] or (_are_zeros(zero, links) and _are_zeros(own, links))
