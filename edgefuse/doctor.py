@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefuse import __version__
 from edgefuse.platforms import Platform, unsupported
-from edgefuse_runtimes.errors import EdgefuseError
+from edgefuse_runtimes.errors import BadInput, EdgefuseError
 
 if TYPE_CHECKING:
     from edgefuse.kit import Kit
@@ -32,13 +32,12 @@ INSTALL = {
 """How an engine gets onto a machine with a network."""
 
 
-def examine(found: Platform, kit: Path | None, *, named: bool = False, try_engines: bool = False) -> dict[str, Any]:
-    """All that is known about this machine and, where `kit` is given, about running that kit on it.
+def examine(found: Platform, kit: Path | None, *, try_engines: bool = False) -> dict[str, Any]:
+    """All that is known about this machine and, where there is a kit, about running it here.
 
     Args:
         found: the platform; on one that is not supported, nothing else is looked at.
-        kit: a kit's folder.
-        named: whether the user asked for this very kit.
+        kit: the folder of the kit that the user named; None: the one that `classify` would use.
         try_engines: run every engine that is installed on the kit's golden sample; this may take minutes.
 
     Returns:
@@ -67,7 +66,7 @@ def examine(found: Platform, kit: Path | None, *, named: bool = False, try_engin
         if package["problem"]
     ]
     if not report["problems"]:
-        _look(report, kit, named, try_engines)
+        _look(report, kit, try_engines)
     return report | {"can_answer": not report["problems"]}
 
 
@@ -76,13 +75,14 @@ def verdict_json(record: Record) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if name != "processor"}
 
 
-def _look(report: dict[str, Any], kit: Path | None, named: bool, try_engines: bool) -> None:
+def _look(report: dict[str, Any], named: Path | None, try_engines: bool) -> None:
     """Fill in what needs the base packages."""
     from edgefuse_runtimes.machine import cpu_model
     from edgefuse_runtimes.verdicts import records
 
     report["machine"] = _machine()
     report["engines"] = _engines()
+    kit = named or _chosen_kit()
     if kit is None:
         report["advice"].append("No kit is chosen; name one with --kit, or choose one with 'edgefuse kits use KIT'.")
     else:
@@ -90,7 +90,7 @@ def _look(report: dict[str, Any], kit: Path | None, named: bool, try_engines: bo
             report["kit"] = _kit(kit, try_engines)
         except EdgefuseError as error:
             report["problems"].append(str(error))
-            if not named:
+            if named is None:
                 report["advice"].append("Choose another kit with 'edgefuse kits use KIT'.")
         else:
             report["problems"] += _problems(report["kit"])
@@ -99,13 +99,23 @@ def _look(report: dict[str, Any], kit: Path | None, named: bool, try_engines: bo
     report["verdicts"] = [verdict_json(record) for record in records() if record.processor == here]
 
 
+def _chosen_kit() -> Path | None:
+    """The kit that `classify` would use; None where there is none, which is no fault of the machine."""
+    from edgefuse.active import find_kit
+
+    try:
+        return find_kit()
+    except (BadInput, OSError):
+        return None
+
+
 def _package(name: str, module: str) -> dict[str, Any]:
     """A base package's version, and what is wrong with it."""
     try:
         import_module(module)
         problem = ""
     except Exception as error:  # noqa: BLE001 - numpy raises all kinds on a processor that it was not built for
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        problem = " ".join(str(error).strip().split("\n\n")[0].split()).rstrip(".") or type(error).__name__
     return {"package": name, "version": _version(name), "problem": problem}
 
 

@@ -51,21 +51,11 @@ def command(context: click.Context, kit: Path | None, try_engines: bool, forget:
     from edgefuse.doctor import examine
 
     found = this_platform()
-    report = examine(found, kit or _chosen_kit(), named=kit is not None, try_engines=try_engines)
+    report = examine(found, kit, try_engines=try_engines)
     if try_engines and report["kit"] is None and not report["problems"]:
         raise click.UsageError("--probe needs a kit to try the engines on: add --kit KIT.")
     _print(report, as_json)
     context.exit(0 if report["can_answer"] else 1)
-
-
-def _chosen_kit() -> Path | None:
-    """The kit that `classify` would use; None where there is none, which is no fault of the machine."""
-    try:
-        from edgefuse.active import find_kit
-
-        return find_kit()
-    except (BadInput, ImportError, OSError):
-        return None
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

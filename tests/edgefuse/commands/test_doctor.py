@@ -201,14 +201,14 @@ def test_every_state_has_a_mark(unicode: bool, tiny_kit: Path) -> None:
 def test_a_broken_base_package_is_a_problem_and_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Any:
         if name == "numpy":
-            raise RuntimeError("NumPy was built with baseline optimizations: (X86_V2)\nbut your machine lacks them.")
+            raise ImportError("libscipy_openblas.so: cannot open shared object file\n\nThis may be because of ...")
         return importlib.import_module(name)
 
     monkeypatch.setattr(doctor, "import_module", broken)
     found = doctor.examine(PI, None)
     assert found["can_answer"] is False
     assert found["problems"] == [
-        "numpy cannot be imported (NumPy was built with baseline optimizations: (X86_V2)); "
+        "numpy cannot be imported (libscipy_openblas.so: cannot open shared object file); "
         "install it again with 'pip install edgefuse'."
     ]
     assert found["machine"] is None
@@ -219,6 +219,18 @@ def test_without_numpy_the_command_still_tells() -> None:
     outcome = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, check=False)
     assert (outcome.returncode, outcome.stderr) == (1, "")
     assert "numpy cannot be imported" in outcome.stdout
+
+
+def test_on_a_processor_below_numpys_baseline_the_command_still_tells(tmp_path: Path) -> None:
+    said = "NumPy was built with baseline optimizations: \n(X86_V2) but your machine doesn't support:\n(X86_V2)."
+    (tmp_path / "numpy.py").write_text(f"raise RuntimeError({said!r})")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from edgefuse.cli import run; run()"
+    outcome = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, check=False)
+    assert (outcome.returncode, outcome.stderr) == (1, "")
+    assert (
+        "numpy cannot be imported (NumPy was built with baseline optimizations: (X86_V2) but your machine doesn't "
+        "support: (X86_V2));"
+    ) in " ".join(outcome.stdout.split())
 
 
 @pytest.mark.parametrize(
