@@ -6,6 +6,7 @@ It must say something sensible on a machine where nothing works, so whatever may
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgefuse import __version__
 from edgefuse.platforms import Platform, unsupported
-from edgefuse_runtimes.errors import BadInput, EdgefuseError
+from edgefuse_runtimes.errors import BadInput, DoesNotFit, EdgefuseError
 
 if TYPE_CHECKING:
     from edgefuse.kit import Kit
-    from edgefuse_runtimes.contract import Engine, Memory
+    from edgefuse.memory import Chosen, MemorySetting
+    from edgefuse_runtimes.contract import Engine
+    from edgefuse_runtimes.machine import AvailableMemory
     from edgefuse_runtimes.spec import EncoderSpec
     from edgefuse_runtimes.verdicts import Record
 
@@ -32,13 +35,17 @@ INSTALL = {
 """How an engine gets onto a machine with a network."""
 
 
-def examine(found: Platform, kit: Path | None, *, try_engines: bool = False) -> dict[str, Any]:
+def examine(
+    found: Platform, kit: Path | None, *, memory: MemorySetting = "auto", try_engines: bool = False
+) -> dict[str, Any]:
     """All that is known about this machine and, where there is a kit, about running it here.
 
     Args:
         found: the platform; on one that is not supported, nothing else is looked at.
         kit: the folder of the kit that the user named; None: the one that `classify` would use.
-        try_engines: run every engine that is installed on the kit's golden sample; this may take minutes.
+        memory: the memory setting that engines are looked at, and tried, with.
+        try_engines: run every engine that is installed and fits the memory on the kit's golden sample; this may take
+            minutes.
 
     Returns:
         "can_answer"; "problems", why not; "advice", what would be better; "platform", "machine", "packages", "engines",
@@ -66,7 +73,7 @@ def examine(found: Platform, kit: Path | None, *, try_engines: bool = False) -> 
         if package["problem"]
     ]
     if not report["problems"]:
-        _look(report, kit, try_engines)
+        _look(report, kit, memory, try_engines)
     return report | {"can_answer": not report["problems"]}
 
 
@@ -75,7 +82,7 @@ def verdict_json(record: Record) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if name != "processor"}
 
 
-def _look(report: dict[str, Any], named: Path | None, try_engines: bool) -> None:
+def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try_engines: bool) -> None:
     """Fill in what needs the base packages."""
     from edgefuse_runtimes.machine import cpu_model
     from edgefuse_runtimes.verdicts import records
@@ -87,13 +94,15 @@ def _look(report: dict[str, Any], named: Path | None, try_engines: bool) -> None
         report["advice"].append("No kit is chosen; name one with --kit, or choose one with 'edgefuse kits use KIT'.")
     else:
         try:
-            report["kit"] = _kit(kit, try_engines)
+            report["kit"] = _kit(kit, memory, try_engines)
         except EdgefuseError as error:
             report["problems"].append(str(error))
             if named is None:
                 report["advice"].append("Choose another kit with 'edgefuse kits use KIT'.")
         else:
-            report["problems"] += _problems(report["kit"])
+            report["problems"] += [
+                encoder["problem"] for encoder in report["kit"]["encoders"] if encoder["main"] and encoder["problem"]
+            ]
     report["advice"] += _advice(report)
     here = cpu_model()
     report["verdicts"] = [verdict_json(record) for record in records() if record.processor == here]
@@ -169,23 +178,18 @@ def _is_installed(engine: Engine) -> bool:
     return not engine.module or util.find_spec(engine.module) is not None
 
 
-def _kit(folder: Path, try_engines: bool) -> dict[str, Any]:
+def _kit(folder: Path, memory: MemorySetting, try_engines: bool) -> dict[str, Any]:
     """What the kit holds, and what is known about every engine with each of its files.
 
     Raises:
         BadInput: there is no kit, or it is damaged.
-        DoesNotFit: the machine has too little memory for it.
     """
     from edgefuse.kit import Kit
-    from edgefuse.memory import Request, plan
-    from edgefuse_runtimes.encoder import ENGINES
     from edgefuse_runtimes.machine import available_memory
 
     kit = Kit.open(folder)
     _ = kit.head
-    mains = {spec.modality: spec for spec in (kit.image, kit.text)}
-    # One answer, as `classify` would plan it now: its engines' verdicts are those that count.
-    chosen = plan(Request(kit, mains, "auto", "auto", None, kept=False), available_memory())
+    mains, available = (kit.image, kit.text), available_memory()
     return {
         "folder": str(folder.resolve()),
         "name": kit.name,
@@ -195,21 +199,44 @@ def _kit(folder: Path, try_engines: bool) -> dict[str, Any]:
             {
                 "modality": spec.modality,
                 "file": spec.file,
+                "main": spec in mains,
                 "format": spec.format,
                 "precision": spec.precision,
                 "bytes": spec.total_bytes,
-                "engines": [
-                    _state(kit, spec, engine, chosen[spec.modality].memory, try_engines)
-                    for engine in ENGINES[spec.format]
-                ],
+                **_runs(kit, spec, memory, available, try_engines),
             }
-            for spec in (*mains.values(), *kit.alternatives)
+            for spec in (*mains, *kit.alternatives)
         ],
     }
 
 
-def _state(kit: Kit, spec: EncoderSpec, engine: Engine, memory: Memory, try_engines: bool) -> dict[str, Any]:
-    """What is known about one engine with one file: "trusted", "not trusted", "not tried" or "not installed"."""
+def _runs(
+    kit: Kit, spec: EncoderSpec, memory: MemorySetting, available: AvailableMemory, try_engines: bool
+) -> dict[str, Any]:
+    """What is known about every engine with one file, and the "problem" where none can run it."""
+    from edgefuse.memory import Request, plan
+    from edgefuse_runtimes.encoder import ENGINES
+
+    def way(engine: str) -> Chosen:
+        """How `classify` would run the file now, for one answer: its engines' verdicts are those that count."""
+        return plan(Request(kit, {spec.modality: spec}, engine, memory, None, kept=False), available)[spec.modality]
+
+    try:
+        engines = [_state(kit, spec, engine, way, try_engines) for engine in ENGINES[spec.format]]
+    except EdgefuseError as error:
+        return {"problem": str(error), "engines": []}
+    return {"problem": _why_not(spec, engines), "engines": engines}
+
+
+def _state(
+    kit: Kit, spec: EncoderSpec, engine: Engine, way: Callable[[str], Chosen], try_engines: bool
+) -> dict[str, Any]:
+    """What is known about one engine with one file: its state, the reason, and the engine's info.
+
+    Raises:
+        BadInput: the file is damaged.
+        DoesNotFit: the machine has too little memory for the file with any engine.
+    """
     from edgefuse.golden import probe_sample
     from edgefuse_runtimes.machine import physical_cores
     from edgefuse_runtimes.probe import attempt, known_verdict, probe
@@ -217,6 +244,11 @@ def _state(kit: Kit, spec: EncoderSpec, engine: Engine, memory: Memory, try_engi
     state: dict[str, Any] = {"engine": engine.name, "state": "not installed", "reason": "", "info": None}
     if not _is_installed(engine):
         return state
+    remarks = way("auto").remarks
+    try:
+        memory = way(engine.name).memory
+    except DoesNotFit as error:
+        return state | {"state": "does not fit", "reason": " ".join(remarks) or str(error)}
     path, sample, threads = kit.file(spec.file), probe_sample(kit.file, spec), physical_cores()
     verdict = None
     if try_engines:
@@ -230,15 +262,12 @@ def _state(kit: Kit, spec: EncoderSpec, engine: Engine, memory: Memory, try_engi
     return state | {"state": trusted, "reason": verdict.reason, "info": verdict.info or None}
 
 
-def _problems(kit: dict[str, Any]) -> list[str]:
-    """An encoder that no engine can run; one that was not tried has the benefit of the doubt."""
-    problems = []
-    for encoder in kit["encoders"]:
-        engines = encoder["engines"]
-        if all(engine["state"] in ("not trusted", "not installed") for engine in engines):
-            why = "; ".join(f"{engine['engine']}: {engine['reason'] or engine['state']}" for engine in engines)
-            problems.append(f"No engine can run {encoder['file']} here ({why}); copy the kit again or use another one.")
-    return problems
+def _why_not(spec: EncoderSpec, engines: list[dict[str, Any]]) -> str:
+    """Why no engine can run a file; "" where one can, and one that was not tried has the benefit of the doubt."""
+    if any(engine["state"] in ("trusted", "not tried") for engine in engines):
+        return ""
+    why = "; ".join(f"{engine['engine']}: {engine['reason'].rstrip('.') or engine['state']}" for engine in engines)
+    return f"No engine can run {spec.file} here ({why}); copy the kit again or use another one."
 
 
 def _advice(report: dict[str, Any]) -> list[str]:
@@ -255,7 +284,13 @@ def _advice(report: dict[str, Any]) -> list[str]:
         else:
             kinds = " and ".join(f".{file_format}" for file_format in engine["formats"])
             advice.append(f"{engine['engine']} runs {kinds} files faster than numpy: {engine['install']}")
-    precisions = {encoder["precision"] for encoder in kit["encoders"]} if kit else set()
+    encoders = kit["encoders"] if kit else []
+    advice += [
+        f"Do without --precision {encoder['precision']}: {encoder['problem']}"
+        for encoder in encoders
+        if encoder["problem"] and not encoder["main"]
+    ]
+    precisions = {encoder["precision"] for encoder in encoders if not encoder["problem"]}
     if {"int8", "fp32"} <= precisions and not multiplies_bytes(features):
         advice.append(
             "This processor has no instructions for products of 8-bit numbers, so the kit's float32 files may be "

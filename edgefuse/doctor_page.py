@@ -16,6 +16,7 @@ MARKS = {
     "installed": ("✓", "+", "green"),
     "not tried": ("·", ".", "yellow"),
     "not installed": ("–", "-", "bright_black"),
+    "does not fit": ("✗", "x", "yellow"),
     "not trusted": ("✗", "x", "red"),
 }
 """For each state: its mark, the same in ASCII, and a colour."""
@@ -97,6 +98,10 @@ def _kit(kit: dict[str, Any] | None, unicode: bool) -> Iterator[str]:
     yield f"  {kit['name']} {kit['version']}  {click.style(kit['folder'], dim=True)}"
     for encoder in kit["encoders"]:
         yield f"  {encoder['file']}  {click.style(encoder['precision'] + ', ' + _size(encoder['bytes']), dim=True)}"
+        if encoder["problem"] and not encoder["engines"]:
+            first, *more = textwrap.wrap(encoder["problem"], WIDTH - 6, break_long_words=False)
+            yield f"    {_mark('not trusted', unicode)} {first}"
+            yield from (" " * 6 + line for line in more)
         for engine in encoder["engines"]:
             state, reason = engine["state"], f": {engine['reason']}" if engine["reason"] else ""
             first, *more = textwrap.wrap(f"{state}{reason}", WIDTH - 19, break_long_words=False)

@@ -6,7 +6,7 @@ import codecs
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -27,6 +27,14 @@ Examples: edgefuse doctor
     type=click.Path(path_type=Path),
     help="Look at this kit too.  [default: $EDGEFUSE_KIT, then the active kit]",
 )
+@click.option(
+    "--memory",
+    type=click.Choice(["auto", "low", "normal"]),
+    default="auto",
+    envvar="EDGEFUSE_MEMORY",
+    show_default=True,
+    help="Look at the engines as one answer with this memory setting would run them.",
+)
 @click.option("--probe", "try_engines", is_flag=True, help="Try every engine on the kit now; this may take minutes.")
 @click.option(
     "--forget",
@@ -37,7 +45,14 @@ Examples: edgefuse doctor
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 @click.pass_context
-def command(context: click.Context, kit: Path | None, try_engines: bool, forget: str | None, as_json: bool) -> None:
+def command(
+    context: click.Context,
+    kit: Path | None,
+    memory: Literal["auto", "low", "normal"],
+    try_engines: bool,
+    forget: str | None,
+    as_json: bool,
+) -> None:
     """Tell whether this machine can answer, with which engines, what is missing and what to install.
 
     Ends with exit code 0 if it can, with 1 if not. Nothing is tried unless --probe is given: what is shown about
@@ -51,7 +66,7 @@ def command(context: click.Context, kit: Path | None, try_engines: bool, forget:
     from edgefuse.doctor import examine
 
     found = this_platform()
-    report = examine(found, kit, try_engines=try_engines)
+    report = examine(found, kit, memory=memory, try_engines=try_engines)
     if try_engines and report["kit"] is None and not report["problems"]:
         raise click.UsageError("--probe needs a kit to try the engines on: add --kit KIT.")
     _print(report, as_json)

@@ -18,7 +18,9 @@ from edgefuse import Classifier, doctor
 from edgefuse.active import activate
 from edgefuse.platforms import Platform
 from edgefuse_runtimes import encoder
-from edgefuse_runtimes.verdicts import records
+from edgefuse_runtimes.machine import AvailableMemory
+from edgefuse_runtimes.memory_plan import MIB
+from edgefuse_runtimes.verdicts import Verdict, records
 
 Cli = Callable[..., Any]
 Fake = Callable[..., Path]
@@ -153,6 +155,89 @@ def test_a_damaged_encoder_is_found_when_engines_are_tried(cli: Cli, tiny_kit: P
     assert "text.gguf is damaged (sha256 differs)" in found["problems"][0]
 
 
+@pytest.fixture
+def damaged_alternative(kit_of_both: Path, tmp_path: Path) -> Path:
+    """A kit of both precisions whose main files are whole, and whose fp32 file is not."""
+    kit = Path(shutil.copytree(kit_of_both, tmp_path / "a.kit"))
+    file = kit / "image-fp32.onnx"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    file.write_bytes(data)
+    return kit
+
+
+def test_a_damaged_alternative_is_no_reason_not_to_answer(cli: Cli, damaged_alternative: Path) -> None:
+    found = report(cli("doctor", "--kit", damaged_alternative, "--probe", "--json"))
+    assert {one["file"]: bool(one["problem"]) for one in found["kit"]["encoders"]} == {
+        "image.onnx": False,
+        "text.gguf": False,
+        "image-fp32.onnx": True,
+    }
+    (sentence,) = [sentence for sentence in found["advice"] if "fp32" in sentence]
+    assert sentence.startswith("Do without --precision fp32: ")
+    assert "image-fp32.onnx is damaged (sha256 differs)" in sentence
+    page = " ".join(cli("doctor", "--kit", damaged_alternative, "--probe").out.split())
+    assert page.count("image-fp32.onnx is damaged (sha256 differs)") == 2  # below the file, and as advice
+
+
+@pytest.mark.parametrize("file", ["image.onnx", "image-fp32.onnx"])
+def test_only_a_main_file_that_no_engine_can_run_is_a_problem(
+    cli: Cli, kit_of_both: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    def fails(engine: Any, path: Path, *_: Any, **__: Any) -> Verdict:
+        return Verdict(path.name != file, "it is wrong" if path.name == file else "")
+
+    monkeypatch.setattr("edgefuse_runtimes.probe.probe", fails)
+    monkeypatch.setattr("edgefuse_runtimes.probe.attempt", fails)
+    found = report(cli("doctor", "--kit", kit_of_both, "--probe", "--json"), int(file == "image.onnx"))
+    sentences = found["problems"] if file == "image.onnx" else found["advice"]
+    assert any(f"No engine can run {file} here (" in sentence for sentence in sentences)
+
+
+def test_what_does_not_fit_is_not_tried_and_the_plan_says_why(
+    cli: Cli, kit_of_both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime, which does not fit")
+    monkeypatch.setattr("edgefuse_runtimes.machine.available_memory", lambda: AvailableMemory(58 * MIB, "a limit"))
+    tried = []
+
+    def passes(engine: Any, path: Path, *_: Any, **__: Any) -> Verdict:
+        tried.append((engine.name, path.name))
+        return Verdict(True, "")
+
+    monkeypatch.setattr("edgefuse_runtimes.probe.probe", passes)
+    monkeypatch.setattr("edgefuse_runtimes.probe.attempt", passes)
+    found = report(cli("doctor", "--kit", kit_of_both, "--probe", "--json"))
+    assert states(found)["image.onnx"] == {"onnxruntime": "does not fit", "numpy": "trusted"}
+    assert states(found)["image-fp32.onnx"] == {"onnxruntime": "does not fit", "numpy": "trusted"}
+    assert {name for name, file in tried if file.endswith(".onnx")} == {"numpy"}
+    reason = found["kit"]["encoders"][0]["engines"][0]["reason"]
+    assert reason.startswith("onnxruntime needs ")
+    assert reason.endswith("58 MiB are available (a limit); numpy runs it instead.")
+
+
+def test_an_encoder_that_fits_no_engine_is_a_problem_of_its_own(
+    cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefuse_runtimes.machine.available_memory", lambda: AvailableMemory(MIB, "a limit"))
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"), 1)
+    assert [one["engines"] for one in found["kit"]["encoders"]] == [[], []]
+    image, text = found["problems"]
+    assert image.startswith("The image encoder of the kit tiny needs ")
+    assert text.startswith("The text encoder of the kit tiny needs ")
+
+
+@pytest.mark.parametrize(("variable", "expected"), [("", "low"), ("normal", "normal")])
+def test_engines_are_tried_with_the_memory_setting_of_classify(
+    cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch, variable: str, expected: str
+) -> None:
+    if variable:
+        monkeypatch.setenv("EDGEFUSE_MEMORY", variable)
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"))
+    settings = {engine["info"]["memory"] for one in found["kit"]["encoders"] for engine in one["engines"]}
+    assert settings == {expected}
+
+
 def test_what_is_missing_is_told_with_how_to_install_it(
     cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +261,7 @@ def test_a_processor_without_avx2_is_not_sent_after_llama_cpp() -> None:
 
 def test_a_kit_of_both_precisions_on_a_processor_without_products_of_bytes() -> None:
     machine = {"architecture": "aarch64", "features": ["NEON"], "writable": True}
-    encoders = [{"format": "onnx", "precision": precision} for precision in ("int8", "fp32")]
+    encoders = [{"format": "onnx", "precision": precision, "problem": ""} for precision in ("int8", "fp32")]
     kit = {"folder": "/my.kit", "encoders": encoders}
     (sentence,) = doctor._advice({"kit": kit, "machine": machine, "engines": []})
     assert "edgefuse bench run /my.kit" in sentence
