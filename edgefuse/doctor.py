@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,7 +253,7 @@ def _state(
     path, sample, threads = kit.file(spec.file), probe_sample(kit.file, spec), physical_cores()
     verdict = None
     if try_engines:
-        try_out = probe if engine.module else attempt
+        try_out = partial(probe, anew=True) if engine.module else attempt
         verdict = try_out(engine, path, spec, sample, threads=threads, memory=memory)
     elif engine.module:
         verdict = known_verdict(engine, path, spec, threads=threads, memory=memory)

@@ -35,7 +35,12 @@ Examples: edgefuse doctor
     show_default=True,
     help="Look at the engines as one answer with this memory setting would run them.",
 )
-@click.option("--probe", "try_engines", is_flag=True, help="Try every engine on the kit now; this may take minutes.")
+@click.option(
+    "--probe",
+    "try_engines",
+    is_flag=True,
+    help="Try every engine on the kit now, also one that was tried before; this may take minutes.",
+)
 @click.option(
     "--forget",
     metavar="[ENGINE|PATH|all]",

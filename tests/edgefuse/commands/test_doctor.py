@@ -112,6 +112,15 @@ def test_an_engine_that_died_is_shown_with_its_reason(cli: Cli, tiny_kit: Path, 
     assert states(found)["image.onnx"] == {"fake": "not trusted", "numpy": "not tried"}
 
 
+def test_an_engine_that_was_tried_before_is_tried_again(cli: Cli, tiny_kit: Path, fake_engine: Fake) -> None:
+    fake_engine("os.kill(os.getpid(), signal.SIGILL)")
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--probe", "--json")))["image.onnx"]["fake"] == "not trusted"
+    fake_engine()  # the library was mended, and its version is the same
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--json")))["image.onnx"]["fake"] == "not trusted"
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--probe", "--json")))["image.onnx"]["fake"] == "trusted"
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--json")))["image.onnx"]["fake"] == "trusted"
+
+
 def test_a_kit_that_no_engine_can_run_is_a_problem(
     cli: Cli, tiny_kit: Path, fake_engine: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
