@@ -141,16 +141,26 @@ def _machine() -> dict[str, Any]:
 
     from edgefuse.card import machine_card
     from edgefuse_runtimes.processor import processor_features
-    from edgefuse_runtimes.verdicts import verdicts_folder
 
-    place = next(folder for folder in verdicts_folder().parents if folder.is_dir())
+    place = _kept_in()
     card = machine_card()
     return card | {
         "features": processor_features(),
         "available_bytes": psutil.virtual_memory().available,
-        "disk": {"folder": str(place), "free_bytes": psutil.disk_usage(str(place)).free},
-        "writable": os.access(place, os.W_OK),
+        "disk": place and {"folder": str(place), "free_bytes": psutil.disk_usage(str(place)).free},
+        "writable": place is not None and os.access(place, os.W_OK),
     }
+
+
+def _kept_in() -> Path | None:
+    """The folder below which verdicts are kept or would be made; None where the user has no home."""
+    from edgefuse_runtimes.verdicts import verdicts_folder
+
+    try:
+        # Not Path.is_dir: it fails over a folder in a home that this user may not enter.
+        return next((folder for folder in verdicts_folder().parents if os.path.isdir(folder)), None)  # noqa: PTH112
+    except FileNotFoundError:
+        return None
 
 
 def _engines() -> list[dict[str, Any]]:
@@ -298,8 +308,9 @@ def _advice(report: dict[str, Any]) -> list[str]:
             f"faster: compare 'edgefuse bench run {kit['folder']}' with the same and --precision fp32."
         )
     if not report["machine"]["writable"]:
+        disk = report["machine"]["disk"]
+        where = f"{disk['folder']} cannot be written" if disk else "This user has no home folder"
         advice.append(
-            f"{report['machine']['disk']['folder']} cannot be written, so engines are probed at every start; "
-            "set XDG_CACHE_HOME to a folder that can."
+            f"{where}, so engines are probed at every start; set XDG_CACHE_HOME to a folder that can be written."
         )
     return advice

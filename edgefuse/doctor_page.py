@@ -67,14 +67,14 @@ def _facts(report: dict[str, Any]) -> dict[str, str]:
     limit = machine["cgroup_limit_bytes"]
     memory = f"{_size(machine['ram_bytes'])}, {_size(machine['available_bytes'])} available"
     packages = ", ".join(f"{one['package']} {one['version'] or '?'}" for one in report["packages"])
-    cores = machine["physical_cores"]
+    cores, disk = machine["physical_cores"], machine["disk"]
     facts = {
         "board": machine["board"] or "",
         "system": f"{machine['system']}, Linux {machine['kernel']}, {found['libc']}",
         "processor": f"{machine['cpu']} ({machine['architecture']}), {cores} core{'' if cores == 1 else 's'}",
         "features": ", ".join(machine["features"]) or "none that matter here",
         "memory": memory + (f", limited to {_size(limit)} by a control group" if limit else ""),
-        "disk": f"{_size(machine['disk']['free_bytes'])} free in {machine['disk']['folder']}",
+        "disk": disk and f"{_size(disk['free_bytes'])} free in {disk['folder']}",
         "python": f"{found['python']} with {packages}",
     }
     return {name: value for name, value in facts.items() if value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,45 @@ def test_a_machine_without_a_kit_is_described(cli: Cli) -> None:
     assert machine["ram_bytes"] >= machine["available_bytes"] > 0
     assert machine["disk"]["free_bytes"] > 0
     assert {"cpu", "features", "physical_cores", "cgroup_limit_bytes", "system", "libc", "python"} <= set(machine)
+
+
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user without HOME whom the list of users does not know."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+
+    def unknown(_: int) -> Any:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+def test_a_user_without_a_home_is_answered_and_told(
+    cli: Cli, tiny_kit: Path, fake_engine: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_engine()
+    no_home(monkeypatch)
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"))
+    assert (found["machine"]["disk"], found["machine"]["writable"], found["verdicts"]) == (None, False, [])
+    assert any(sentence.startswith("This user has no home folder, so engines are") for sentence in found["advice"])
+    assert states(found)["image.onnx"]["fake"] == "trusted"
+    assert " disk " not in cli("doctor").out
+    assert cli("doctor", "--forget").code == 0
+
+
+def test_a_home_that_cannot_be_entered_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    known = os.stat
+
+    def forbidden(path: Any, *arguments: Any, **settings: Any) -> os.stat_result:
+        if str(path).startswith(f"{tmp_path}/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return known(path, *arguments, **settings)
+
+    monkeypatch.setattr(os, "stat", forbidden)
+    assert report(cli("doctor", "--json"))["machine"]["disk"]["folder"] == str(tmp_path)
 
 
 def test_the_page_says_the_same_to_people(cli: Cli, tiny_kit: Path) -> None:
