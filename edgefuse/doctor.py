@@ -79,8 +79,17 @@ def examine(
 
 
 def verdict_json(record: Record) -> dict[str, Any]:
-    """A remembered verdict in plain JSON types, its machine's own text of the processor left out."""
-    return {name: value for name, value in asdict(record).items() if name != "processor"}
+    """A remembered verdict in plain JSON types, its machine's own text of the processor left out.
+
+    "gone" says that its file is no longer there: it may be on a medium that was taken out, or have been moved.
+    """
+    known = {name: value for name, value in asdict(record).items() if name != "processor"}
+    return known | {"gone": is_gone(record)}
+
+
+def is_gone(record: Record) -> bool:
+    """Whether the file that a verdict is about is no longer where it was tried."""
+    return not os.path.exists(record.file)  # noqa: PTH110 - Path.exists fails in a folder that may not be entered
 
 
 def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try_engines: bool) -> None:
@@ -157,7 +166,7 @@ def _kept_in() -> Path | None:
     from edgefuse_runtimes.verdicts import verdicts_folder
 
     try:
-        # Not Path.is_dir: it fails over a folder in a home that this user may not enter.
+        # Path.is_dir fails in a folder that may not be entered.
         return next((folder for folder in verdicts_folder().parents if os.path.isdir(folder)), None)  # noqa: PTH112
     except FileNotFoundError:
         return None

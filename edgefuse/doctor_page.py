@@ -113,7 +113,8 @@ def _verdicts(verdicts: list[dict[str, Any]], unicode: bool) -> Iterator[str]:
     for verdict in verdicts:
         state = "trusted" if verdict["trusted"] else "not trusted"
         threads = f"{verdict['threads']} thread{'' if verdict['threads'] == 1 else 's'}"
-        yield f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}"
+        gone = " (is gone)" if verdict["gone"] else ""
+        yield f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}{gone}"
         yield " " * 17 + click.style(f"{verdict['library']}, {threads}, memory {verdict['memory']}", dim=True)
 
 

@@ -43,10 +43,11 @@ Examples: edgefuse doctor
 )
 @click.option(
     "--forget",
-    metavar="[ENGINE|PATH|all]",
+    metavar="[ENGINE|PATH|gone|all]",
     is_flag=False,
     flag_value="all",
-    help="Only forget what probes found: about an engine, about an encoder file or a kit, or all of it.",
+    help="Only forget what probes found: about an engine, an encoder file or a kit, about files that are gone, or all "
+    "of it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 @click.pass_context
@@ -91,21 +92,23 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 
 def _forget(what: str, as_json: bool) -> None:
     require_supported()
-    from edgefuse.doctor import verdict_json
+    from edgefuse.doctor import is_gone, verdict_json
     from edgefuse_runtimes.encoder import ENGINE_NAMES
     from edgefuse_runtimes.verdicts import Record, forget
 
-    path = Path(what).resolve()
+    path, words = Path(what).resolve(), ("all", "gone", *ENGINE_NAMES)
 
     def chosen(record: Record) -> bool:
         if what in ("all", record.engine):
             return True
-        return what not in ENGINE_NAMES and Path(record.file).is_relative_to(path)
+        if what == "gone":
+            return is_gone(record)
+        return what not in words and Path(record.file).is_relative_to(path)
 
     gone = forget(chosen)
-    if not gone and what != "all" and what not in ENGINE_NAMES and not path.exists():
+    if not gone and what not in words and not path.exists():
         raise BadInput(
-            f"Nothing is remembered about {what}, which is no engine and no file; give all, an engine "
+            f"Nothing is remembered about {what}, which is no engine and no file; give all, gone, an engine "
             f"({', '.join(ENGINE_NAMES[1:])}), or the path of an encoder file or a kit."
         )
     if as_json:

@@ -26,6 +26,8 @@ from edgefuse_runtimes.verdicts import Verdict, records
 Cli = Callable[..., Any]
 Fake = Callable[..., Path]
 
+FILES = ("image.onnx", "text.gguf")
+
 PI = Platform("Linux", "aarch64", 64, "little", "glibc 2.36", (3, 11, 2), "CPython")
 
 
@@ -411,6 +413,22 @@ def test_verdicts_are_forgotten(
     count = 2 - len(left)
     assert outcome.out.startswith(f"{count} verdict{' is' if count == 1 else 's are'} forgotten; ")
     assert [record.engine for record in records()] == left
+
+
+def test_verdicts_of_files_that_are_gone_are_marked_and_can_be_forgotten(
+    cli: Cli, remembered: Path, tmp_path: Path
+) -> None:
+    kit = Path(shutil.copytree(remembered, tmp_path / "moved.kit", copy_function=shutil.copyfile))
+    assert cli("doctor", "--kit", kit, "--probe").code == 0
+    assert cli("doctor", "--forget", "gone").out.startswith("0 verdicts are forgotten")
+    shutil.rmtree(kit)
+    page = cli("doctor").out
+    assert page.count(" (is gone)") == 2
+    assert f"{kit / 'image.onnx'} (is gone)" in page
+    left = {one["file"]: one["gone"] for one in report(cli("doctor", "--json"))["verdicts"]}
+    assert left == {str(folder / name): folder == kit for folder in (remembered, kit) for name in FILES}
+    assert cli("doctor", "--forget", "gone").out.startswith("2 verdicts are forgotten")
+    assert {record.file for record in records()} == {str(remembered / name) for name in FILES}
 
 
 def test_what_was_forgotten_can_be_had_as_json(cli: Cli, remembered: Path) -> None:
