@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from importlib import import_module, metadata, util
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +174,7 @@ def _kept_in() -> Path | None:
 
 def _engines() -> list[dict[str, Any]]:
     """Every engine and whether its library is there; a native one is not imported here: that may be its death."""
-    from edgefuse_runtimes.encoder import ENGINES
+    from edgefuse_runtimes.encoder import ENGINES, is_installed
 
     formats: dict[str, list[str]] = {}
     known: dict[str, Engine] = {}
@@ -186,16 +186,12 @@ def _engines() -> list[dict[str, Any]]:
         {
             "engine": name,
             "formats": formats[name],
-            "installed": _is_installed(engine),
+            "installed": is_installed(engine),
             "version": _version(engine.package or "numpy"),
             "install": INSTALL.get(name, ""),
         }
         for name, engine in sorted(known.items(), key=lambda item: item[0] == "numpy")  # the last resort last
     ]
-
-
-def _is_installed(engine: Engine) -> bool:
-    return not engine.module or util.find_spec(engine.module) is not None
 
 
 def _kit(folder: Path, memory: MemorySetting, try_engines: bool) -> dict[str, Any]:
@@ -258,11 +254,12 @@ def _state(
         DoesNotFit: the machine has too little memory for the file with any engine.
     """
     from edgefuse.golden import probe_sample
+    from edgefuse_runtimes.encoder import is_installed
     from edgefuse_runtimes.machine import physical_cores
     from edgefuse_runtimes.probe import attempt, known_verdict, probe
 
     state: dict[str, Any] = {"engine": engine.name, "state": "not installed", "reason": "", "info": None}
-    if not _is_installed(engine):
+    if not is_installed(engine):
         return state
     remarks = way("auto").remarks
     try:
