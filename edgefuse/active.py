@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import write_bytes
+from edgefuse_runtimes.files import home_folder, write_bytes
 
 
 def find_kit() -> Path:
@@ -32,8 +32,12 @@ def activate(kit: Path) -> None:
 
 
 def data_folder() -> Path:
-    """Where edgefuse keeps what this user must not lose."""
-    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    """Where edgefuse keeps what this user must not lose.
+
+    Raises:
+        FileNotFoundError: there is no such place, since nothing tells the user's home.
+    """
+    data = os.environ.get("XDG_DATA_HOME") or home_folder() / ".local" / "share"
     return Path(data) / "edgefuse"
 
 

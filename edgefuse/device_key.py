@@ -20,11 +20,11 @@ NAME = "device-key"
 
 def device_key() -> bytes | None:
     """The key of this user on this device, made at its first use; None where it cannot be kept."""
-    path = data_folder() / NAME
     try:
+        path = data_folder() / NAME
         return _read(path) or _make(path)
     except OSError:
-        return None  # a read-only home: whatever needs the key does without
+        return None  # a read-only home or none: whatever needs the key does without
 
 
 def _read(path: Path) -> bytes | None:

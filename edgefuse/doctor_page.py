@@ -16,6 +16,7 @@ MARKS = {
     "installed": ("✓", "+", "green"),
     "not tried": ("·", ".", "yellow"),
     "not installed": ("–", "-", "bright_black"),
+    "does not fit": ("✗", "x", "yellow"),
     "not trusted": ("✗", "x", "red"),
 }
 """For each state: its mark, the same in ASCII, and a colour."""
@@ -66,14 +67,14 @@ def _facts(report: dict[str, Any]) -> dict[str, str]:
     limit = machine["cgroup_limit_bytes"]
     memory = f"{_size(machine['ram_bytes'])}, {_size(machine['available_bytes'])} available"
     packages = ", ".join(f"{one['package']} {one['version'] or '?'}" for one in report["packages"])
-    cores = machine["physical_cores"]
+    cores, disk = machine["physical_cores"], machine["disk"]
     facts = {
         "board": machine["board"] or "",
         "system": f"{machine['system']}, Linux {machine['kernel']}, {found['libc']}",
         "processor": f"{machine['cpu']} ({machine['architecture']}), {cores} core{'' if cores == 1 else 's'}",
         "features": ", ".join(machine["features"]) or "none that matter here",
         "memory": memory + (f", limited to {_size(limit)} by a control group" if limit else ""),
-        "disk": f"{_size(machine['disk']['free_bytes'])} free in {machine['disk']['folder']}",
+        "disk": disk and f"{_size(disk['free_bytes'])} free in {disk['folder']}",
         "python": f"{found['python']} with {packages}",
     }
     return {name: value for name, value in facts.items() if value}
@@ -97,6 +98,10 @@ def _kit(kit: dict[str, Any] | None, unicode: bool) -> Iterator[str]:
     yield f"  {kit['name']} {kit['version']}  {click.style(kit['folder'], dim=True)}"
     for encoder in kit["encoders"]:
         yield f"  {encoder['file']}  {click.style(encoder['precision'] + ', ' + _size(encoder['bytes']), dim=True)}"
+        if encoder["problem"] and not encoder["engines"]:
+            first, *more = textwrap.wrap(encoder["problem"], WIDTH - 6, break_long_words=False)
+            yield f"    {_mark('not trusted', unicode)} {first}"
+            yield from (" " * 6 + line for line in more)
         for engine in encoder["engines"]:
             state, reason = engine["state"], f": {engine['reason']}" if engine["reason"] else ""
             first, *more = textwrap.wrap(f"{state}{reason}", WIDTH - 19, break_long_words=False)
@@ -108,7 +113,8 @@ def _verdicts(verdicts: list[dict[str, Any]], unicode: bool) -> Iterator[str]:
     for verdict in verdicts:
         state = "trusted" if verdict["trusted"] else "not trusted"
         threads = f"{verdict['threads']} thread{'' if verdict['threads'] == 1 else 's'}"
-        yield f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}"
+        gone = " (is gone)" if verdict["gone"] else ""
+        yield f"  {_mark(state, unicode)} {verdict['engine']:<12} {verdict['file']}{gone}"
         yield " " * 17 + click.style(f"{verdict['library']}, {threads}, memory {verdict['memory']}", dim=True)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import util
 from typing import Literal
 
 from edgefuse.kit import Kit
 from edgefuse_runtimes.contract import Memory
-from edgefuse_runtimes.encoder import ENGINES
+from edgefuse_runtimes.encoder import ENGINES, is_installed
 from edgefuse_runtimes.encoder_facts import encoder_facts
 from edgefuse_runtimes.errors import DoesNotFit
 from edgefuse_runtimes.machine import AvailableMemory
@@ -76,11 +75,9 @@ def plan(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]
 
 def ways_to_run(spec: EncoderSpec, engine: str, memory: MemorySetting) -> list[Way]:
     """Ways that the engine and the memory setting allow, the fastest first."""
-    engines = [candidate for candidate in ENGINES[spec.format] if candidate.name == engine] or [
-        candidate
-        for candidate in ENGINES[spec.format]
-        if not candidate.module or util.find_spec(candidate.module) is not None
-    ]
+    candidates = ENGINES[spec.format]
+    asked = [candidate for candidate in candidates if candidate.name == engine]
+    engines = asked or [candidate for candidate in candidates if is_installed(candidate)]
     settings: Sequence[Memory] = ("normal", "low") if memory == "auto" else (memory,)
     return [Way(candidate.name, setting, bool(candidate.child)) for candidate in engines for setting in settings]
 

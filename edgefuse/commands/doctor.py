@@ -6,7 +6,7 @@ import codecs
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -27,17 +27,38 @@ Examples: edgefuse doctor
     type=click.Path(path_type=Path),
     help="Look at this kit too.  [default: $EDGEFUSE_KIT, then the active kit]",
 )
-@click.option("--probe", "try_engines", is_flag=True, help="Try every engine on the kit now; this may take minutes.")
+@click.option(
+    "--memory",
+    type=click.Choice(["auto", "low", "normal"]),
+    default="auto",
+    envvar="EDGEFUSE_MEMORY",
+    show_default=True,
+    help="Look at the engines as one answer with this memory setting would run them.",
+)
+@click.option(
+    "--probe",
+    "try_engines",
+    is_flag=True,
+    help="Try every engine on the kit now, also one that was tried before; this may take minutes.",
+)
 @click.option(
     "--forget",
-    metavar="[ENGINE|PATH|all]",
+    metavar="[ENGINE|PATH|gone|all]",
     is_flag=False,
     flag_value="all",
-    help="Only forget what probes found: about an engine, about an encoder file or a kit, or all of it.",
+    help="Only forget what probes found: about an engine, an encoder file or a kit, about files that are gone, or all "
+    "of it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 @click.pass_context
-def command(context: click.Context, kit: Path | None, try_engines: bool, forget: str | None, as_json: bool) -> None:
+def command(
+    context: click.Context,
+    kit: Path | None,
+    memory: Literal["auto", "low", "normal"],
+    try_engines: bool,
+    forget: str | None,
+    as_json: bool,
+) -> None:
     """Tell whether this machine can answer, with which engines, what is missing and what to install.
 
     Ends with exit code 0 if it can, with 1 if not. Nothing is tried unless --probe is given: what is shown about
@@ -51,21 +72,11 @@ def command(context: click.Context, kit: Path | None, try_engines: bool, forget:
     from edgefuse.doctor import examine
 
     found = this_platform()
-    report = examine(found, kit or _chosen_kit(), named=kit is not None, try_engines=try_engines)
+    report = examine(found, kit, memory=memory, try_engines=try_engines)
     if try_engines and report["kit"] is None and not report["problems"]:
         raise click.UsageError("--probe needs a kit to try the engines on: add --kit KIT.")
     _print(report, as_json)
     context.exit(0 if report["can_answer"] else 1)
-
-
-def _chosen_kit() -> Path | None:
-    """The kit that `classify` would use; None where there is none, which is no fault of the machine."""
-    try:
-        from edgefuse.active import find_kit
-
-        return find_kit()
-    except (BadInput, ImportError, OSError):
-        return None
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:
@@ -81,21 +92,23 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 
 def _forget(what: str, as_json: bool) -> None:
     require_supported()
-    from edgefuse.doctor import verdict_json
+    from edgefuse.doctor import is_gone, verdict_json
     from edgefuse_runtimes.encoder import ENGINE_NAMES
     from edgefuse_runtimes.verdicts import Record, forget
 
-    path = Path(what).resolve()
+    path, words = Path(what).resolve(), ("all", "gone", *ENGINE_NAMES)
 
     def chosen(record: Record) -> bool:
         if what in ("all", record.engine):
             return True
-        return what not in ENGINE_NAMES and Path(record.file).is_relative_to(path)
+        if what == "gone":
+            return is_gone(record)
+        return what not in words and Path(record.file).is_relative_to(path)
 
     gone = forget(chosen)
-    if not gone and what != "all" and what not in ENGINE_NAMES and not path.exists():
+    if not gone and what not in words and not path.exists():
         raise BadInput(
-            f"Nothing is remembered about {what}, which is no engine and no file; give all, an engine "
+            f"Nothing is remembered about {what}, which is no engine and no file; give all, gone, an engine "
             f"({', '.join(ENGINE_NAMES[1:])}), or the path of an encoder file or a kit."
         )
     if as_json:

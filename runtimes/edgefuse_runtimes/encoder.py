@@ -80,7 +80,7 @@ def open_encoder(
     candidates = ENGINES[spec.format]
     asked = next((candidate for candidate in candidates if candidate.name == engine), None)
     if asked is not None:
-        if not _installed(asked):
+        if not is_installed(asked):
             raise BadInput(f"The engine {engine} is not installed; install it or choose another --engine.")
         return _encoder_class(asked)(path, spec, **settings)
 
@@ -88,7 +88,7 @@ def open_encoder(
         return _encoder_class(candidates[-1])(path, spec, **settings)
 
     for candidate in candidates[:-1]:
-        if probe_sample is None or not _installed(candidate):
+        if probe_sample is None or not is_installed(candidate):
             continue
         verdict = probe(candidate, path, spec, probe_sample, **settings)
         if not verdict.trusted:
@@ -120,7 +120,8 @@ def encode_notes(encoder: Encoder, tokenizer: Tokenizer, notes: Sequence[str]) -
     return encoder.encode([item.ids for item in tokens]), [item.dropped for item in tokens]
 
 
-def _installed(engine: Engine) -> bool:
+def is_installed(engine: Engine) -> bool:
+    """Whether the library that the engine needs is there; it is not imported, which may be its death."""
     return not engine.module or util.find_spec(engine.module) is not None
 
 

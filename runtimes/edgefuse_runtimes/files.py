@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.errors import BadInput
+
+
+def home_folder() -> Path:
+    """This user's home folder, which may not exist.
+
+    Raises:
+        FileNotFoundError: nothing tells which it is, neither HOME nor the list of users.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise FileNotFoundError(errno.ENOENT, "no home folder is known", "~") from None
 
 
 def sha256(path: Path) -> str:

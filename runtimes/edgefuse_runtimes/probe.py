@@ -43,15 +43,16 @@ def probe(
     *,
     threads: int,
     memory: Memory,
+    anew: bool = False,
 ) -> Verdict:
-    """The remembered verdict on `engine` with this file, or a new one from a child process.
+    """The remembered verdict on `engine` with this file, or a new one from a child process, also if it is asked `anew`.
 
     A time-out, or a child that was killed from outside, counts for this call only: the machine may have been busy.
 
     Raises:
         BadInput: `sample` has no golden sample to try the engine on, or the engine failed over a file that is damaged.
     """
-    known = known_verdict(engine, path, spec, threads=threads, memory=memory)
+    known = None if anew else known_verdict(engine, path, spec, threads=threads, memory=memory)
     if known is not None:
         return known
     verdict, counts = _judge(engine, path, spec, sample(), threads, memory)

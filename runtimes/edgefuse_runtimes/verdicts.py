@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edgefuse_runtimes.files import write_json
+from edgefuse_runtimes.files import home_folder, write_json
 
 MOST = 200
 """Files that are kept; beyond it those written first go, and cost a probe if they are asked for again."""
@@ -56,20 +56,26 @@ class Record:
 
 
 def verdicts_folder() -> Path:
-    """Where the verdicts of this user are kept."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    """Where the verdicts of this user are kept.
+
+    Raises:
+        FileNotFoundError: there is no such place, since nothing tells the user's home.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
     return Path(cache) / "edgefuse" / "probes"
 
 
 def recall(key: str) -> Verdict | None:
     """The verdict that was remembered under `key`; None where there is none that can be read."""
-    record = _read(_path(key))
-    return None if record is None else record.verdict
+    with suppress(OSError):
+        record = _read(_path(key))
+        return None if record is None else record.verdict
+    return None
 
 
 def remember(key: str, record: Record) -> None:
     """Keep `record` under `key`, a plain name, in the place of an older one."""
-    with suppress(OSError):  # a read-only home costs a probe each time, never an answer
+    with suppress(OSError):  # a read-only home or none costs a probe each time, never an answer
         write_json(_path(key), asdict(record))
         _prune()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgefuse.active import activate, find_kit
+from edgefuse.device_key import device_key
 from edgefuse_runtimes.errors import BadInput
 
 
@@ -20,3 +21,14 @@ def test_the_environment_comes_before_the_active_kit(tmp_path: Path, monkeypatch
     assert find_kit() == tmp_path / "active.kit"
     monkeypatch.setenv("EDGEFUSE_KIT", "named.kit")
     assert find_kit() == Path("named.kit")
+
+
+def test_a_user_without_a_home_has_no_active_kit_and_no_device_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(BadInput, match="No kit is named"):
+        find_kit()
+    assert device_key() is None

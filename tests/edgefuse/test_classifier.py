@@ -303,7 +303,7 @@ def test_a_vector_of_numpy_is_kept_only_where_numpy_would_run_the_next_time(
 
     failing = type("Failing", (GgufNumpyEncoder,), {"encode": fail})
     monkeypatch.setattr("edgefuse_runtimes.encoder.probe", lambda *_, **__: Verdict(True, ""))
-    monkeypatch.setattr("edgefuse_runtimes.encoder._installed", lambda engine: True)
+    monkeypatch.setattr("edgefuse_runtimes.encoder.is_installed", lambda engine: True)
     monkeypatch.setattr("edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder", failing)
     answers = []
     for _ in range(2):

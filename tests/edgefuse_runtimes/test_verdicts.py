@@ -110,3 +110,14 @@ def test_a_folder_that_cannot_be_written_is_no_fault() -> None:
     verdicts_folder().write_text("a file")
     remember("key", RECORD)
     assert (recall("key"), records(), forget(lambda one: True)) == (None, [], [])
+
+
+def test_a_user_without_a_home_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", _no_home)
+    remember("key", RECORD)
+    assert (recall("key"), records(), forget(lambda one: True)) == (None, [], [])
+
+
+def _no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,14 @@ from edgefuse import Classifier, doctor
 from edgefuse.active import activate
 from edgefuse.platforms import Platform
 from edgefuse_runtimes import encoder
-from edgefuse_runtimes.verdicts import records
+from edgefuse_runtimes.machine import AvailableMemory
+from edgefuse_runtimes.memory_plan import MIB
+from edgefuse_runtimes.verdicts import Verdict, records
 
 Cli = Callable[..., Any]
 Fake = Callable[..., Path]
+
+FILES = ("image.onnx", "text.gguf")
 
 PI = Platform("Linux", "aarch64", 64, "little", "glibc 2.36", (3, 11, 2), "CPython")
 
@@ -53,6 +58,45 @@ def test_a_machine_without_a_kit_is_described(cli: Cli) -> None:
     assert machine["ram_bytes"] >= machine["available_bytes"] > 0
     assert machine["disk"]["free_bytes"] > 0
     assert {"cpu", "features", "physical_cores", "cgroup_limit_bytes", "system", "libc", "python"} <= set(machine)
+
+
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user without HOME whom the list of users does not know."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+
+    def unknown(_: int) -> Any:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+def test_a_user_without_a_home_is_answered_and_told(
+    cli: Cli, tiny_kit: Path, fake_engine: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_engine()
+    no_home(monkeypatch)
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"))
+    assert (found["machine"]["disk"], found["machine"]["writable"], found["verdicts"]) == (None, False, [])
+    assert any(sentence.startswith("This user has no home folder, so engines are") for sentence in found["advice"])
+    assert states(found)["image.onnx"]["fake"] == "trusted"
+    assert " disk " not in cli("doctor").out
+    assert cli("doctor", "--forget").code == 0
+
+
+def test_a_home_that_cannot_be_entered_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    known = os.stat
+
+    def forbidden(path: Any, *arguments: Any, **settings: Any) -> os.stat_result:
+        if str(path).startswith(f"{tmp_path}/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return known(path, *arguments, **settings)
+
+    monkeypatch.setattr(os, "stat", forbidden)
+    assert report(cli("doctor", "--json"))["machine"]["disk"]["folder"] == str(tmp_path)
 
 
 def test_the_page_says_the_same_to_people(cli: Cli, tiny_kit: Path) -> None:
@@ -110,6 +154,15 @@ def test_an_engine_that_died_is_shown_with_its_reason(cli: Cli, tiny_kit: Path, 
     assert states(found)["image.onnx"] == {"fake": "not trusted", "numpy": "not tried"}
 
 
+def test_an_engine_that_was_tried_before_is_tried_again(cli: Cli, tiny_kit: Path, fake_engine: Fake) -> None:
+    fake_engine("os.kill(os.getpid(), signal.SIGILL)")
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--probe", "--json")))["image.onnx"]["fake"] == "not trusted"
+    fake_engine()  # the library was mended, and its version is the same
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--json")))["image.onnx"]["fake"] == "not trusted"
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--probe", "--json")))["image.onnx"]["fake"] == "trusted"
+    assert states(report(cli("doctor", "--kit", tiny_kit, "--json")))["image.onnx"]["fake"] == "trusted"
+
+
 def test_a_kit_that_no_engine_can_run_is_a_problem(
     cli: Cli, tiny_kit: Path, fake_engine: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +206,89 @@ def test_a_damaged_encoder_is_found_when_engines_are_tried(cli: Cli, tiny_kit: P
     assert "text.gguf is damaged (sha256 differs)" in found["problems"][0]
 
 
+@pytest.fixture
+def damaged_alternative(kit_of_both: Path, tmp_path: Path) -> Path:
+    """A kit of both precisions whose main files are whole, and whose fp32 file is not."""
+    kit = Path(shutil.copytree(kit_of_both, tmp_path / "a.kit"))
+    file = kit / "image-fp32.onnx"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    file.write_bytes(data)
+    return kit
+
+
+def test_a_damaged_alternative_is_no_reason_not_to_answer(cli: Cli, damaged_alternative: Path) -> None:
+    found = report(cli("doctor", "--kit", damaged_alternative, "--probe", "--json"))
+    assert {one["file"]: bool(one["problem"]) for one in found["kit"]["encoders"]} == {
+        "image.onnx": False,
+        "text.gguf": False,
+        "image-fp32.onnx": True,
+    }
+    (sentence,) = [sentence for sentence in found["advice"] if "fp32" in sentence]
+    assert sentence.startswith("Do without --precision fp32: ")
+    assert "image-fp32.onnx is damaged (sha256 differs)" in sentence
+    page = " ".join(cli("doctor", "--kit", damaged_alternative, "--probe").out.split())
+    assert page.count("image-fp32.onnx is damaged (sha256 differs)") == 2  # below the file, and as advice
+
+
+@pytest.mark.parametrize("file", ["image.onnx", "image-fp32.onnx"])
+def test_only_a_main_file_that_no_engine_can_run_is_a_problem(
+    cli: Cli, kit_of_both: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    def fails(engine: Any, path: Path, *_: Any, **__: Any) -> Verdict:
+        return Verdict(path.name != file, "it is wrong" if path.name == file else "")
+
+    monkeypatch.setattr("edgefuse_runtimes.probe.probe", fails)
+    monkeypatch.setattr("edgefuse_runtimes.probe.attempt", fails)
+    found = report(cli("doctor", "--kit", kit_of_both, "--probe", "--json"), int(file == "image.onnx"))
+    sentences = found["problems"] if file == "image.onnx" else found["advice"]
+    assert any(f"No engine can run {file} here (" in sentence for sentence in sentences)
+
+
+def test_what_does_not_fit_is_not_tried_and_the_plan_says_why(
+    cli: Cli, kit_of_both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime, which does not fit")
+    monkeypatch.setattr("edgefuse_runtimes.machine.available_memory", lambda: AvailableMemory(58 * MIB, "a limit"))
+    tried = []
+
+    def passes(engine: Any, path: Path, *_: Any, **__: Any) -> Verdict:
+        tried.append((engine.name, path.name))
+        return Verdict(True, "")
+
+    monkeypatch.setattr("edgefuse_runtimes.probe.probe", passes)
+    monkeypatch.setattr("edgefuse_runtimes.probe.attempt", passes)
+    found = report(cli("doctor", "--kit", kit_of_both, "--probe", "--json"))
+    assert states(found)["image.onnx"] == {"onnxruntime": "does not fit", "numpy": "trusted"}
+    assert states(found)["image-fp32.onnx"] == {"onnxruntime": "does not fit", "numpy": "trusted"}
+    assert {name for name, file in tried if file.endswith(".onnx")} == {"numpy"}
+    reason = found["kit"]["encoders"][0]["engines"][0]["reason"]
+    assert reason.startswith("onnxruntime needs ")
+    assert reason.endswith("58 MiB are available (a limit); numpy runs it instead.")
+
+
+def test_an_encoder_that_fits_no_engine_is_a_problem_of_its_own(
+    cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefuse_runtimes.machine.available_memory", lambda: AvailableMemory(MIB, "a limit"))
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"), 1)
+    assert [one["engines"] for one in found["kit"]["encoders"]] == [[], []]
+    image, text = found["problems"]
+    assert image.startswith("The image encoder of the kit tiny needs ")
+    assert text.startswith("The text encoder of the kit tiny needs ")
+
+
+@pytest.mark.parametrize(("variable", "expected"), [("", "low"), ("normal", "normal")])
+def test_engines_are_tried_with_the_memory_setting_of_classify(
+    cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch, variable: str, expected: str
+) -> None:
+    if variable:
+        monkeypatch.setenv("EDGEFUSE_MEMORY", variable)
+    found = report(cli("doctor", "--kit", tiny_kit, "--probe", "--json"))
+    settings = {engine["info"]["memory"] for one in found["kit"]["encoders"] for engine in one["engines"]}
+    assert settings == {expected}
+
+
 def test_what_is_missing_is_told_with_how_to_install_it(
     cli: Cli, tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +312,7 @@ def test_a_processor_without_avx2_is_not_sent_after_llama_cpp() -> None:
 
 def test_a_kit_of_both_precisions_on_a_processor_without_products_of_bytes() -> None:
     machine = {"architecture": "aarch64", "features": ["NEON"], "writable": True}
-    encoders = [{"format": "onnx", "precision": precision} for precision in ("int8", "fp32")]
+    encoders = [{"format": "onnx", "precision": precision, "problem": ""} for precision in ("int8", "fp32")]
     kit = {"folder": "/my.kit", "encoders": encoders}
     (sentence,) = doctor._advice({"kit": kit, "machine": machine, "engines": []})
     assert "edgefuse bench run /my.kit" in sentence
@@ -201,14 +337,14 @@ def test_every_state_has_a_mark(unicode: bool, tiny_kit: Path) -> None:
 def test_a_broken_base_package_is_a_problem_and_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Any:
         if name == "numpy":
-            raise RuntimeError("NumPy was built with baseline optimizations: (X86_V2)\nbut your machine lacks them.")
+            raise ImportError("libscipy_openblas.so: cannot open shared object file\n\nThis may be because of ...")
         return importlib.import_module(name)
 
     monkeypatch.setattr(doctor, "import_module", broken)
     found = doctor.examine(PI, None)
     assert found["can_answer"] is False
     assert found["problems"] == [
-        "numpy cannot be imported (NumPy was built with baseline optimizations: (X86_V2)); "
+        "numpy cannot be imported (libscipy_openblas.so: cannot open shared object file); "
         "install it again with 'pip install edgefuse'."
     ]
     assert found["machine"] is None
@@ -219,6 +355,18 @@ def test_without_numpy_the_command_still_tells() -> None:
     outcome = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, check=False)
     assert (outcome.returncode, outcome.stderr) == (1, "")
     assert "numpy cannot be imported" in outcome.stdout
+
+
+def test_on_a_processor_below_numpys_baseline_the_command_still_tells(tmp_path: Path) -> None:
+    said = "NumPy was built with baseline optimizations: \n(X86_V2) but your machine doesn't support:\n(X86_V2)."
+    (tmp_path / "numpy.py").write_text(f"raise RuntimeError({said!r})")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from edgefuse.cli import run; run()"
+    outcome = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, check=False)
+    assert (outcome.returncode, outcome.stderr) == (1, "")
+    assert (
+        "numpy cannot be imported (NumPy was built with baseline optimizations: (X86_V2) but your machine doesn't "
+        "support: (X86_V2));"
+    ) in " ".join(outcome.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -265,6 +413,22 @@ def test_verdicts_are_forgotten(
     count = 2 - len(left)
     assert outcome.out.startswith(f"{count} verdict{' is' if count == 1 else 's are'} forgotten; ")
     assert [record.engine for record in records()] == left
+
+
+def test_verdicts_of_files_that_are_gone_are_marked_and_can_be_forgotten(
+    cli: Cli, remembered: Path, tmp_path: Path
+) -> None:
+    kit = Path(shutil.copytree(remembered, tmp_path / "moved.kit", copy_function=shutil.copyfile))
+    assert cli("doctor", "--kit", kit, "--probe").code == 0
+    assert cli("doctor", "--forget", "gone").out.startswith("0 verdicts are forgotten")
+    shutil.rmtree(kit)
+    page = cli("doctor").out
+    assert page.count(" (is gone)") == 2
+    assert f"{kit / 'image.onnx'} (is gone)" in page
+    left = {one["file"]: one["gone"] for one in report(cli("doctor", "--json"))["verdicts"]}
+    assert left == {str(folder / name): folder == kit for folder in (remembered, kit) for name in FILES}
+    assert cli("doctor", "--forget", "gone").out.startswith("2 verdicts are forgotten")
+    assert {record.file for record in records()} == {str(remembered / name) for name in FILES}
 
 
 def test_what_was_forgotten_can_be_had_as_json(cli: Cli, remembered: Path) -> None:
