@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import random
@@ -204,10 +205,32 @@ def test_no_word_of_a_note_is_in_any_file_and_no_other_user_can_read_one() -> No
         modes = {file.name: file.stat().st_mode & 0o077 for file in files if file.name.startswith(FILE)}
     assert set(modes.values()) == {0}
     assert cache_folder().stat().st_mode & 0o777 == 0o700
-    assert made(NOTE).vector.tobytes() in content
+    assert len(content) > made(NOTE).vector.nbytes
     assert not [word for word in NOTE.split() if word.strip(".:").encode() in content and len(word) > 3]
     for digest in (hashlib.sha256, hashlib.blake2b, hashlib.md5):  # no plain hash, which could be guessed back
         assert digest(NOTE.encode()).digest() not in content
+
+
+def test_who_has_the_cache_alone_can_compare_no_vector_with_that_of_a_guess(tmp_path: Path) -> None:
+    """Nor tell whether two notes have the same one, or whether a note was put there twice."""
+    same = NoteVector(np.full(384, 0.25, np.float32), "numpy", 0, ("the same words",))
+    with TextCache(tmp_path, KEY, 10**7) as cache:
+        for note in (NOTE, "another"):
+            cache.put(cache.name(FACTS, note), same)
+            assert equal(look_up(cache, note), same)
+        first = hidden(tmp_path / FILE)
+        cache.put(cache.name(FACTS, NOTE), same)
+        both = first | hidden(tmp_path / FILE)
+    assert len(both) == 3
+    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert not [plain for plain in (same.vector.tobytes()[:8], b"numpy", b"the same words") if plain in content]
+    pieces = [record[at : at + 64] for record in both for at in range(0, len(record) - 63, 64)]
+    assert len(set(pieces)) == len(pieces)
+
+
+def hidden(path: Path) -> set[bytes]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return {record for (record,) in connection.execute("SELECT hidden FROM notes")}
 
 
 def test_what_is_forgotten_is_overwritten(tmp_path: Path) -> None:
@@ -295,6 +318,21 @@ def test_a_file_that_is_no_cache_is_begun_anew(tmp_path: Path, content: bytes) -
         assert equal(look_up(cache, NOTE), made(NOTE))
 
 
+def test_a_cache_of_an_older_layout_is_begun_anew(tmp_path: Path) -> None:
+    """Whose vectors lay in plain sight."""
+    path = filled(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "DROP TABLE notes; CREATE TABLE notes (name BLOB PRIMARY KEY, used INTEGER NOT NULL, about TEXT NOT NULL, "
+            "vector BLOB NOT NULL, seal BLOB NOT NULL); INSERT INTO notes VALUES (1, 1, '', 'in plain sight', 2);"
+            "PRAGMA user_version = 1;"
+        )
+    with TextCache(tmp_path, KEY, 10**7) as cache:
+        keep(cache, NOTE)
+        assert equal(look_up(cache, NOTE), made(NOTE))
+    assert b"in plain sight" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 def test_a_cache_of_another_layout_is_begun_anew(tmp_path: Path) -> None:
     path = filled(tmp_path)
     connection = sqlite3.connect(path)
@@ -328,7 +366,7 @@ def test_vectors_exchanged_between_notes_are_seen(tmp_path: Path) -> None:
     path = filled(tmp_path)
     connection = sqlite3.connect(path)
     connection.execute(
-        "UPDATE notes SET (about, vector, seal) = (SELECT about, vector, seal FROM notes WHERE used = 1)"
+        "UPDATE notes SET (nonce, hidden, seal) = (SELECT nonce, hidden, seal FROM notes WHERE used = 1)"
     )
     connection.commit()
     connection.close()
