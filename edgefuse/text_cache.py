@@ -215,9 +215,12 @@ class TextCache(Closing):
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._folder.stat().st_mode & 0o077:
             self._folder.chmod(0o700)
-        with (self._folder / "lock").open("w") as lock:
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
     def _open(self) -> sqlite3.Connection:
         path = self._folder / FILE
@@ -229,9 +232,10 @@ class TextCache(Closing):
         try:
             connection.execute("PRAGMA auto_vacuum = FULL")  # what is deleted makes the file smaller
             connection.execute("PRAGMA secure_delete = ON")  # and is overwritten
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA journal_size_limit = 0")
+            # No write-ahead log: what is deleted stays readable in one, and a journal is emptied at each commit.
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            # No answer waits for a slow card: what a power cut damages is seen by its seal or by SQLite.
+            connection.execute("PRAGMA synchronous = OFF")
             schema = connection.execute("PRAGMA user_version").fetchone()[0]
             if schema != SCHEMA:
                 if schema:
