@@ -205,6 +205,8 @@ class Classifier(Closing):
             with clock.stage("text"):
                 name = self._cache.name(self._text_facts, note)
                 known = self._cache.get(name)
+                if known is not None and known.remarks and not self._text.would_stand_in():
+                    known = None  # the engine that its remarks complain of may be tried again
         if known is not None:
             return known, True
         with clock.stage("load"):

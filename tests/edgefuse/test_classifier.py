@@ -26,7 +26,7 @@ from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.fusion import Head, logits
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
-from edgefuse_runtimes.verdicts import Verdict
+from edgefuse_runtimes.verdicts import Verdict, forget
 from edgefuse_runtimes.worker_process import EngineDied
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
@@ -313,6 +313,30 @@ def test_a_vector_of_numpy_is_kept_only_where_numpy_would_run_the_next_time(
     assert [answer.engines["text"] for answer in answers] == ["numpy", "numpy"]
     assert answers[0].notes == answers[1].notes
     assert "llama.cpp on text.gguf gave no answer; numpy runs text.gguf instead." in answers[0].notes[0]
+
+
+def test_an_engine_whose_verdict_was_forgotten_comes_back_for_a_known_note_too(
+    tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: object, batch: Batch) -> np.ndarray:
+        raise EngineDied("The engine process llama.cpp on text.gguf died.")
+
+    def answer() -> Prediction:
+        with Classifier.open(tiny_kit) as classifier:
+            return classifier.predict(None, NOTE)
+
+    engine = "edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder"
+    monkeypatch.setattr("edgefuse_runtimes.encoder.probe", lambda *_, **__: Verdict(True, ""))
+    monkeypatch.setattr("edgefuse_runtimes.encoder._installed", lambda engine: True)
+    monkeypatch.setattr(engine, type("Dies", (GgufNumpyEncoder,), {"encode": die}))
+    before = [answer(), answer()]
+    monkeypatch.setattr(engine, GgufNumpyEncoder)  # it was mended
+    assert forget(lambda record: True)
+    after = [answer(), answer()]
+    assert [found.cached for found in before + after] == [[], ["text"], [], ["text"]]
+    assert ["died; numpy runs text.gguf instead." in " ".join(found.notes) for found in before + after] == [
+        True, True, False, False,
+    ]  # fmt: skip
 
 
 class Dying(OnnxNumpyEncoder):
