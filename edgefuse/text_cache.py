@@ -57,7 +57,10 @@ CREATE TABLE IF NOT EXISTS notes (
 CREATE INDEX IF NOT EXISTS notes_used ON notes (used);
 """
 _FORGET = "DELETE FROM notes WHERE name IN (SELECT name FROM notes ORDER BY used LIMIT 8)"
-_NEXT = "(SELECT COALESCE(MAX(used), 0) + 1 FROM notes)"
+# Only integers count: a damaged cell may hold anything, and text is more than any number.
+_LAST = "COALESCE((SELECT MAX(used) FROM notes WHERE typeof(used) = 'integer'), 0)"
+_PUT = f"INSERT OR REPLACE INTO notes VALUES (?, {_LAST} + 1, ?, ?, ?)"  # noqa: S608 - a constant
+_USE = f"UPDATE notes SET used = {_LAST} + 1 WHERE name = ? AND (typeof(used) <> 'integer' OR used < {_LAST})"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -143,16 +146,15 @@ class TextCache(Closing):
         self._connection = None
 
     def _get(self, connection: sqlite3.Connection, name: bytes) -> NoteVector | None:
-        row = connection.execute("SELECT nonce, hidden, seal, used FROM notes WHERE name = ?", (name,)).fetchone()
+        row = connection.execute("SELECT nonce, hidden, seal FROM notes WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
-        nonce, hidden, seal, used = row
+        nonce, hidden, seal = row
         is_whole = isinstance(nonce, bytes) and isinstance(hidden, bytes) and seal == self._seal(name, nonce, hidden)
         if not is_whole:
             connection.execute("DELETE FROM notes WHERE name = ?", (name,))
             return None
-        if used < connection.execute("SELECT MAX(used) FROM notes").fetchone()[0]:
-            connection.execute(f"UPDATE notes SET used = {_NEXT} WHERE name = ?", (name,))  # noqa: S608 - a constant
+        connection.execute(_USE, (name,))
         about, vector = self._under_stream(nonce, hidden).split(b"\n", 1)
         said = json.loads(about)
         values = np.frombuffer(vector, "<f4").astype(np.float32)  # (d,)
@@ -164,12 +166,9 @@ class TextCache(Closing):
         hidden = self._under_stream(nonce, about.encode() + b"\n" + found.vector.astype("<f4").tobytes())
         row = (name, nonce, hidden, self._seal(name, nonce, hidden))
         with _transaction(connection):
-            connection.execute(f"INSERT OR REPLACE INTO notes VALUES (?, {_NEXT}, ?, ?, ?)", row)  # noqa: S608
+            connection.execute(_PUT, row)
             while _bytes_in_use(connection) > self._limit:
-                gone = connection.execute(
-                    "DELETE FROM notes WHERE name IN (SELECT name FROM notes ORDER BY used LIMIT 8)"
-                )
-                if not gone.rowcount:
+                if not connection.execute(_FORGET).rowcount:
                     break
 
     def _seal(self, name: bytes, nonce: bytes, hidden: bytes) -> bytes:

@@ -366,6 +366,18 @@ def test_no_changed_bytes_ever_become_an_answer(tmp_path: Path) -> None:
     assert lost > 60
 
 
+@pytest.mark.parametrize("used", ["words", b"\xff", 2.5, 2**63 - 1])
+def test_a_damaged_order_of_use_is_no_error(tmp_path: Path, used: object) -> None:
+    path = filled(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE notes SET used = ? WHERE used = 3", (used,))
+        connection.commit()
+    with TextCache(tmp_path, KEY, 10**7) as cache:
+        assert all(equal(look_up(cache, str(number)), made(str(number))) for number in range(30))
+        keep(cache, NOTE)
+        assert equal(look_up(cache, NOTE), made(NOTE))
+
+
 def test_vectors_exchanged_between_notes_are_seen(tmp_path: Path) -> None:
     path = filled(tmp_path)
     connection = sqlite3.connect(path)
