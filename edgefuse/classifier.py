@@ -16,7 +16,7 @@ from edgefuse.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.missing import missing_sentences
 from edgefuse.prediction import Clock, Prediction, milliseconds
 from edgefuse.stage import Settings, Stage
-from edgefuse.text_cache import NoteVector, encoder_facts, open_text_cache
+from edgefuse.text_cache import NoteVector, deciding_facts, open_text_cache
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.decoding import load_within
 from edgefuse_runtimes.errors import BadInput
@@ -64,7 +64,7 @@ class Classifier(Closing):
         self._chosen: dict[Modality, Chosen] = {}
         self._keep_open = keep_open
         self._cache = open_text_cache() if cache else None
-        self._text_facts = encoder_facts(text, kit.file, settings.engine) if self._cache is not None else []
+        self._text_facts = deciding_facts(text, kit.file, settings.engine) if self._cache is not None else []
         self._lock = threading.Lock()
         self._load_ms = 0.0
 

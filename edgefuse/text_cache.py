@@ -94,7 +94,7 @@ def cache_folder() -> Path:
     return Path(cache) / "edgefuse" / "text-cache"
 
 
-def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], engine: str) -> list[Any]:
+def deciding_facts(spec: EncoderSpec, locate: Callable[[str], Path], engine: str) -> list[Any]:
     """All but the note that decides a vector: files, how a note is read, and which engine would run where.
 
     Threads and memory settings are not among them: they change last digits, less than engines differ. Sizes and

@@ -23,7 +23,7 @@ from edgefuse.text_cache import (
     NoteVector,
     TextCache,
     cache_folder,
-    encoder_facts,
+    deciding_facts,
     open_text_cache,
 )
 from edgefuse_runtimes.errors import BadInput
@@ -123,24 +123,24 @@ def test_whatever_decides_a_vector_is_in_its_name(files: Path, cache: TextCache)
         dataclasses.replace(SPEC, tokenization=dataclasses.replace(SPEC.tokenization, newline_to_space=True)),
         dataclasses.replace(SPEC, tokenizer=dataclasses.replace(SPEC.tokenizer, sha256="3" * 64)),
     ]
-    names = {cache.name(encoder_facts(spec, files.joinpath, "auto"), NOTE) for spec in [SPEC, *changed]}
-    names |= {cache.name(encoder_facts(SPEC, files.joinpath, engine), NOTE) for engine in ("numpy", "onnxruntime")}
+    names = {cache.name(deciding_facts(spec, files.joinpath, "auto"), NOTE) for spec in [SPEC, *changed]}
+    names |= {cache.name(deciding_facts(SPEC, files.joinpath, engine), NOTE) for engine in ("numpy", "onnxruntime")}
     assert len(names) == 9
     # The name of an engine of the other format means "auto", as it does where encoders are opened.
-    assert cache.name(encoder_facts(SPEC, files.joinpath, "llama.cpp"), NOTE) in names
+    assert cache.name(deciding_facts(SPEC, files.joinpath, "llama.cpp"), NOTE) in names
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "tokenizer.json"])
 def test_a_file_that_was_written_again_is_another_encoder(files: Path, name: str) -> None:
-    before = encoder_facts(SPEC, files.joinpath, "auto")
+    before = deciding_facts(SPEC, files.joinpath, "auto")
     (files / name).write_bytes((files / name).read_bytes()[::-1])
-    assert encoder_facts(SPEC, files.joinpath, "auto") != before
+    assert deciding_facts(SPEC, files.joinpath, "auto") != before
 
 
 def test_another_version_of_a_library_is_another_engine(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = encoder_facts(SPEC, files.joinpath, "auto")
+    before = deciding_facts(SPEC, files.joinpath, "auto")
     monkeypatch.setattr("edgefuse.text_cache.metadata.version", lambda package: "9.9.9")
-    assert encoder_facts(SPEC, files.joinpath, "auto") != before
+    assert deciding_facts(SPEC, files.joinpath, "auto") != before
 
 
 # Its size
