@@ -70,8 +70,9 @@ def classify_all(classifier: Classifier, samples: Sequence[BatchSample], output:
     """Samples a second of a batch that begins a new file."""
     output.unlink(missing_ok=True)
     with AnswersFile(output, classifier.kit.digest) as answers:
-        done = classify_batch(classifier, samples, answers)
-    assert not done.failed, done.failed
+        failed: dict[str, str] = {}
+        done = classify_batch(classifier, samples, answers, failed)
+    assert not failed, failed
     return done.answered / done.seconds
 
 

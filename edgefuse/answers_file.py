@@ -13,7 +13,7 @@ from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sync_folder
 
-_BEGINNING = b'{"id": '
+_BEGINNING = b'{"id": "'
 """Of every line; by it half a line of ours is told from somebody's text file."""
 
 
@@ -69,7 +69,7 @@ class AnswersFile(Closing):
             ) from error
 
     def _read(self) -> tuple[set[str], bool]:
-        answered, whole, torn = set(), 0, False
+        answered, whole, torn, ended = set(), 0, False, True
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
@@ -77,11 +77,17 @@ class AnswersFile(Closing):
                     whole += len(line)
                 else:
                     part = line.rstrip(b"\0")  # a power cut can leave zeros in place of what was not written
-                    if not part.startswith(_BEGINNING[: len(part)]):
+                    if _is_json(part):  # of us or of somebody else: only what is no JSON was half written
+                        answered.add(self._id(part, number))
+                        whole, ended = whole + len(part), False
+                    elif part.startswith(_BEGINNING[: len(part)]):
+                        torn = True
+                    else:
                         raise self._foreign(number)
-                    torn = True
-        if torn:
+        if torn or not ended:
             os.ftruncate(self._handle, whole)
+            if not ended:
+                os.write(self._handle, b"\n")
             os.fsync(self._handle)
         return answered, torn
 
@@ -104,3 +110,13 @@ class AnswersFile(Closing):
         return BadInput(
             f"Line {number} of {self._path} is no answer of edgefuse; choose another --output, or remove the file."
         )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except RecursionError:
+        return True  # deeper than any answer of ours, and so somebody else's
+    except ValueError:
+        return False
+    return True

@@ -29,8 +29,6 @@ class Outcome:
     """In this run."""
     before: int
     """Samples that had their answer already."""
-    failed: dict[str, str]
-    """Why a sample has none, by id."""
     seconds: float
 
 
@@ -44,17 +42,25 @@ class _Ready:
 
 
 def classify_batch(
-    classifier: Classifier, samples: Sequence[BatchSample], answers: AnswersFile, *, progress: Progress = silent
+    classifier: Classifier,
+    samples: Sequence[BatchSample],
+    answers: AnswersFile,
+    failed: dict[str, str],
+    *,
+    progress: Progress = silent,
 ) -> Outcome:
     """Answer for every sample that has no answer yet, in order, and append each answer at once.
 
+    Why a sample has no answer is put into `failed`, by id, at once too: it is there even if the batch ends early.
+
     Raises:
-        BadInput: an encoder's file is missing or damaged; whatever is wrong with a sample is in the outcome.
+        BadInput: an encoder's file is missing or damaged; whatever is wrong with a sample is in `failed`.
+        DoesNotFit: there is too little memory for the encoders.
         EngineUnavailable: an engine that was asked for by its name died, hung or failed.
+        OSError: an answer cannot be written.
     """
     started = time.monotonic()
     todo = [sample for sample in samples if sample.id not in answers.answered]
-    failed: dict[str, str] = {}
 
     def read(sample: BatchSample) -> tuple[str, _Ready | str]:
         return sample.id, _read(classifier, sample)
@@ -67,7 +73,7 @@ def classify_batch(
             continue
         prediction = classifier.answer(found.inputs)
         answers.append(name, dataclasses.replace(prediction, notes=found.remarks + prediction.notes).to_json())
-    return Outcome(len(todo) - len(failed), len(samples) - len(todo), failed, time.monotonic() - started)
+    return Outcome(len(todo) - len(failed), len(samples) - len(todo), time.monotonic() - started)
 
 
 def _read(classifier: Classifier, sample: BatchSample) -> _Ready | str:

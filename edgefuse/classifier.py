@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from edgefuse.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.missing import missing_sentences
 from edgefuse.prediction import Clock, Prediction, milliseconds
 from edgefuse.stage import Settings, Stage
-from edgefuse.text_cache import NoteVector, encoder_facts, open_text_cache
+from edgefuse.text_cache import NoteVector, deciding_facts, open_text_cache
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.decoding import load_within
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.image import Picture, prepare
 from edgefuse_runtimes.machine import available_memory, process_memory
 from edgefuse_runtimes.spec import Modality
@@ -64,7 +65,7 @@ class Classifier(Closing):
         self._chosen: dict[Modality, Chosen] = {}
         self._keep_open = keep_open
         self._cache = open_text_cache() if cache else None
-        self._text_facts = encoder_facts(text, kit.file, settings.engine) if self._cache is not None else []
+        self._text_facts = deciding_facts(text, kit.file, settings.engine) if self._cache is not None else []
         self._lock = threading.Lock()
         self._load_ms = 0.0
 
@@ -205,6 +206,8 @@ class Classifier(Closing):
             with clock.stage("text"):
                 name = self._cache.name(self._text_facts, note)
                 known = self._cache.get(name)
+                if known is not None and known.remarks and not self._text.would_stand_in():
+                    known = None  # the engine that its remarks complain of may be tried again
         if known is not None:
             return known, True
         with clock.stage("load"):
@@ -222,13 +225,26 @@ class Classifier(Closing):
         """Open the stage, unless it is open, after it was planned together with those that come later."""
         if stage.is_open:
             return
-        to_plan = [one for one in (stage, *later) if not one.is_open and one.spec.modality not in self._chosen]
-        if to_plan:
-            specs = {one.spec.modality: one.spec for one in to_plan}
-            engine, memory = self._settings.engine, self._settings.memory
-            request = Request(self.kit, specs, engine, memory, note, kept=self._keep_open)
-            self._chosen |= plan(request, available_memory())
+        if stage.spec.modality not in self._chosen:
+            self._chosen |= self._plan([one for one in (stage, *later) if not one.is_open], note)
         stage.open(self._chosen[stage.spec.modality])
+
+    def _plan(self, needed: Sequence[Stage], note: str | None) -> dict[Modality, Chosen]:
+        """How to run the stages that this sample needs; where they stay open, the next one may need the other too.
+
+        Else the first of two encoders would take the room of the second wherever the first note is known or missing.
+        """
+        closed = [stage for stage in (self._text, self._image) if not stage.is_open]
+        if self._keep_open and len(closed) > len(needed):
+            with contextlib.suppress(DoesNotFit, BadInput):  # it may never be needed
+                return self._plan_for(closed, note)
+        return self._plan_for(needed, note)
+
+    def _plan_for(self, stages: Sequence[Stage], note: str | None) -> dict[Modality, Chosen]:
+        specs = {stage.spec.modality: stage.spec for stage in stages}
+        settings = self._settings
+        request = Request(self.kit, specs, settings.engine, settings.memory, note, kept=self._keep_open)
+        return plan(request, available_memory())
 
     def _finish(self, stage: Stage, peaks: list[int]) -> str:
         """The stage's engine; adds the most memory held with it to `peaks` and closes it unless it is kept."""

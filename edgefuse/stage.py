@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from edgefuse.golden import probe_sample
 from edgefuse.kit import Kit
 from edgefuse.memory import Chosen, MemorySetting
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.contract import Encoder
+from edgefuse_runtimes.contract import Encoder, Memory
 from edgefuse_runtimes.encoder import ENGINES, encode_notes, open_encoder
 from edgefuse_runtimes.machine import physical_cores, process_memory, return_freed_memory
 from edgefuse_runtimes.probe import known_verdict
@@ -93,12 +94,21 @@ class Stage(Closing):
         """
         if self._chosen.remarks:
             return True
-        threads = self._settings.threads or physical_cores()
-        path, *natives = self._kit.file(self.spec.file), *ENGINES[self.spec.format][:-1]
-        verdicts = [
-            known_verdict(engine, path, self.spec, threads=threads, memory=self._chosen.memory) for engine in natives
-        ]
-        return bool(self.remarks) and any(verdict is None or verdict.trusted for verdict in verdicts)
+        return bool(self.remarks) and not self._natives_are_distrusted([self._chosen.memory])
+
+    def would_stand_in(self) -> bool:
+        """Whether numpy would have to take another engine's place now, by what is remembered: `--forget` ends that."""
+        asked = self._settings.memory
+        return self._natives_are_distrusted(["low", "normal"] if asked == "auto" else [asked])
+
+    def _natives_are_distrusted(self, settings: Sequence[Memory]) -> bool:
+        """Whether each native engine is remembered as one that failed with one of the memory settings and none else."""
+        threads, path = self._settings.threads or physical_cores(), self._kit.file(self.spec.file)
+        for engine in ENGINES[self.spec.format][:-1]:
+            found = [known_verdict(engine, path, self.spec, threads=threads, memory=memory) for memory in settings]
+            if {verdict.trusted for verdict in found if verdict is not None} != {False}:
+                return False
+        return True
 
     def info(self) -> dict[str, Any]:
         """What the engine says of itself, and "peak_rss_bytes", the most that it and this process can have held."""

@@ -1,8 +1,9 @@
 """The text cache: vectors of notes that were encoded before, on disk, for this user only.
 
 The note itself is not stored, and its name in the cache is a hash keyed with the device key. A vector is found again
-only for the same note, the same encoder and tokenizer files, read and run in the same way. Every record carries a
-keyed hash of its own content, so that no damage to the file, of whatever kind, becomes an answer.
+only for the same note, the same encoder and tokenizer files, read and run in the same way. Every record is hidden under
+a keyed stream: a vector in plain sight could be compared with those of guessed notes by whoever has the cache alone.
+And it carries a keyed hash of its own content, so that no damage to the file, of whatever kind, becomes an answer.
 
 SQLite does the locking between processes. The order of use is a counter, since a small device may have no clock.
 """
@@ -15,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
@@ -40,20 +42,25 @@ except ImportError:  # a Python that was built without it has no text cache
 
 T = TypeVar("T")
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "vectors.sqlite"
 LIMIT = "EDGEFUSE_TEXT_CACHE_MB"
 DEFAULT_MB = 64
 """4,000 vectors of the widest encoder (4096), 40,000 of a small one."""
+NONCE = 16
+"""Bytes; drawn anew for every record that is written, since one stream must never hide two contents."""
 
 _LAYOUT = """
 CREATE TABLE IF NOT EXISTS notes (
-    name BLOB PRIMARY KEY, used INTEGER NOT NULL, about TEXT NOT NULL, vector BLOB NOT NULL, seal BLOB NOT NULL
+    name BLOB PRIMARY KEY, used INTEGER NOT NULL, nonce BLOB NOT NULL, hidden BLOB NOT NULL, seal BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS notes_used ON notes (used);
 """
 _FORGET = "DELETE FROM notes WHERE name IN (SELECT name FROM notes ORDER BY used LIMIT 8)"
-_NEXT = "(SELECT COALESCE(MAX(used), 0) + 1 FROM notes)"
+# Only integers count: a damaged cell may hold anything, and text is more than any number.
+_LAST = "COALESCE((SELECT MAX(used) FROM notes WHERE typeof(used) = 'integer'), 0)"
+_PUT = f"INSERT OR REPLACE INTO notes VALUES (?, {_LAST} + 1, ?, ?, ?)"  # noqa: S608 - a constant
+_USE = f"UPDATE notes SET used = {_LAST} + 1 WHERE name = ? AND (typeof(used) <> 'integer' OR used < {_LAST})"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def cache_folder() -> Path:
     return Path(cache) / "edgefuse" / "text-cache"
 
 
-def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], engine: str) -> list[Any]:
+def deciding_facts(spec: EncoderSpec, locate: Callable[[str], Path], engine: str) -> list[Any]:
     """All but the note that decides a vector: files, how a note is read, and which engine would run where.
 
     Threads and memory settings are not among them: they change last digits, less than engines differ. Sizes and
@@ -139,35 +146,49 @@ class TextCache(Closing):
         self._connection = None
 
     def _get(self, connection: sqlite3.Connection, name: bytes) -> NoteVector | None:
-        row = connection.execute("SELECT about, vector, seal, used FROM notes WHERE name = ?", (name,)).fetchone()
+        row = connection.execute("SELECT nonce, hidden, seal FROM notes WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
-        about, vector, seal, used = row
-        if not isinstance(vector, bytes) or seal != self._seal(name, about, vector):
+        nonce, hidden, seal = row
+        is_whole = isinstance(nonce, bytes) and isinstance(hidden, bytes) and seal == self._seal(name, nonce, hidden)
+        if not is_whole:
             connection.execute("DELETE FROM notes WHERE name = ?", (name,))
             return None
-        if used < connection.execute("SELECT MAX(used) FROM notes").fetchone()[0]:
-            connection.execute(f"UPDATE notes SET used = {_NEXT} WHERE name = ?", (name,))  # noqa: S608 - a constant
+        connection.execute(_USE, (name,))
+        about, vector = self._under_stream(nonce, hidden).split(b"\n", 1)
         said = json.loads(about)
         values = np.frombuffer(vector, "<f4").astype(np.float32)  # (d,)
         return NoteVector(values, said["engine"], said["dropped"], tuple(said["remarks"]))
 
     def _put(self, connection: sqlite3.Connection, name: bytes, found: NoteVector) -> None:
         about = json.dumps({"engine": found.engine, "dropped": found.dropped, "remarks": found.remarks})
-        vector = found.vector.astype("<f4").tobytes()
-        row = (name, about, vector, self._seal(name, about, vector))
+        nonce = secrets.token_bytes(NONCE)
+        hidden = self._under_stream(nonce, about.encode() + b"\n" + found.vector.astype("<f4").tobytes())
+        row = (name, nonce, hidden, self._seal(name, nonce, hidden))
         with _transaction(connection):
-            connection.execute(f"INSERT OR REPLACE INTO notes VALUES (?, {_NEXT}, ?, ?, ?)", row)  # noqa: S608
+            connection.execute(_PUT, row)
             while _bytes_in_use(connection) > self._limit:
-                gone = connection.execute(
-                    "DELETE FROM notes WHERE name IN (SELECT name FROM notes ORDER BY used LIMIT 8)"
-                )
-                if not gone.rowcount:
+                if not connection.execute(_FORGET).rowcount:
                     break
 
-    def _seal(self, name: bytes, about: Any, vector: bytes) -> bytes:
-        told = b"".join([name, len(vector).to_bytes(8, "big"), vector, str(about).encode("utf-8", "surrogatepass")])
-        return hashlib.blake2b(told, digest_size=16, key=self._key, person=b"vector").digest()
+    def _seal(self, name: bytes, nonce: bytes, hidden: bytes) -> bytes:
+        told = b"".join([name, len(nonce).to_bytes(8, "big"), nonce, hidden])
+        return hashlib.blake2b(told, digest_size=16, key=self._key, person=b"seal").digest()
+
+    def _under_stream(self, nonce: bytes, content: bytes) -> bytes:
+        """`content` hidden, or what is hidden brought back: xor with keyed BLAKE2b of nonce and block number.
+
+        A keyed hash of a counter is a stream cipher (Bernstein, "Salsa20 specification", 2005, does the same with its
+        own hash), so that both the cache and the device key are needed to compare a vector with that of a guess.
+        """
+        keyed = hashlib.blake2b(nonce, key=self._key, person=b"stream")
+        blocks = []
+        for number in range(-(-len(content) // keyed.digest_size)):
+            block = keyed.copy()
+            block.update(number.to_bytes(8, "big"))
+            blocks.append(block.digest())
+        stream = np.frombuffer(b"".join(blocks), np.uint8)[: len(content)]
+        return (np.frombuffer(content, np.uint8) ^ stream).tobytes()
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """What `work` gives; None, from now on silently, where the cache cannot be used."""
@@ -193,9 +214,12 @@ class TextCache(Closing):
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._folder.stat().st_mode & 0o077:
             self._folder.chmod(0o700)
-        with (self._folder / "lock").open("w") as lock:
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
     def _open(self) -> sqlite3.Connection:
         path = self._folder / FILE
@@ -207,9 +231,10 @@ class TextCache(Closing):
         try:
             connection.execute("PRAGMA auto_vacuum = FULL")  # what is deleted makes the file smaller
             connection.execute("PRAGMA secure_delete = ON")  # and is overwritten
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA journal_size_limit = 0")
+            # No write-ahead log: what is deleted stays readable in one, and a journal is emptied at each commit.
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            # No answer waits for a slow card: what a power cut damages is seen by its seal or by SQLite.
+            connection.execute("PRAGMA synchronous = OFF")
             schema = connection.execute("PRAGMA user_version").fetchone()[0]
             if schema != SCHEMA:
                 if schema:

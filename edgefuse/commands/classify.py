@@ -6,7 +6,7 @@ import codecs
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import click
 from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
 
 if TYPE_CHECKING:
+    from edgefuse.batch import Outcome
     from edgefuse.classifier import Classifier
     from edgefuse.memory import MemorySetting
 
@@ -137,21 +138,29 @@ def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classi
             remarks.append(f"The last line of {output} was half written and was removed; its sample is answered again.")
         for sentence in remarks:
             click.echo(sentence, err=True)
+        failed: dict[str, str] = {}
         try:
-            done = classify_batch(classifier, samples, answers, progress=bar)
+            done = classify_batch(classifier, samples, answers, failed, progress=bar)
         except KeyboardInterrupt:
             click.echo(
                 f"{output} holds {len(answers.answered)} answers; the same command goes on after them.", err=True
             )
             raise
+        else:
+            click.echo(f"{output}: {_summary(done, len(samples))}", err=True)
+        finally:  # the work of hours may have ended early
+            _list_failed(failed)
+    return SOME_FAILED if failed else 0
+
+
+def _summary(done: Outcome, samples: int) -> str:
     rate = f", {done.answered / done.seconds:.1f} a second" if done.answered else ""
     before = f"; {done.before} were answered before" if done.before else ""
-    click.echo(
-        f"{output}: {done.answered} of {len(samples)} samples answered in {done.seconds:.1f} s{rate}{before}.", err=True
-    )
-    if not done.failed:
-        return 0
-    click.echo(f"{len(done.failed)} could not be answered; repair them and run the same command again:", err=True)
-    for name, sentence in done.failed.items():
+    return f"{done.answered} of {samples} samples answered in {done.seconds:.1f} s{rate}{before}."
+
+
+def _list_failed(failed: Mapping[str, str]) -> None:
+    if failed:
+        click.echo(f"{len(failed)} could not be answered; repair them and run the same command again:", err=True)
+    for name, sentence in failed.items():
         click.echo(f"  {name}: {sentence}", err=True)
-    return SOME_FAILED

@@ -53,12 +53,21 @@ def test_whatever_part_of_the_last_line_is_there_the_whole_ones_stay(
     path = tmp_path_factory.mktemp("torn") / "answers.jsonl"
     whole = fill(path, "a", "b")
     last = json.dumps({"id": "c", **ANSWER}).encode()
-    part = last[: data.draw(st.integers(1, len(last)))] + bytes(data.draw(st.integers(0, 5)))
+    part = last[: data.draw(st.integers(1, len(last) - 1))] + bytes(data.draw(st.integers(0, 5)))
     path.write_bytes(whole + part)
     with AnswersFile(path, DIGEST) as answers:
         assert (answers.answered, answers.was_torn) == ({"a", "b"}, True)
         answers.append("c", ANSWER)
     assert path.read_bytes() == whole + last + b"\n"
+
+
+@pytest.mark.parametrize("zeros", [0, 5])
+def test_a_whole_answer_without_its_newline_is_kept_and_ended(path: Path, zeros: int) -> None:
+    whole = fill(path, "a", "b")
+    path.write_bytes(whole[:-1] + bytes(zeros))
+    with AnswersFile(path, DIGEST) as answers:
+        assert (answers.answered, answers.was_torn) == ({"a", "b"}, False)
+    assert path.read_bytes() == whole
 
 
 def test_zeros_that_a_power_cut_left_are_removed(path: Path) -> None:
@@ -73,6 +82,10 @@ def test_zeros_that_a_power_cut_left_are_removed(path: Path) -> None:
         b"My notes, which are dear to me.",
         b"My notes, which are dear to me.\n",
         b'{"name": "half',
+        b'{"id": 7, "patient": "dear to me"}',
+        b'{"id": "7", "patient": "dear to me"}',
+        b'{"id": 7, "patient": "dear',
+        b'{"id": "7", "kit": {"digest": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
         b'{"id": 7, "kit": {"digest": "' + DIGEST.encode() + b'"}}\n',
         b'{"id": "a"}\n',
         b"[1, 2]\n",
@@ -91,6 +104,14 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path, content: bytes) -
 def test_answers_of_another_kit_are_left_as_they_are(path: Path) -> None:
     before = fill(path, "a")
     with pytest.raises(BadInput, match=r"is an answer of another kit \(my 1, digest dddddddddddd\)"):
+        AnswersFile(path, "e" * 64)
+    assert path.read_bytes() == before
+
+
+def test_an_answer_of_another_kit_without_a_newline_is_left_as_it_is(path: Path) -> None:
+    before = fill(path, "a")[:-1]
+    path.write_bytes(before)
+    with pytest.raises(BadInput, match="is an answer of another kit"):
         AnswersFile(path, "e" * 64)
     assert path.read_bytes() == before
 

@@ -17,16 +17,19 @@ from edgefuse import Classifier
 from edgefuse.datasets import Sample, open_dataset
 from edgefuse.embeddings import open_table
 from edgefuse.kit import Kit
+from edgefuse.memory import Chosen, Request, plan
 from edgefuse.prediction import Prediction
 from edgefuse.text_cache import cache_folder
 from edgefuse_runtimes.alignment import align_image, align_text
 from edgefuse_runtimes.contract import Batch
-from edgefuse_runtimes.errors import BadInput, EngineUnavailable
+from edgefuse_runtimes.errors import BadInput, DoesNotFit, EngineUnavailable
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.fusion import Head, logits
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
+from edgefuse_runtimes.machine import AvailableMemory
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
-from edgefuse_runtimes.verdicts import Verdict
+from edgefuse_runtimes.spec import Modality
+from edgefuse_runtimes.verdicts import Verdict, forget
 from edgefuse_runtimes.worker_process import EngineDied
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
@@ -250,6 +253,40 @@ def test_a_known_note_needs_no_text_encoder_that_works(
         assert classifier.predict(picture, NOTE).probabilities == wanted
 
 
+def test_encoders_that_stay_open_are_planned_together_whatever_the_first_sample_needs(
+    tiny_kit: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[set[str]] = []
+
+    def recording(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]:
+        planned.append(set(request.specs))
+        return plan(request, available)
+
+    monkeypatch.setattr("edgefuse.classifier.plan", recording)
+    for note in (NOTE, NOTE, None):  # new, known, missing
+        with Classifier.open(tiny_kit, engine="numpy") as classifier:
+            classifier.predict(picture, note)
+    assert planned == [{"image", "text"}] * 3
+    with Classifier.open(tiny_kit, engine="numpy", keep_open=False) as classifier:
+        classifier.predict(picture, NOTE)
+    assert planned[3:] == [{"image"}]
+
+
+def test_an_encoder_that_does_not_fit_is_in_nobodys_way_until_it_is_needed(
+    tiny_kit: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_text(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]:
+        if "text" in request.specs:
+            raise DoesNotFit("There is too little memory for the text encoder.")
+        return plan(request, available)
+
+    monkeypatch.setattr("edgefuse.classifier.plan", no_text)
+    with Classifier.open(tiny_kit, engine="numpy") as classifier:
+        assert classifier.predict(picture, None).missing == ["text"]
+        with pytest.raises(DoesNotFit, match="for the text encoder"):
+            classifier.predict(picture, NOTE)
+
+
 def test_without_the_cache_nothing_is_looked_up_or_kept(tiny_kit: Path, picture: Path) -> None:
     for _ in range(2):
         with Classifier.open(tiny_kit, engine="numpy", cache=False) as classifier:
@@ -313,6 +350,30 @@ def test_a_vector_of_numpy_is_kept_only_where_numpy_would_run_the_next_time(
     assert [answer.engines["text"] for answer in answers] == ["numpy", "numpy"]
     assert answers[0].notes == answers[1].notes
     assert "llama.cpp on text.gguf gave no answer; numpy runs text.gguf instead." in answers[0].notes[0]
+
+
+def test_an_engine_whose_verdict_was_forgotten_comes_back_for_a_known_note_too(
+    tiny_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: object, batch: Batch) -> np.ndarray:
+        raise EngineDied("The engine process llama.cpp on text.gguf died.")
+
+    def answer() -> Prediction:
+        with Classifier.open(tiny_kit) as classifier:
+            return classifier.predict(None, NOTE)
+
+    engine = "edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder"
+    monkeypatch.setattr("edgefuse_runtimes.encoder.probe", lambda *_, **__: Verdict(True, ""))
+    monkeypatch.setattr("edgefuse_runtimes.encoder._installed", lambda engine: True)
+    monkeypatch.setattr(engine, type("Dies", (GgufNumpyEncoder,), {"encode": die}))
+    before = [answer(), answer()]
+    monkeypatch.setattr(engine, GgufNumpyEncoder)  # it was mended
+    assert forget(lambda record: True)
+    after = [answer(), answer()]
+    assert [found.cached for found in before + after] == [[], ["text"], [], ["text"]]
+    assert ["died; numpy runs text.gguf instead." in " ".join(found.notes) for found in before + after] == [
+        True, True, False, False,
+    ]  # fmt: skip
 
 
 class Dying(OnnxNumpyEncoder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import random
@@ -22,7 +23,7 @@ from edgefuse.text_cache import (
     NoteVector,
     TextCache,
     cache_folder,
-    encoder_facts,
+    deciding_facts,
     open_text_cache,
 )
 from edgefuse_runtimes.errors import BadInput
@@ -122,24 +123,24 @@ def test_whatever_decides_a_vector_is_in_its_name(files: Path, cache: TextCache)
         dataclasses.replace(SPEC, tokenization=dataclasses.replace(SPEC.tokenization, newline_to_space=True)),
         dataclasses.replace(SPEC, tokenizer=dataclasses.replace(SPEC.tokenizer, sha256="3" * 64)),
     ]
-    names = {cache.name(encoder_facts(spec, files.joinpath, "auto"), NOTE) for spec in [SPEC, *changed]}
-    names |= {cache.name(encoder_facts(SPEC, files.joinpath, engine), NOTE) for engine in ("numpy", "onnxruntime")}
+    names = {cache.name(deciding_facts(spec, files.joinpath, "auto"), NOTE) for spec in [SPEC, *changed]}
+    names |= {cache.name(deciding_facts(SPEC, files.joinpath, engine), NOTE) for engine in ("numpy", "onnxruntime")}
     assert len(names) == 9
     # The name of an engine of the other format means "auto", as it does where encoders are opened.
-    assert cache.name(encoder_facts(SPEC, files.joinpath, "llama.cpp"), NOTE) in names
+    assert cache.name(deciding_facts(SPEC, files.joinpath, "llama.cpp"), NOTE) in names
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "tokenizer.json"])
 def test_a_file_that_was_written_again_is_another_encoder(files: Path, name: str) -> None:
-    before = encoder_facts(SPEC, files.joinpath, "auto")
+    before = deciding_facts(SPEC, files.joinpath, "auto")
     (files / name).write_bytes((files / name).read_bytes()[::-1])
-    assert encoder_facts(SPEC, files.joinpath, "auto") != before
+    assert deciding_facts(SPEC, files.joinpath, "auto") != before
 
 
 def test_another_version_of_a_library_is_another_engine(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = encoder_facts(SPEC, files.joinpath, "auto")
+    before = deciding_facts(SPEC, files.joinpath, "auto")
     monkeypatch.setattr("edgefuse.text_cache.metadata.version", lambda package: "9.9.9")
-    assert encoder_facts(SPEC, files.joinpath, "auto") != before
+    assert deciding_facts(SPEC, files.joinpath, "auto") != before
 
 
 # Its size
@@ -199,24 +200,50 @@ def test_no_word_of_a_note_is_in_any_file_and_no_other_user_can_read_one() -> No
         keep(cache, NOTE)
         assert look_up(cache, NOTE) is not None
         files = [file for file in cache_folder().rglob("*") if file.is_file()]
-        assert {file.name for file in files} >= {FILE, f"{FILE}-wal", f"{FILE}-shm"}
+        assert {file.name for file in files} == {FILE, f"{FILE}-journal", "lock"}
         content = b"".join(file.read_bytes() for file in files)
-        modes = {file.name: file.stat().st_mode & 0o077 for file in files if file.name.startswith(FILE)}
-    assert set(modes.values()) == {0}
+        modes = {file.stat().st_mode & 0o777 for file in files}
+    assert modes == {0o600}
     assert cache_folder().stat().st_mode & 0o777 == 0o700
-    assert made(NOTE).vector.tobytes() in content
+    assert len(content) > made(NOTE).vector.nbytes
     assert not [word for word in NOTE.split() if word.strip(".:").encode() in content and len(word) > 3]
     for digest in (hashlib.sha256, hashlib.blake2b, hashlib.md5):  # no plain hash, which could be guessed back
         assert digest(NOTE.encode()).digest() not in content
 
 
+def test_who_has_the_cache_alone_can_compare_no_vector_with_that_of_a_guess(tmp_path: Path) -> None:
+    """Nor tell whether two notes have the same one, or whether a note was put there twice."""
+    same = NoteVector(np.full(384, 0.25, np.float32), "numpy", 0, ("the same words",))
+    with TextCache(tmp_path, KEY, 10**7) as cache:
+        for note in (NOTE, "another"):
+            cache.put(cache.name(FACTS, note), same)
+            assert equal(look_up(cache, note), same)
+        first = hidden(tmp_path / FILE)
+        cache.put(cache.name(FACTS, NOTE), same)
+        both = first | hidden(tmp_path / FILE)
+    assert len(both) == 3
+    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert not [plain for plain in (same.vector.tobytes()[:8], b"numpy", b"the same words") if plain in content]
+    pieces = [record[at : at + 64] for record in both for at in range(0, len(record) - 63, 64)]
+    assert len(set(pieces)) == len(pieces)
+
+
+def hidden(path: Path) -> set[bytes]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return {record for (record,) in connection.execute("SELECT hidden FROM notes")}
+
+
 def test_what_is_forgotten_is_overwritten(tmp_path: Path) -> None:
     with TextCache(tmp_path, KEY, 10**5) as cache:
         keep(cache, NOTE)
+        (record,) = hidden(tmp_path / FILE)
+        pieces = [record[at : at + 32] for at in range(0, len(record) - 32, 32)]  # it may lie across pages
+        assert any(piece in (tmp_path / FILE).read_bytes() for piece in pieces)
         for number in range(100):
             keep(cache, str(number))
         assert look_up(cache, NOTE) is None
-    assert made(NOTE).vector.tobytes() not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        content = b"".join(file.read_bytes() for file in tmp_path.iterdir())  # journals too, while it is open
+    assert not any(piece in content for piece in pieces)
 
 
 # Two processes
@@ -295,6 +322,21 @@ def test_a_file_that_is_no_cache_is_begun_anew(tmp_path: Path, content: bytes) -
         assert equal(look_up(cache, NOTE), made(NOTE))
 
 
+def test_a_cache_of_an_older_layout_is_begun_anew(tmp_path: Path) -> None:
+    """Whose vectors lay in plain sight."""
+    path = filled(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "DROP TABLE notes; CREATE TABLE notes (name BLOB PRIMARY KEY, used INTEGER NOT NULL, about TEXT NOT NULL, "
+            "vector BLOB NOT NULL, seal BLOB NOT NULL); INSERT INTO notes VALUES (1, 1, '', 'in plain sight', 2);"
+            "PRAGMA user_version = 1;"
+        )
+    with TextCache(tmp_path, KEY, 10**7) as cache:
+        keep(cache, NOTE)
+        assert equal(look_up(cache, NOTE), made(NOTE))
+    assert b"in plain sight" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 def test_a_cache_of_another_layout_is_begun_anew(tmp_path: Path) -> None:
     path = filled(tmp_path)
     connection = sqlite3.connect(path)
@@ -324,11 +366,23 @@ def test_no_changed_bytes_ever_become_an_answer(tmp_path: Path) -> None:
     assert lost > 60
 
 
+@pytest.mark.parametrize("used", ["words", b"\xff", 2.5, 2**63 - 1])
+def test_a_damaged_order_of_use_is_no_error(tmp_path: Path, used: object) -> None:
+    path = filled(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE notes SET used = ? WHERE used = 3", (used,))
+        connection.commit()
+    with TextCache(tmp_path, KEY, 10**7) as cache:
+        assert all(equal(look_up(cache, str(number)), made(str(number))) for number in range(30))
+        keep(cache, NOTE)
+        assert equal(look_up(cache, NOTE), made(NOTE))
+
+
 def test_vectors_exchanged_between_notes_are_seen(tmp_path: Path) -> None:
     path = filled(tmp_path)
     connection = sqlite3.connect(path)
     connection.execute(
-        "UPDATE notes SET (about, vector, seal) = (SELECT about, vector, seal FROM notes WHERE used = 1)"
+        "UPDATE notes SET (nonce, hidden, seal) = (SELECT nonce, hidden, seal FROM notes WHERE used = 1)"
     )
     connection.commit()
     connection.close()

@@ -18,7 +18,10 @@ import pytest
 from PIL import Image
 
 from edgefuse import Classifier
+from edgefuse.classifier import Inputs
+from edgefuse.prediction import Prediction
 from edgefuse.text_cache import cache_folder
+from edgefuse_runtimes.errors import DoesNotFit
 
 NOTES = ("Known for many years.", "New, and it bleeds at times.", "Läsion am Bein, unklarer Verlauf.")
 COUNT = 8
@@ -153,6 +156,20 @@ def test_a_damaged_encoder_ends_the_batch_with_its_sentence(
     outcome, answers = batch(photos, "--kit", kit)
     assert (outcome.code, answers) == (2, [])
     assert "image.onnx" in outcome.err.splitlines()[-1]
+
+
+def test_samples_that_failed_are_listed_even_if_the_batch_ends_early(
+    batch: Callable[..., Any], photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(classifier: Classifier, inputs: Inputs) -> Prediction:
+        raise DoesNotFit("There is too little memory.")
+
+    (photos / "00.jpg").write_text("no picture")
+    monkeypatch.setattr(Classifier, "answer", fail)
+    outcome, answers = batch(photos)
+    assert (outcome.code, answers) == (7, [])
+    assert "1 could not be answered; repair them and run the same command again:\n  00.jpg: " in outcome.err
+    assert outcome.err.endswith("edgefuse: There is too little memory.\n")
 
 
 @pytest.mark.parametrize(
