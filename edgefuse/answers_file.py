@@ -24,8 +24,8 @@ class AnswersFile(Closing):
         """Begin the file, or go on with one whose answers are of the kit with this digest.
 
         Raises:
-            BadInput: the file holds something else or answers of another kit, is being written by another process, or is
-                no regular file.
+            BadInput: the file holds something else or answers of another kit, is being written by another process, or
+                is no regular file.
         """
         self._path, self._digest = path, digest
         is_new = not path.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +29,9 @@ ALWAYS = 1_000_000
 
 SMALL = 6 * MIB
 """For resizing and the encoder's input."""
+
+_ONE_LARGE = threading.Lock()
+"""Held from asking for memory until a large picture is decoded."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,20 @@ def fitting_reduction(facts: PictureFacts, available: int, shortest: int) -> int
 def load_within(picture: Picture, preprocess: Preprocess, notify: Callable[[str], None]) -> Image.Image:
     """`load_image` in the memory that is available; `notify` is told where a JPEG had to be decoded smaller.
 
-    It is never decoded smaller than it is resized to for the encoder.
+    It is never decoded smaller than it is resized to for the encoder. Of threads that decode large pictures side by
+    side, each waits for the one before: what is available must still be there when it is taken.
 
     Raises:
         BadInput: the picture cannot be read.
         DoesNotFit: there is too little memory for it.
     """
+    turn = contextlib.ExitStack()
 
     def reduction_of(opened: Image.Image, name: str) -> int:
         is_decoded = isinstance(picture, Image.Image) and not getattr(opened, "tile", None)
         if is_decoded or opened.width * opened.height <= ALWAYS:
             return 1
+        turn.enter_context(_ONE_LARGE)
         facts = facts_of(opened)
         available = available_memory()
         reduction = fitting_reduction(facts, available.bytes, preprocess.size)
@@ -103,7 +111,8 @@ def load_within(picture: Picture, preprocess: Preprocess, notify: Callable[[str]
             )
         return reduction
 
-    return load_image(picture, reduction_of)
+    with turn:  # ends when the picture is decoded
+        return load_image(picture, reduction_of)
 
 
 def facts_of(opened: Image.Image) -> PictureFacts:
