@@ -24,11 +24,15 @@ class AnswersFile(Closing):
         """Begin the file, or go on with one whose answers are of the kit with this digest.
 
         Raises:
-            BadInput: the file holds something else, answers of another kit, or is being written by another process.
+            BadInput: the file holds something else or answers of another kit, is being written by another process, or
+                is no regular file.
         """
         self._path, self._digest = path, digest
         is_new = not path.exists()
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        if not is_new and not path.is_file():  # a pipe would wait for itself to be written
+            raise BadInput(f"{path} is no regular file, and so cannot be gone on with; choose another --output.")
+        # For its owner only: it names pictures, and with them perhaps people.
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._lock()
             self.answered, self.was_torn = self._read()

@@ -50,9 +50,24 @@ def _make(path: Path) -> bytes | None:
             file.write(secrets.token_bytes(BYTES))
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
+        try:
             os.link(part, path)  # unlike a rename, it never replaces a key that is in use
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links, such as vfat or exFAT
+            _write_new(path)
         sync_folder(path.parent)
     finally:
         Path(part).unlink()
     return _read(path)
+
+
+def _write_new(path: Path) -> None:
+    """A new key under its own name, in one write; a process that comes first keeps its own."""
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, secrets.token_bytes(BYTES))
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -32,6 +32,7 @@ from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Engine
 from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import home_folder
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.spec import EncoderSpec
 
@@ -85,12 +86,21 @@ def open_text_cache() -> TextCache | None:
     """
     limit = _limit()
     key = device_key() if limit and sqlite3 is not None else None
-    return None if key is None else TextCache(cache_folder(), key, limit)
+    if key is None:
+        return None
+    try:
+        return TextCache(cache_folder(), key, limit)
+    except FileNotFoundError:
+        return None
 
 
 def cache_folder() -> Path:
-    """Where the cache lies."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    """Where the cache lies.
+
+    Raises:
+        FileNotFoundError: there is no such place, since nothing tells the user's home.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
     return Path(cache) / "edgefuse" / "text-cache"
 
 

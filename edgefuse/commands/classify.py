@@ -84,6 +84,10 @@ def command(
     if output is not None:
         if image is None or text is not None or note is not None:
             raise click.UsageError("With --output name a folder or a table, which has the notes too, and nothing else.")
+        if as_json:
+            raise click.UsageError("--output writes JSON lines already; leave out --json.")
+        if str(output) == "-":
+            raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
         return _answer_all(image, output, lambda: open_classifier(kit or find_kit()))
     _check_one(image, text, note)
     _answer_one(image, text, note, lambda: open_classifier(kit or find_kit(), keep_open=False), as_json)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +29,10 @@ ALWAYS = 1_000_000
 
 SMALL = 6 * MIB
 """For resizing and the encoder's input."""
+
+_PROMISED: list[int] = []
+"""Bytes for each large picture that some thread decodes now; guarded by the condition."""
+_CHANGED = threading.Condition()
 
 
 @dataclass(frozen=True)
@@ -74,20 +80,30 @@ def fitting_reduction(facts: PictureFacts, available: int, shortest: int) -> int
 def load_within(picture: Picture, preprocess: Preprocess, notify: Callable[[str], None]) -> Image.Image:
     """`load_image` in the memory that is available; `notify` is told where a JPEG had to be decoded smaller.
 
-    It is never decoded smaller than it is resized to for the encoder.
+    It is never decoded smaller than it is resized to for the encoder. What threads decode side by side fits together,
+    else one waits for the other.
 
     Raises:
         BadInput: the picture cannot be read.
         DoesNotFit: there is too little memory for it.
     """
+    done = contextlib.ExitStack()
 
     def reduction_of(opened: Image.Image, name: str) -> int:
         is_decoded = isinstance(picture, Image.Image) and not getattr(opened, "tile", None)
         if is_decoded or opened.width * opened.height <= ALWAYS:
             return 1
         facts = facts_of(opened)
-        available = available_memory()
-        reduction = fitting_reduction(facts, available.bytes, preprocess.size)
+        with _CHANGED:
+            while True:
+                available = available_memory()
+                reduction = fitting_reduction(facts, available.bytes - sum(_PROMISED), preprocess.size)
+                if reduction == 1 or not _PROMISED:
+                    break
+                _CHANGED.wait()
+            promised = decoding_bytes(facts, reduction or 1)
+            _PROMISED.append(promised)
+            done.callback(_give_back, promised)
         megapixels = f"{facts.width * facts.height / 1e6:.0f} megapixels"
         if reduction is None:
             needed = decoding_bytes(facts) + LIBRARIES["numpy"] + RESERVE
@@ -103,7 +119,14 @@ def load_within(picture: Picture, preprocess: Preprocess, notify: Callable[[str]
             )
         return reduction
 
-    return load_image(picture, reduction_of)
+    with done:
+        return load_image(picture, reduction_of)
+
+
+def _give_back(promised: int) -> None:
+    with _CHANGED:
+        _PROMISED.remove(promised)
+        _CHANGED.notify_all()
 
 
 def facts_of(opened: Image.Image) -> PictureFacts:

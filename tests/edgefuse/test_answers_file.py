@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ def fill(path: Path, *ids: str) -> bytes:
 def test_a_line_is_an_id_and_its_answer(path: Path) -> None:
     lines = fill(path, "a.jpg", 'b "ü" \n.jpg').splitlines()
     assert [json.loads(line) for line in lines] == [{"id": name, **ANSWER} for name in ("a.jpg", 'b "ü" \n.jpg')]
+
+
+def test_it_is_for_its_owner_only(path: Path) -> None:
+    fill(path, "a")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_refused(path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    with pytest.raises(BadInput, match="is no regular file"):
+        AnswersFile(path, DIGEST)
 
 
 def test_it_is_gone_on_with(path: Path) -> None:

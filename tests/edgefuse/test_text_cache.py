@@ -190,6 +190,15 @@ def test_the_size_is_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
             open_text_cache()
 
 
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert open_text_cache() is None
+
+
 # Privacy
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +148,41 @@ def test_small_pictures_and_decoded_ones_are_taken_without_asking(available) -> 
 
     assert load_within(stream.getvalue(), PREPROCESS, lambda note: None).size == (640, 480)
     assert load_within(drawn((2000, 1500)), PREPROCESS, lambda note: None).size == (2000, 1500)
+
+
+@pytest.mark.parametrize(("room", "at_a_time"), [(1, 1), (3, 2)])
+def test_pictures_are_decoded_side_by_side_only_where_they_fit_together(
+    tmp_path: Path, available, monkeypatch: pytest.MonkeyPatch, room: int, at_a_time: int
+) -> None:
+    """Else two threads would both be told of memory that is there only once."""
+    available(room * decoding_bytes(PictureFacts("JPEG", "RGB", 1600, 1200)) + AROUND)
+    path = saved(tmp_path / "photo.jpg", drawn((1600, 1200)))
+    lock, both, decoding_now, most = threading.Lock(), threading.Barrier(2), [0], [0]
+
+    def counting(opened: Image.Image) -> Image.Image:
+        with lock:
+            decoding_now[0] += 1
+            most[0] = max(most[0], decoding_now[0])
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1)  # the other one, if it is let in
+        opened.load()
+        with lock:
+            decoding_now[0] -= 1
+        return opened
+
+    monkeypatch.setattr("edgefuse_runtimes.image._upright", counting)
+    with ThreadPoolExecutor(2) as pool:
+        sizes = [image.size for image in pool.map(lambda _: load_within(path, PREPROCESS, lambda note: None), range(2))]
+    assert (sizes, most) == ([(1600, 1200)] * 2, [at_a_time])
+
+
+def test_a_picture_that_is_refused_does_not_keep_the_next_one_waiting(tmp_path: Path, available) -> None:
+    path = saved(tmp_path / "photo.jpg", drawn((1600, 1200)))
+    available(0)
+    with pytest.raises(DoesNotFit):
+        load_within(path, PREPROCESS, lambda note: None)
+    available(2**33)
+    assert load_within(path, PREPROCESS, lambda note: None).size == (1600, 1200)
 
 
 def test_the_facts_of_a_png_are_read_without_decoding_it(tmp_path: Path) -> None:

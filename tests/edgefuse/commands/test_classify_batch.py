@@ -179,6 +179,8 @@ def test_samples_that_failed_are_listed_even_if_the_batch_ends_early(
         (["visits.csv"], "visits.csv holds many samples; name the file for the answers"),
         (["photos", "--output", "o.jsonl", "--note", "x"], "With --output name a folder or a table"),
         (["--output", "o.jsonl"], "With --output name a folder or a table"),
+        (["photos", "--output", "o.jsonl", "--json"], "--output writes JSON lines already; leave out --json"),
+        (["photos", "--output", "-"], "--output needs the name of a file"),
         (["photos/00.jpg", "--output", "o.jsonl"], "photos/00.jpg is neither a folder nor a table"),
         (["no", "--output", "o.jsonl"], "no is neither a folder nor a table"),
     ],
@@ -189,6 +191,7 @@ def test_what_does_not_go_together(
     monkeypatch.chdir(photos.parent)
     assert said in cli("classify", *arguments).refusal
     assert not Path("o.jsonl").exists()
+    assert not Path("-").exists()
 
 
 def test_no_word_of_a_note_is_kept_anywhere(batch: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
