@@ -364,7 +364,7 @@ def test_an_engine_whose_verdict_was_forgotten_comes_back_for_a_known_note_too(
 
     engine = "edgefuse_runtimes.gguf.with_llama_cpp.LlamaCppEncoder"
     monkeypatch.setattr("edgefuse_runtimes.encoder.probe", lambda *_, **__: Verdict(True, ""))
-    monkeypatch.setattr("edgefuse_runtimes.encoder._installed", lambda engine: True)
+    monkeypatch.setattr("edgefuse_runtimes.encoder.is_installed", lambda engine: True)
     monkeypatch.setattr(engine, type("Dies", (GgufNumpyEncoder,), {"encode": die}))
     before = [answer(), answer()]
     monkeypatch.setattr(engine, GgufNumpyEncoder)  # it was mended
