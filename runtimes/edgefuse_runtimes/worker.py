@@ -13,6 +13,7 @@ import resource
 import select
 import sys
 import threading
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -173,7 +174,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     threading.Thread(target=_end_with_parent, args=(from_parent,), daemon=True).start()
     with os.fdopen(from_parent, "rb") as requests, os.fdopen(to_parent, "wb") as replies:
-        _serve(requests, replies)
+        try:
+            _serve(requests, replies)
+        except Exception:  # noqa: BLE001 - the process ends with it
+            # Told before the pipes close: the thread that watches them ends this process at once.
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
 
 
 if __name__ == "__main__":
