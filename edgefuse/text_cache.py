@@ -19,7 +19,6 @@ import platform
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,11 +28,11 @@ from numpy.typing import NDArray
 from edgefuse import __version__
 from edgefuse.device_key import device_key
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.contract import Engine
 from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import home_folder
 from edgefuse_runtimes.machine import cpu_model
+from edgefuse_runtimes.probe import library_version
 from edgefuse_runtimes.spec import EncoderSpec
 
 try:
@@ -117,7 +116,7 @@ def deciding_facts(spec: EncoderSpec, locate: Callable[[str], Path], engine: str
     read = [spec.pooling, spec.normalize, spec.width, asdict(spec.tokenization)]
     engines = ENGINES[spec.format]
     asked = [candidate for candidate in engines if candidate.name == engine] or engines
-    runs = [(candidate.name, _version(candidate)) for candidate in asked]
+    runs = [(candidate.name, library_version(candidate)) for candidate in asked]
     return [SCHEMA, __version__, hashes, files, read, runs, platform.machine(), cpu_model()]
 
 
@@ -301,14 +300,3 @@ def _limit() -> int:
     if not 0 <= size < 1e9:
         raise BadInput(f"{LIMIT} is {given!r}; set it to a number of megabytes, 0 for no text cache.")
     return int(size * 1e6)
-
-
-def _version(engine: Engine) -> str:
-    """The version of the engine's library, or which file it is where another package brings it; "": not installed."""
-    if not engine.module:
-        return np.__version__
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version(engine.package)
-    found = util.find_spec(engine.module)
-    origin = Path(found.origin) if found and found.origin else None
-    return f"{origin} {origin.stat().st_mtime_ns}" if origin and origin.is_file() else ""

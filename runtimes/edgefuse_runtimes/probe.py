@@ -153,7 +153,7 @@ def _check_file(path: Path, spec: EncoderSpec) -> None:
 def _remember(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Memory, verdict: Verdict) -> None:
     record = Record(
         engine=engine.name,
-        library=f"{engine.package} {_library(engine)}",
+        library=f"{engine.package} {library_version(engine)}",
         file=str(path.resolve()),
         sha256=spec.sha256,
         threads=threads,
@@ -175,7 +175,7 @@ def _clause(error: Exception) -> str:
 def _key(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Memory) -> str:
     stat = path.stat()
     facts = [
-        engine.name, _library(engine), spec.sha256, spec.pooling, spec.normalize, stat.st_size, stat.st_mtime_ns,
+        engine.name, library_version(engine), spec.sha256, spec.pooling, spec.normalize, stat.st_size, stat.st_mtime_ns,
         platform.machine(), cpu_model(), platform.python_version(), threads, memory,
     ]  # fmt: skip
     if spec.data is not None:
@@ -184,11 +184,16 @@ def _key(engine: Engine, path: Path, spec: EncoderSpec, threads: int, memory: Me
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _library(engine: Engine) -> str:
-    """The version of the engine's library, or which file it is where another package brings it (onnxruntime-gpu)."""
+def library_version(engine: Engine) -> str:
+    """The version of the engine's library, or which file it is where another package brings it (onnxruntime-gpu).
+
+    "" where it is not installed.
+    """
+    if not engine.module:
+        return np.__version__
     try:
         return metadata.version(engine.package)
     except metadata.PackageNotFoundError:
         found = util.find_spec(engine.module)
         origin = Path(found.origin) if found and found.origin else None
-        return f"{origin} {origin.stat().st_mtime_ns if origin and origin.is_file() else 0}"
+        return f"{origin} {origin.stat().st_mtime_ns}" if origin and origin.is_file() else ""

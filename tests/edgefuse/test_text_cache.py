@@ -139,7 +139,7 @@ def test_a_file_that_was_written_again_is_another_encoder(files: Path, name: str
 
 def test_another_version_of_a_library_is_another_engine(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = deciding_facts(SPEC, files.joinpath, "auto")
-    monkeypatch.setattr("edgefuse.text_cache.metadata.version", lambda package: "9.9.9")
+    monkeypatch.setattr("edgefuse_runtimes.probe.metadata.version", lambda package: "9.9.9")
     assert deciding_facts(SPEC, files.joinpath, "auto") != before
 
 
