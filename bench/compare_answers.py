@@ -13,7 +13,7 @@ import numpy as np
 
 from edgefuse.embeddings import Table, open_table
 from edgefuse.heads import open_head
-from edgefuse.training import metrics
+from edgefuse.metrics import classification as metrics
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
 
 

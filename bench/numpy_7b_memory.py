@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from compare_gguf_engines import fresh_process, most_anonymous
 from edgefuse.card import cpu_name
 from edgefuse.progress import bar
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import DoesNotFit, EdgefuseError
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder

@@ -21,7 +21,7 @@ from edgefuse.embeddings import Table, open_table
 from edgefuse.heads import Head
 from edgefuse.progress import bar
 from edgefuse.splits import split_rows
-from edgefuse.training import metrics
+from edgefuse.metrics import classification as metrics
 from edgefuse.training.evaluation import evaluate
 from edgefuse.training.recipe import train_head
 from edgefuse_runtimes import alignment

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgefuse.embeddings import Table, open_table, table_digest
 from edgefuse.heads import ARRAYS, EVALUATION, PARTS, Head, open_head
-from edgefuse.training import metrics
+from edgefuse.metrics import classification as metrics
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256, write_json

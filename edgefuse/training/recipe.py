@@ -13,7 +13,8 @@ import numpy as np
 from edgefuse.embeddings import Table, table_digest
 from edgefuse.heads import ALONE, Fusion, Head
 from edgefuse.progress import Progress, silent
-from edgefuse.training import align, metrics, network, temperature
+from edgefuse.metrics import classification as metrics
+from edgefuse.training import align, network, temperature
 from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, train
 from edgefuse_runtimes import fusion as fusion_heads
 from edgefuse_runtimes.alignment import Alignment, apply
@@ -110,6 +111,8 @@ def check_rows(table: Table) -> None:
     Raises:
         BadInput: fewer than two classes, a class without training rows, or no validation rows.
     """
+    if table.multilabel:
+        raise BadInput(f"{table.folder} is a multilabel table; this edgefuse trains heads for one class a row only.")
     if len(table.classes) < 2:
         raise BadInput(f"{table.folder} has one class only ({', '.join(table.classes)}); a head needs two or more.")
     counts = np.bincount(table.labels[table.splits == "train"], minlength=len(table.classes))  # (K,)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse.progress import Progress, silent
-from edgefuse_export.sources import importable, read_config
+from edgefuse.extras import importable
+from edgefuse_export.sources import read_config
 from edgefuse_export.torch_models import EXTRA, OPSET, load_config, load_model, quiet, reason
 from edgefuse_export.weights import check_finite
 from edgefuse_runtimes.errors import BadInput

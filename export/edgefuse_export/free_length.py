@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_export.model_file import save, session
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 
 _EXTRA = "export"
 _LENGTHS = (5, 7)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_export.gguf_file import Tensor
-from edgefuse_export.sources import importable, model_card_licence, read_config
+from edgefuse.extras import importable
+from edgefuse_export.sources import model_card_licence, read_config
 from edgefuse_export.vocabulary import add_tokenizer
 from edgefuse_export.weights import TensorPlace, find_tensors, read_rows
 from edgefuse_runtimes.errors import BadInput

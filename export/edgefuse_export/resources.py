@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.machine import physical_cores, set_blas_threads
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import edgefuse
+from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_json, sha256
 
@@ -37,23 +36,6 @@ class Origin:
     source: dict[str, Any]
     """Name, version or content hash, remarks; plain JSON types."""
     licence: str
-
-
-def importable(module: str, extra: str) -> ModuleType:
-    """Import a workshop library.
-
-    Raises:
-        BadInput: it is not installed; the sentence names the extra that brings it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
-            raise
-        raise BadInput(
-            f"This needs the Python package {error.name!r}, which is not installed; "
-            f"run: pip install 'edgefuse[{extra}]'"
-        ) from error
 
 
 def require_export_extra() -> None:

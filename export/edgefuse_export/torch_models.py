@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse_export.resources import torch_with_threads
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput
 
 EXTRA = "export-torch"

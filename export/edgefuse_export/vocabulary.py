@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefuse_export.sources import importable, read_object
+from edgefuse.extras import importable
+from edgefuse_export.sources import read_object
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.tokenizers.bpe import presplit_name
 from edgefuse_runtimes.tokenizers.sentencepiece_model import read_model

@@ -15,7 +15,7 @@ from edgefuse_export.graph import load_graph
 from edgefuse_export.int8 import folding, wiring
 from edgefuse_export.int8.moments import session_of
 from edgefuse_export.int8.recipe import DEFAULT, Recipe, quantise
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 from edgefuse_runtimes.spec import Preprocess
 
 CLOSE = 1e-4

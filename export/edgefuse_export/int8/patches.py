@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgefuse_export.int8 import rounding
 from edgefuse_export.int8.moments import Doubles
 from edgefuse_export.int8.wiring import Wiring, add_constant, add_node, replace_value, takers
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 from edgefuse_runtimes.spec import Preprocess
 
 BRIGHTEST = 255

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgefuse_export.model_file import SMALL, named_only
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 
 Array = NDArray[Any]
 

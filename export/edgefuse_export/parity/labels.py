@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgefuse.heads import Head, open_head
 from edgefuse.kit import Kit
-from edgefuse.training.metrics import accuracy, class_f1, macro_f1
+from edgefuse.metrics.classification import accuracy, class_f1, macro_f1
 from edgefuse_export.parity.compare import standard_error
 from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.errors import BadInput

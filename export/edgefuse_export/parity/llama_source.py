@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
 from edgefuse_export.resources import resources
-from edgefuse_export.sources import importable, kind_of
+from edgefuse.extras import importable
+from edgefuse_export.sources import kind_of
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.notes import Ids, groups
 from edgefuse_runtimes.gguf.reader import GgufFile, read_gguf

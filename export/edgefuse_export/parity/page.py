@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from edgefuse_export.parity.samples import Samples
-from edgefuse_export.sources import importable
+from edgefuse.extras import importable
 from edgefuse_runtimes.image import Picture, load_image
 
 SAME, CLOSE = 1e-3, 1e-2

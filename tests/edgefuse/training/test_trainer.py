@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.training import losses, metrics, network, optimizer, trainer
+from edgefuse.metrics import classification as metrics
+from edgefuse.training import losses, network, optimizer, trainer
 from edgefuse_runtimes import fusion
 
 ROWS, TEXT, IMAGE = 200, 30, 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefuse.training import metrics
+from edgefuse.metrics import classification as metrics
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
