@@ -12,13 +12,14 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.labels import names_of, to_numbers
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_versioned, write_bytes, write_json
 from edgefuse_runtimes.spec import Modality
@@ -38,6 +39,12 @@ class Row(NamedTuple):
     group: str
     split: str
     """One of `splits.PARTS`."""
+    subgroups: tuple[str, ...] = ()
+    """A value for each of the table's subgroup columns."""
+
+
+COLUMNS = ("id", "label", "group", "split")
+"""Of `rows.csv`; any others are the subgroups, by name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Table:
     ids: Strings
     """(n,)"""
     labels: NDArray[np.int64]
-    """(n,) class numbers: row k has the label `classes[labels[k]]`"""
+    """(n,) class numbers: row k has the label `classes[labels[k]]`; multilabel: (n, K), 1 where a class holds"""
     groups: Strings
     """(n,)"""
     splits: Strings
@@ -65,6 +72,10 @@ class Table:
     """The data set's name and licence, and whether it is the drawn example."""
     split_seed: int | None
     """None: the data set brought its split along."""
+    subgroups: dict[str, Strings] = field(default_factory=dict)
+    """(n,) by name: what figures are also given for apart, such as "sex"."""
+    multilabel: bool = False
+    """Whether any number of classes may hold for a row."""
 
 
 def shards(count: int) -> list[range]:
@@ -77,12 +88,17 @@ def shard_path(folder: Path, modality: Modality, number: int) -> Path:
     return folder / f"{modality}-{number:04d}.npy"
 
 
-def write_description(folder: Path, description: dict[str, Any], rows: Sequence[Row]) -> None:
-    """Write `table.json` (`description` with schema, number of rows and their hash), then `rows.csv`."""
+def write_description(
+    folder: Path, description: dict[str, Any], rows: Sequence[Row], subgroups: Sequence[str] = ()
+) -> None:
+    """Write `table.json` (`description` with schema, number of rows and their hash), then `rows.csv`.
+
+    `subgroups` names the values that each row has in its member of this name.
+    """
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(Row._fields)
-    table.writerows(rows)
+    table.writerow([*COLUMNS, *subgroups])
+    table.writerows([*row[: len(COLUMNS)], *row.subgroups] for row in rows)
     data = text.getvalue().encode()
     facts = {"rows": len(rows), "rows_sha256": hashlib.sha256(data).hexdigest()}
     write_json(folder / "table.json", {"schema": SCHEMA} | description | facts)
@@ -127,7 +143,8 @@ def table_digest(table: Table) -> str:
     digest = hashlib.sha256()
     facts = [table.classes, table.encoders, table.dataset, table.split_seed]
     rows = [column.tolist() for column in (table.ids, table.labels, table.groups, table.splits)]
-    digest.update(json.dumps([*facts, *rows], sort_keys=True).encode())
+    extra = [{name: column.tolist() for name, column in table.subgroups.items()}] if table.subgroups else []
+    digest.update(json.dumps([*facts, *rows, *extra], sort_keys=True).encode())
     for vectors in (table.image, table.text):
         digest.update(np.ascontiguousarray(vectors, np.float32).data)
     return digest.hexdigest()
@@ -145,17 +162,19 @@ def open_table(folder: Path) -> Table:
         classes, seed = tuple(description["classes"]), description["split_seed"]
         widths = {modality: int(encoders[modality]["width"]) for modality in ("image", "text")}
         count, digest = int(description["rows"]), str(description["rows_sha256"])
+        multilabel = bool(description.get("multilabel", False))
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder / 'table.json'} is damaged ({error}); extract the table again.") from error
-    rows = _read_rows(folder / "rows.csv", digest)
-    if len(rows) != count or not {row.label for row in rows} <= set(classes):
+    rows, subgroups = _read_rows(folder / "rows.csv", digest)
+    used = {name for row in rows for name in names_of(row.label, multilabel=multilabel)}
+    if len(rows) != count or not used <= set(classes):
         raise BadInput(f"{folder / 'table.json'} does not fit its rows.csv; extract the table again.")
     image = _read_vectors(folder, "image", rows, widths["image"])  # (n, d_i)
     text = _read_vectors(folder, "text", rows, widths["text"])  # (n, d_t)
     return Table(
         folder=folder,
         ids=np.array([row.id for row in rows]),
-        labels=np.array([classes.index(row.label) for row in rows], np.int64),
+        labels=to_numbers([row.label for row in rows], classes, multilabel=multilabel),
         groups=np.array([row.group for row in rows]),
         splits=np.array([row.split for row in rows]),
         image=image,
@@ -164,18 +183,22 @@ def open_table(folder: Path) -> Table:
         encoders=encoders,
         dataset=dataset,
         split_seed=seed,
+        subgroups={name: np.array([row.subgroups[k] for row in rows]) for k, name in enumerate(subgroups)},
+        multilabel=multilabel,
     )
 
 
-def _read_rows(path: Path, digest: str) -> tuple[Row, ...]:
+def _read_rows(path: Path, digest: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The rows, and the names of their subgroups."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise BadInput(f"The rows {path} cannot be read ({error.strerror}); extract the table again.") from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise BadInput(f"{path} is not the file that was extracted (sha256 differs); extract the table again.")
-    _, *lines = csv.reader(io.StringIO(data.decode(), newline=""))
-    return tuple(Row(*line) for line in lines)
+    header, *lines = csv.reader(io.StringIO(data.decode(), newline=""))
+    rows = tuple(Row(name, label, group, part, tuple(more)) for name, label, group, part, *more in lines)
+    return rows, tuple(header[len(COLUMNS) :])
 
 
 def _read_vectors(folder: Path, modality: Modality, rows: Sequence[Row], width: int) -> Floats:

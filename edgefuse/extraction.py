@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgefuse.ahead import ahead
 from edgefuse.datasets import Dataset, Sample, leave_out, missing_sentence
 from edgefuse.embeddings import (
+    COLUMNS,
     Floats,
     Row,
     Table,
@@ -94,15 +95,17 @@ def extract(
     dataset = _readable(dataset, skip_missing, settings, progress)
     samples = dataset.samples
     given = any(sample.split for sample in samples)
-    rows = _rows(samples, given, split_seed)
-    description = {
+    subgroups = _subgroup_names(samples)
+    rows = _rows(dataset, given, split_seed, subgroups)
+    description: dict[str, object] = {
         "encoders": encoders.identity,
         "dataset": {"name": dataset.name, "licence": dataset.licence, "drawn": dataset.drawn},
         "classes": list(dataset.classes),
+        **({"multilabel": True} if dataset.multilabel else {}),
         "split_seed": None if given else split_seed,
         "inputs_sha256": _digest(samples, rows),
     }
-    _begin(folder, description, rows)
+    _begin(folder, description, rows, subgroups)
     notes = [sample.text for sample in samples]
     cut = _extract_notes(notes, encoders, folder, settings, progress)
     _extract_pictures([sample.image for sample in samples], encoders, folder, settings, progress)
@@ -152,23 +155,38 @@ def _complaint(sample: Sample) -> str:
     return ""
 
 
-def _rows(samples: Sequence[Sample], given: bool, seed: int) -> list[Row]:
+def _rows(dataset: Dataset, given: bool, seed: int, subgroups: Sequence[str]) -> list[Row]:
+    samples = dataset.samples
     groups = [sample.group for sample in samples]
     if given:
         parts = [sample.split for sample in samples]
         check_split(parts, groups, [sample.id for sample in samples])
     else:
-        parts = split_rows([sample.label for sample in samples], groups, seed)
-    return [Row(sample.id, sample.label, sample.group, part) for sample, part in zip(samples, parts, strict=True)]
+        parts = split_rows([sample.label for sample in samples], groups, seed, multilabel=dataset.multilabel)
+    return [
+        Row(sample.id, sample.label, sample.group, part, tuple(sample.subgroups[name] for name in subgroups))
+        for sample, part in zip(samples, parts, strict=True)
+    ]
+
+
+def _subgroup_names(samples: Sequence[Sample]) -> tuple[str, ...]:
+    names = tuple(samples[0].subgroups)
+    clash = [name for name in names if name in COLUMNS]
+    if clash:
+        raise BadInput(f"A subgroup may not be called {clash[0]!r}, which a table's own column is; rename it.")
+    return names
 
 
 def _digest(samples: Sequence[Sample], rows: Sequence[Row]) -> str:
     """A hash of all that makes two extractions with the same encoders one; folders may move in between."""
-    facts = [[*row, sample.image.name, sample.text] for sample, row in zip(samples, rows, strict=True)]
+    facts = [
+        [*row[: len(COLUMNS)], *row.subgroups, sample.image.name, sample.text]
+        for sample, row in zip(samples, rows, strict=True)
+    ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _begin(folder: Path, description: dict[str, object], rows: Sequence[Row]) -> None:
+def _begin(folder: Path, description: dict[str, object], rows: Sequence[Row], subgroups: Sequence[str]) -> None:
     """Write what the table will be, or check that `folder` is the same table begun earlier."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / "table.json").is_file():
@@ -181,7 +199,7 @@ def _begin(folder: Path, description: dict[str, object], rows: Sequence[Row]) ->
                 f"{folder} was made from other inputs ({', '.join(changed)} differ in table.json); "
                 "choose another --output or remove it first."
             )
-    write_description(folder, description, rows)
+    write_description(folder, description, rows, subgroups)
 
 
 def _extract_notes(

@@ -29,6 +29,7 @@ from edgefuse.progress import bar
 @click.option("--output", type=FOLDER, required=True, help="The table: a new folder, or an unfinished one.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split into parts.")
 @click.option("--skip-missing", is_flag=True, help="Leave out samples whose picture is missing or unreadable.")
+@click.option("--multilabel", is_flag=True, help='Any number of classes may hold: a label joins them by "|".')
 @engine_option
 @threads_option
 def command(
@@ -38,6 +39,7 @@ def command(
     output: Path,
     split_seed: int,
     skip_missing: bool,
+    multilabel: bool,
     engine: str,
     threads: int | None,
 ) -> None:
@@ -48,7 +50,7 @@ def command(
     """
     encoders = Encoders.open(encoders_folder)
     done = extract(
-        open_dataset(dataset, root, skip_missing=skip_missing),
+        open_dataset(dataset, root, skip_missing=skip_missing, multilabel=multilabel),
         encoders,
         output,
         split_seed=split_seed,

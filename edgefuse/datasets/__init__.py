@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgefuse.datasets import drawn, ham10000, table
 from edgefuse.datasets.sample import Sample
+from edgefuse.labels import names_of
 from edgefuse_runtimes.errors import BadInput
 
 __all__ = ["ADAPTERS", "Adapter", "Dataset", "Sample", "open_dataset"]
@@ -27,7 +28,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Checked samples: at least one, ids unique, labels not empty, every picture's file there."""
+    """Checked samples: at least one, ids unique, labels not empty (unless multilabel), every picture's file there."""
 
     name: str
     licence: str
@@ -36,11 +37,13 @@ class Dataset:
     """Whether it is the drawn example."""
     left_out: tuple[str, ...] = ()
     """Ids of samples without a usable picture, left out because the user said so."""
+    multilabel: bool = False
+    """Whether a label joins any number of classes, see `edgefuse.labels`."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels that occur, sorted."""
-        return tuple(sorted({sample.label for sample in self.samples}))
+        return tuple(sorted({name for s in self.samples for name in names_of(s.label, multilabel=self.multilabel)}))
 
 
 ADAPTERS = {
@@ -49,11 +52,18 @@ ADAPTERS = {
 }
 
 
-def open_dataset(name: str, root: Path | None = None, *, skip_missing: bool = False, labelled: bool = True) -> Dataset:
+def open_dataset(
+    name: str,
+    root: Path | None = None,
+    *,
+    skip_missing: bool = False,
+    labelled: bool = True,
+    multilabel: bool = False,
+) -> Dataset:
     """The data set `name` of `ADAPTERS` in the folder `root`, or the CSV file `name` with its pictures there.
 
     Without `root`, a CSV file's pictures are looked for beside it. With `labelled` false, a CSV file's labels may be
-    missing.
+    missing. With `multilabel` a label joins the classes that hold by "|", and may be empty.
 
     Raises:
         BadInput: no such data set or file, a malformed table, duplicate ids, empty labels, or samples without
@@ -70,11 +80,11 @@ def open_dataset(name: str, root: Path | None = None, *, skip_missing: bool = Fa
     else:
         known = ", ".join(sorted(ADAPTERS))
         raise BadInput(f"There is no data set called {name!r}; name one of {known}, or a table ending in .csv.")
-    _check(name, samples, labelled)
+    _check(name, samples, labelled and not multilabel)
     missing = [sample for sample in samples if not sample.image.is_file()]
     if missing and not skip_missing:
         raise BadInput(missing_sentence("have no picture file", [f"{s.id} ({s.image})" for s in missing]))
-    dataset = Dataset(Path(name).stem, adapter.licence, tuple(samples), adapter.drawn)
+    dataset = Dataset(Path(name).stem, adapter.licence, tuple(samples), adapter.drawn, multilabel=multilabel)
     return leave_out(dataset, [sample.id for sample in missing])
 
 

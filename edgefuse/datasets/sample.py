@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -14,7 +15,10 @@ class Sample:
     image: Path
     text: str
     label: str
+    """Its class; in a multilabel data set those that hold, joined by "|", or ""."""
     group: str
     """Samples of one group (a lesion, a patient) stay in one part of the split."""
     split: str = ""
     """The part that the data set itself assigns, or ""."""
+    subgroups: Mapping[str, str] = field(default_factory=dict)
+    """What figures are also given for apart, such as {"sex": "female"}; all samples have the same keys."""

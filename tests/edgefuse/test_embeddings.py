@@ -49,6 +49,16 @@ def test_what_was_written_is_read(table: Path) -> None:
     assert names == [f"{kind}-000{k}.npy" for kind in ("image", "text") for k in range(3)]
 
 
+def test_subgroups_and_multilabel_rows_are_read(table: Path) -> None:
+    rows = [row._replace(label=("", "a", "a|b")[k % 3], subgroups=("old", str(k))) for k, row in enumerate(ROWS)]
+    description = json.loads((table / "table.json").read_text()) | {"multilabel": True}
+    write_description(table, description, rows, ["age", "site"])
+    read = open_table(table)
+    assert read.subgroups["age"].tolist() == ["old"] * 10
+    assert read.subgroups["site"].tolist() == [str(k) for k in range(10)]
+    np.testing.assert_array_equal(read.labels[:3], [[0, 0], [1, 0], [1, 1]])
+
+
 @given(st.integers(0, 2000))
 def test_shards_hold_every_row_once_and_in_order(count: int) -> None:
     assert [row for span in shards(count) for row in span] == list(range(count))

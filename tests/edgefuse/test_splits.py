@@ -85,3 +85,12 @@ def test_a_given_split_is_checked() -> None:
         check_split(["train", "train", "test"], groups, ids)
     with pytest.raises(BadInput, match="the group 'g' in both train and test"):
         check_split(["train", "validation", "test"], ["g", "h", "g"], ids)
+
+
+def test_every_class_of_a_multilabel_table_is_in_every_part() -> None:
+    labels = ["itch|pain", "pain", "", "itch", "swelling|itch", "swelling"] * 10
+    parts = split_rows(labels, [str(k) for k in range(60)], 0, multilabel=True)
+    for name in ("itch", "pain", "swelling"):
+        held = Counter(part for part, label in zip(parts, labels, strict=True) if name in label)
+        assert held["test"] == pytest.approx(0.2 * held.total(), abs=2)
+        assert held["validation"] == pytest.approx(0.16 * held.total(), abs=2)
