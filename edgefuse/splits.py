@@ -1,10 +1,10 @@
-"""Dividing rows into training, validation and test parts, so that no group lies in two of them.
+"""Dividing rows into training, validation and test parts, once or in folds, so that no group lies in two of them.
 
 Groups are taken from the largest to the smallest, those of one size in an order that only the seed and the
 group's name decide. Each goes to the part that is least full of its labels: a part's fill for a class is the
-share it holds of the rows it should hold in the end. Of equals, the first of `PARTS` is taken. This is the
+share it holds of the rows it should hold in the end. Of equals, the first part is taken. This is the
 iterative stratification of Sechidis, Tsoumakas and Vlahavas (2011), with whole groups in place of rows and
-relative in place of absolute need: a class with three groups of its own, or more, is found in every part.
+relative in place of absolute need: a class with as many groups of its own as there are parts is found in every part.
 
 The order of the rows does not matter, and no random generator is used that may change between versions.
 """
@@ -13,13 +13,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from edgefuse.labels import names_of
 from edgefuse_runtimes.errors import BadInput
 
 FRACTIONS = {"train": 0.64, "test": 0.20, "validation": 0.16}
 PARTS = tuple(FRACTIONS)
+REST_FRACTIONS = {"train": 0.80, "validation": 0.20}
+"""Of the rows that a fold does not test."""
+
+Part = TypeVar("Part")
 
 
 def split_rows(labels: Sequence[str], groups: Sequence[str], seed: int, *, multilabel: bool = False) -> list[str]:
@@ -30,24 +35,41 @@ def split_rows(labels: Sequence[str], groups: Sequence[str], seed: int, *, multi
     Raises:
         BadInput: the groups are too few for a group in every part.
     """
-    members: dict[str, Counter[str]] = defaultdict(Counter)
-    for label, group in zip(labels, groups, strict=True):
-        members[group].update(names_of(label, multilabel=multilabel) or ("",))
-    totals = Counter[str]()
-    for counts in members.values():
-        totals.update(counts)
-    held = {part: Counter[str]() for part in PARTS}
-    parts: dict[str, str] = {}
-    for group in sorted(members, key=lambda name: (-members[name].total(), _lot(seed, name))):
-        counts = members[group]
-        part = min(PARTS, key=lambda part: _fill(held[part], counts, totals) / FRACTIONS[part])
-        held[part].update(counts)
-        parts[group] = part
+    members = _members(labels, groups, multilabel)
+    parts = _deal(members, FRACTIONS, seed)
     if len(set(parts.values())) < len(PARTS):
         raise BadInput(
             "No class has samples of three groups, one for each part of a split; add samples or use finer groups."
         )
     return [parts[group] for group in groups]
+
+
+def folds(
+    labels: Sequence[str], groups: Sequence[str], count: int, seed: int, *, multilabel: bool = False
+) -> list[list[str]]:
+    """For each of `count` folds the part of every row: each row is test in one fold, each group in one part of a fold.
+
+    The folds' test parts hold about the same share of each class. Of the other rows of a fold about 20 % of each
+    class are validation, the rest train.
+
+    Raises:
+        BadInput: fewer than two folds, or the groups are too few for a group in every part of every fold.
+    """
+    if count < 2:
+        raise BadInput(f"Folds are two or more, not {count}; ask for 5, for example.")
+    members = _members(labels, groups, multilabel)
+    fold_of = _deal(members, dict.fromkeys(range(count), 1 / count), seed)
+    found = []
+    for fold in range(count):
+        rest = {group: counts for group, counts in members.items() if fold_of[group] != fold}
+        parts = dict.fromkeys(members, "test") | _deal(rest, REST_FRACTIONS, seed)
+        if len(set(parts.values())) < len(PARTS):
+            raise BadInput(
+                f"The samples have too few groups for {count} folds, which each need a training, a validation and a "
+                "test group; ask for fewer folds, add samples or use finer groups."
+            )
+        found.append([parts[group] for group in groups])
+    return found
 
 
 def check_split(parts: Sequence[str], groups: Sequence[str], ids: Sequence[str]) -> None:
@@ -68,6 +90,29 @@ def check_split(parts: Sequence[str], groups: Sequence[str], ids: Sequence[str])
             raise BadInput(
                 f"The given split has the group {group!r} in both {first[group]} and {part}; keep a group in one part."
             )
+
+
+def _members(labels: Sequence[str], groups: Sequence[str], multilabel: bool) -> dict[str, Counter[str]]:
+    """How many rows of each class every group has."""
+    members: dict[str, Counter[str]] = defaultdict(Counter)
+    for label, group in zip(labels, groups, strict=True):
+        members[group].update(names_of(label, multilabel=multilabel) or ("",))
+    return members
+
+
+def _deal(members: Mapping[str, Counter[str]], shares: Mapping[Part, float], seed: int) -> dict[str, Part]:
+    """The part of each group, so that every part holds about its share of every class."""
+    totals = Counter[str]()
+    for counts in members.values():
+        totals.update(counts)
+    held = {part: Counter[str]() for part in shares}
+    parts: dict[str, Part] = {}
+    for group in sorted(members, key=lambda name: (-members[name].total(), _lot(seed, name))):
+        counts = members[group]
+        part = min(shares, key=lambda part: _fill(held[part], counts, totals) / shares[part])
+        held[part].update(counts)
+        parts[group] = part
+    return parts
 
 
 def _fill(held: Counter[str], wanted: Counter[str], totals: Counter[str]) -> float:

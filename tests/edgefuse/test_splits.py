@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edgefuse.splits import FRACTIONS, PARTS, check_split, split_rows
+from edgefuse.splits import FRACTIONS, PARTS, check_split, folds, split_rows
 from edgefuse_runtimes.errors import BadInput
 
 # Rows as (label, group) pairs: up to four classes, groups of chance sizes that may hold several classes.
@@ -94,3 +94,78 @@ def test_every_class_of_a_multilabel_table_is_in_every_part() -> None:
         held = Counter(part for part, label in zip(parts, labels, strict=True) if name in label)
         assert held["test"] == pytest.approx(0.2 * held.total(), abs=2)
         assert held["validation"] == pytest.approx(0.16 * held.total(), abs=2)
+
+
+def folded(rows: list[tuple[str, str]], count: int, seed: int = 0) -> list[list[str]]:
+    try:
+        return folds([label for label, _ in rows], [group for _, group in rows], count, seed)
+    except BadInput:
+        assume(False)
+        raise
+
+
+@given(ROWS, st.integers(2, 6), st.integers(0, 5))
+def test_every_row_is_tested_in_one_fold_and_no_group_gets_two_parts_in_a_fold(
+    rows: list[tuple[str, str]], count: int, seed: int
+) -> None:
+    found = folded(rows, count, seed)
+    assert len(found) == count
+    for parts in found:
+        assert set(parts) == set(PARTS)
+        assert len({(group, part) for (_, group), part in zip(rows, parts, strict=True)}) == len({g for _, g in rows})
+    assert all(parts.count("test") == 1 for parts in zip(*found, strict=True))
+
+
+@given(ROWS, st.integers(2, 6))
+def test_a_class_with_a_group_of_its_own_for_each_fold_is_tested_in_every_fold(
+    rows: list[tuple[str, str]], count: int
+) -> None:
+    found = folded(rows, count)
+    classes_of = defaultdict(set)
+    for label, group in rows:
+        classes_of[group].add(label)
+    own = Counter(next(iter(classes)) for classes in classes_of.values() if len(classes) == 1)
+    for label in (label for label, groups in own.items() if groups >= count):
+        for parts in found:
+            assert "test" in {part for (row, _), part in zip(rows, parts, strict=True) if row == label}
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter_to_folds(rows: list[tuple[str, str]], chance: random.Random) -> None:
+    shuffled = rows.copy()
+    chance.shuffle(shuffled)
+    for parts, again in zip(folded(rows, 3), folded(shuffled, 3), strict=True):
+        part_of = {group: part for (_, group), part in zip(rows, parts, strict=True)}
+        assert [part_of[group] for _, group in shuffled] == again
+
+
+def test_folds_keep_the_shares_of_classes_and_parts() -> None:
+    labels = ["a"] * 700 + ["b"] * 250 + ["c"] * 50
+    for parts in folds(labels, [str(row) for row in range(1000)], 5, 0):
+        for label in "abc":
+            of_class = Counter(part for part, row in zip(parts, labels, strict=True) if row == label)
+            assert of_class["test"] == pytest.approx(0.2 * of_class.total(), abs=1)
+            assert of_class["validation"] == pytest.approx(0.16 * of_class.total(), abs=1)
+
+
+def test_folds_are_the_same_on_every_machine() -> None:
+    rows = range(12)
+    found = folds(["ab"[row % 2] for row in rows], [str(row // 2) for row in rows], 3, 0)
+    assert ["".join(part[1] for part in parts) for parts in found] == ["rraaeeeerrrr", "eeaarrrrrree", "rreerrrreeaa"]
+    assert folds(["ab"[row % 2] for row in rows], [str(row // 2) for row in rows], 3, 1) != found
+
+
+def test_folds_of_a_multilabel_table_hold_every_class() -> None:
+    labels = ["itch|pain", "pain", "", "itch", "swelling|itch", "swelling"] * 10
+    for parts in folds(labels, [str(k) for k in range(60)], 5, 0, multilabel=True):
+        for name in ("itch", "pain", "swelling"):
+            held = Counter(part for part, label in zip(parts, labels, strict=True) if name in label)
+            assert held["test"] == pytest.approx(0.2 * held.total(), abs=2)
+            assert held["validation"] == pytest.approx(0.16 * held.total(), abs=2)
+
+
+def test_folds_that_cannot_be_get_a_sentence() -> None:
+    with pytest.raises(BadInput, match="Folds are two or more, not 1"):
+        folds(["a", "b", "c"], ["1", "2", "3"], 1, 0)
+    with pytest.raises(BadInput, match="too few groups for 5 folds"):
+        folds(["a"] * 8, ["1", "2", "3", "4"] * 2, 5, 0)
