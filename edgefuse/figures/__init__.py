@@ -1,0 +1,1 @@
+"""Figures: one module each, from plain arrays to a matplotlib figure in one style."""
