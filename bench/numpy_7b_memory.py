@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from compare_gguf_engines import fresh_process, most_anonymous
 from edgefuse.card import cpu_name
-from edgefuse.progress import bar
 from edgefuse.extras import importable
+from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import DoesNotFit, EdgefuseError
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder

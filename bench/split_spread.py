@@ -19,9 +19,9 @@ import numpy as np
 
 from edgefuse.embeddings import Table, open_table
 from edgefuse.heads import Head
+from edgefuse.metrics import classification as metrics
 from edgefuse.progress import bar
 from edgefuse.splits import split_rows
-from edgefuse.metrics import classification as metrics
 from edgefuse.training.evaluation import evaluate
 from edgefuse.training.recipe import train_head
 from edgefuse_runtimes import alignment

@@ -12,8 +12,8 @@ import numpy as np
 
 from edgefuse.embeddings import Table, table_digest
 from edgefuse.heads import ALONE, Fusion, Head
-from edgefuse.progress import Progress, silent
 from edgefuse.metrics import classification as metrics
+from edgefuse.progress import Progress, silent
 from edgefuse.training import align, network, temperature
 from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, train
 from edgefuse_runtimes import fusion as fusion_heads

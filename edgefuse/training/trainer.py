@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.progress import Progress, silent
 from edgefuse.metrics import classification as metrics
+from edgefuse.progress import Progress, silent
 from edgefuse.training import losses, network, optimizer
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.spec import Modality

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgefuse.progress import Progress, silent
 from edgefuse.extras import importable
+from edgefuse.progress import Progress, silent
 from edgefuse_export.sources import read_config
 from edgefuse_export.torch_models import EXTRA, OPSET, load_config, load_model, quiet, reason
 from edgefuse_export.weights import check_finite

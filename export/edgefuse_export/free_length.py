@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_export.model_file import save, session
 from edgefuse.extras import importable
+from edgefuse_export.model_file import save, session
 
 _EXTRA = "export"
 _LENGTHS = (5, 7)

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export.q8_0 import BLOCK_VALUES, quantize_q8_0
 from edgefuse_export.resources import resources
-from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput
 
 AHEAD = 8

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse_export.model_file import SMALL, data_path, is_large, save
 from edgefuse_export.resources import session_options
-from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.with_onnxruntime import errors_of, first_line
 

@@ -17,13 +17,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
 from edgefuse_export.gguf_file import Tensor, stored_bytes, write_gguf
 from edgefuse_export.parity.source import Reference, ignore
 from edgefuse_export.quantize_gguf import quantize_gguf, require_llama_cpp
 from edgefuse_export.room import require_room, work_folder
-from edgefuse.extras import importable
 from edgefuse_export.sources import GGUF_TOOLS, Origin, kind_of, origin_of, tool_versions
 from edgefuse_export.weights import read_blocks
 from edgefuse_runtimes.errors import BadInput

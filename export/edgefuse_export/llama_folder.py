@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_export.gguf_file import Tensor
 from edgefuse.extras import importable
+from edgefuse_export.gguf_file import Tensor
 from edgefuse_export.sources import model_card_licence, read_config
 from edgefuse_export.vocabulary import add_tokenizer
 from edgefuse_export.weights import TensorPlace, find_tensors, read_rows

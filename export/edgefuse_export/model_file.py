@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_export.resources import session_options
 from edgefuse.extras import importable
+from edgefuse_export.resources import session_options
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.spec import DataFile, EncoderSpec
 

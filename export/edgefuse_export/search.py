@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export import model_file
 from edgefuse_export.int8.convert import make_int8
 from edgefuse_export.int8.recipe import DEFAULT, Recipe
 from edgefuse_export.parity.compare import neighbour_agreement, one_minus_cosine, standard_error
-from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput, QualityGate
 from edgefuse_runtimes.onnx.with_onnxruntime import session_options
 from edgefuse_runtimes.spec import Preprocess

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.progress import Progress, silent
 from edgefuse.extras import importable
+from edgefuse.progress import Progress, silent
 from edgefuse_export.torch_models import EXTRA, OPSET, load_model, quiet, reason
 from edgefuse_export.weights import check_finite
 from edgefuse_runtimes.errors import BadInput

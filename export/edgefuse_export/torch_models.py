@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgefuse_export.resources import torch_with_threads
 from edgefuse.extras import importable
+from edgefuse_export.resources import torch_with_threads
 from edgefuse_runtimes.errors import BadInput
 
 EXTRA = "export-torch"

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export import model_file
 from edgefuse_export.graph import load_graph
 from edgefuse_export.int8 import folding, wiring
 from edgefuse_export.int8.moments import session_of
 from edgefuse_export.int8.recipe import DEFAULT, Recipe, quantise
-from edgefuse.extras import importable
 from edgefuse_runtimes.spec import Preprocess
 
 CLOSE = 1e-4

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse_export.int8.blocks import MOVES, Attention
 from edgefuse_export.int8.moments import Doubles, Moments
 from edgefuse_export.int8.wiring import Wiring, add_constant, add_node, replace_value, takers
-from edgefuse.extras import importable
 
 KEY_MARGIN = 1.1
 """How much larger keys may be than on the calibration samples; what is larger still is cut."""

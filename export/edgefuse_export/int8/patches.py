@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse_export.int8 import rounding
 from edgefuse_export.int8.moments import Doubles
 from edgefuse_export.int8.wiring import Wiring, add_constant, add_node, replace_value, takers
-from edgefuse.extras import importable
 from edgefuse_runtimes.spec import Preprocess
 
 BRIGHTEST = 255

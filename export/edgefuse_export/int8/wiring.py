@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgefuse_export.model_file import SMALL, named_only
 from edgefuse.extras import importable
+from edgefuse_export.model_file import SMALL, named_only
 
 Array = NDArray[Any]
 

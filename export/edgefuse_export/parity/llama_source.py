@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export import llama_folder
 from edgefuse_export.resources import resources
-from edgefuse.extras import importable
 from edgefuse_export.sources import kind_of
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.notes import Ids, groups

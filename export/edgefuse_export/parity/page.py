@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from edgefuse_export.parity.samples import Samples
 from edgefuse.extras import importable
+from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.image import Picture, load_image
 
 SAME, CLOSE = 1e-3, 1e-2

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.extraction import prepared
+from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.llama_source import llama_vectors
 from edgefuse_export.parity.samples import Samples, distinct
 from edgefuse_export.resources import resources
-from edgefuse.extras import importable
 from edgefuse_runtimes.onnx.with_onnxruntime import session_options
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec
