@@ -43,7 +43,7 @@ def divided(table: Table, seed: int) -> Table:
 
 def logistic_regression(head: Head, table: Table) -> float:
     """Macro-F1 on the test rows of a class-balanced logistic regression on the head's aligned vectors."""
-    text, image = alignment.apply(head.alignment, table.text, table.image)  # each (n, w)
+    text, image = alignment.apply(head.alignment, table.text[:], table.image[:])  # each (n, w)
     joined = np.concatenate([text, image], axis=1)  # (n, 2w)
     rows = {part: np.flatnonzero(table.splits == part) for part in ("train", "validation", "test")}
     make = import_module("sklearn.linear_model").LogisticRegression

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.labels import names_of, to_numbers
+from edgefuse.mapped import MappedRows, parts, read_shard
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_versioned, write_bytes, write_json
 from edgefuse_runtimes.spec import Modality
@@ -60,10 +61,10 @@ class Table:
     """(n,)"""
     splits: Strings
     """(n,) of `splits.PARTS`: the training rows are `splits == "train"`"""
-    image: Floats
-    """(n, d_i)"""
-    text: Floats
-    """(n, d_t)"""
+    image: Floats | MappedRows
+    """(n, d_i); of an opened table mapped: `image[rows]` reads some into memory, `image[:]` all"""
+    text: Floats | MappedRows
+    """(n, d_t); likewise"""
     classes: tuple[str, ...]
     """In the order of a head's outputs."""
     encoders: dict[str, dict[str, Any]]
@@ -112,23 +113,6 @@ def write_shard(path: Path, vectors: Floats) -> None:
     write_bytes(path, data.getvalue())
 
 
-def read_shard(path: Path) -> Floats:
-    """One shard (m, d), mapped from the file.
-
-    Raises:
-        BadInput: the shard is missing or no float32 matrix.
-    """
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise BadInput(f"{path.parent} lacks the shard {path.name}; run 'edgefuse extract' again.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"The shard {path} is damaged ({error}); remove it and extract again.") from error
-    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.ndim != 2:
-        raise BadInput(f"The shard {path} is no float32 matrix; remove it and extract again.")
-    return vectors
-
-
 def read_description(folder: Path) -> dict[str, Any]:
     """The content of `table.json`.
 
@@ -146,7 +130,8 @@ def table_digest(table: Table) -> str:
     extra = [{name: column.tolist() for name, column in table.subgroups.items()}] if table.subgroups else []
     digest.update(json.dumps([*facts, *rows, *extra], sort_keys=True).encode())
     for vectors in (table.image, table.text):
-        digest.update(np.ascontiguousarray(vectors, np.float32).data)
+        for part in parts(vectors):  # (m, d)
+            digest.update(np.ascontiguousarray(part, np.float32).data)
     return digest.hexdigest()
 
 
@@ -169,8 +154,8 @@ def open_table(folder: Path) -> Table:
     used = {name for row in rows for name in names_of(row.label, multilabel=multilabel)}
     if len(rows) != count or not used <= set(classes):
         raise BadInput(f"{folder / 'table.json'} does not fit its rows.csv; extract the table again.")
-    image = _read_vectors(folder, "image", rows, widths["image"])  # (n, d_i)
-    text = _read_vectors(folder, "text", rows, widths["text"])  # (n, d_t)
+    image = _map_vectors(folder, "image", rows, widths["image"])  # (n, d_i)
+    text = _map_vectors(folder, "text", rows, widths["text"])  # (n, d_t)
     return Table(
         folder=folder,
         ids=np.array([row.id for row in rows]),
@@ -201,29 +186,28 @@ def _read_rows(path: Path, digest: str) -> tuple[tuple[Row, ...], tuple[str, ...
     return rows, tuple(header[len(COLUMNS) :])
 
 
-def _read_vectors(folder: Path, modality: Modality, rows: Sequence[Row], width: int) -> Floats:
+def _map_vectors(folder: Path, modality: Modality, rows: Sequence[Row], width: int) -> MappedRows:
+    """The vectors (n, d), after a look at every shard."""
     spans = shards(len(rows))
-    missing = [path.name for k in range(len(spans)) if not (path := shard_path(folder, modality, k)).is_file()]
+    paths = tuple(shard_path(folder, modality, number) for number in range(len(spans)))
+    missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise BadInput(
             f"{folder} is unfinished: {len(missing)} of {len(spans)} {modality} shards are missing, "
             f"the first is {missing[0]}; run the same 'edgefuse extract' again to go on."
         )
-    vectors = np.empty((len(rows), width), np.float32)  # (n, d)
-    for number, span in enumerate(spans):
-        path = shard_path(folder, modality, number)
+    broken: list[str] = []
+    for path, span in zip(paths, spans, strict=True):
         shard = read_shard(path)  # (m, d)
         if shard.shape != (len(span), width):
             raise BadInput(
                 f"The shard {path} has shape {shard.shape} in place of {(len(span), width)}; "
                 "remove it and extract again."
             )
-        vectors[span.start : span.stop] = shard
-    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))  # numbers of rows
-    if len(broken):
-        names = ", ".join(rows[row].id for row in broken[:3])
+        broken += [rows[span[k]].id for k in np.flatnonzero(~np.isfinite(shard).all(axis=1)).tolist()]
+    if broken:
         raise BadInput(
-            f"{folder} holds NaN or infinite {modality} vectors in {len(broken)} rows ({names}); "
+            f"{folder} holds NaN or infinite {modality} vectors in {len(broken)} rows ({', '.join(broken[:3])}); "
             "remove the folder and extract it again."
         )
-    return vectors
+    return MappedRows(paths, (len(rows), width), SHARD_ROWS)

@@ -25,7 +25,6 @@ from edgefuse.embeddings import (
     Table,
     open_table,
     read_description,
-    read_shard,
     shard_path,
     shards,
     write_description,
@@ -33,6 +32,7 @@ from edgefuse.embeddings import (
 )
 from edgefuse.encoders import Encoders
 from edgefuse.golden import probe_sample
+from edgefuse.mapped import read_shard
 from edgefuse.progress import Progress, silent
 from edgefuse.splits import check_split, split_rows
 from edgefuse_runtimes.contract import Encoder

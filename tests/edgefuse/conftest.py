@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
         for number, span in enumerate(shards(n)):
             write_shard(shard_path(folder, "image", number), image[span.start : span.stop])
             write_shard(shard_path(folder, "text", number), text[span.start : span.stop])
-        return open_table(folder)
+        table = open_table(folder)
+        return replace(table, text=table.text[:], image=table.image[:])  # in memory, for tests that change them
 
     return make
 

@@ -223,7 +223,7 @@ def test_notes_over_the_token_limit_are_counted_by_sample(dataset: Dataset, tmp_
     ]
     done = extract(replace(dataset, samples=tuple(long)), ENCODERS, tmp_path / "V")
     assert done.cut_notes == 2
-    assert done.table.text[0, 1] == 12
+    assert done.table.text[0][1] == 12
 
 
 def test_a_given_split_is_kept_and_checked(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
