@@ -15,11 +15,16 @@ Row = dict[str, str]
 def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
     """The rows of a UTF-8 CSV file with a header line; cells are stripped of surrounding blanks.
 
+    Cells are divided by tabs if the header has a tab and no comma, else by commas.
+
     Raises:
         BadInput: the file is missing, not UTF-8, not CSV, lacks a required column, or a row has another
             number of cells than the header.
     """
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    text = _text(path)
+    first = text.partition("\n")[0]
+    delimiter = "\t" if "\t" in first and "," not in first else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(path, header, required)

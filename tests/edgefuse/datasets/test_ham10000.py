@@ -30,6 +30,28 @@ def test_age_sex_and_place_become_words_and_lesions_become_groups(folder: Path) 
     assert first.image == folder / "images" / "ISIC_1.jpg"
 
 
+def test_figures_are_also_wanted_by_age_sex_and_site(folder: Path) -> None:
+    (folder / "metadata.csv").write_text(
+        HEADER + "HAM_1,ISIC_1,nv,histo,45.0,male,trunk\nHAM_2,ISIC_2,mel,histo,,unknown,unknown\n"
+    )
+    first, second = open_dataset("ham10000", folder).samples
+    assert first.subgroups == {"age band": "40-59", "sex": "male", "site": "trunk"}
+    assert set(second.subgroups.values()) == {"No data reported"}
+
+
+@pytest.mark.parametrize("table", ["HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"])
+def test_the_two_folders_and_the_table_as_they_are_downloaded(tmp_path: Path, table: str) -> None:
+    for part, name in (("HAM10000_images_part_1", "ISIC_1"), ("HAM10000_images_part_2", "ISIC_2")):
+        (tmp_path / part).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / part / f"{name}.jpg")
+    rows = HEADER + "HAM_1,ISIC_1,nv,histo,45.0,male,trunk\nHAM_2,ISIC_2,mel,histo,80.0,female,back\n"
+    (tmp_path / table).write_text(rows.replace(",", "\t") if table.endswith(".tab") else rows)
+    first, second = open_dataset("ham10000", tmp_path).samples
+    assert first.image == tmp_path / "HAM10000_images_part_1" / "ISIC_1.jpg"
+    assert second.image == tmp_path / "HAM10000_images_part_2" / "ISIC_2.jpg"
+    assert second.subgroups["age band"] == "80+"
+
+
 def test_how_the_diagnosis_was_made_reaches_no_sample(folder: Path) -> None:
     line = "HAM_1,ISIC_1,nv,{},45.0,male,trunk\n"
     samples = []

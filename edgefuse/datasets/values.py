@@ -1,0 +1,29 @@
+"""Small steps that several data sets share: which file there is, and what a cell holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+BAND_YEARS = 20
+OLDEST_BAND = 80
+
+
+def first_file(root: Path, names: Sequence[str]) -> Path:
+    """The first of the files that is in the folder; the last one where none is."""
+    return next((root / name for name in names if (root / name).is_file()), root / names[-1])
+
+
+def number(cell: str) -> float | None:
+    """The number that a cell holds; None if it is empty.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    return float(cell) if cell else None
+
+
+def age_band(years: float) -> str:
+    """The band of an age: "0-19", "20-39", "40-59", "60-79" or "80+" years."""
+    start = int(years // BAND_YEARS) * BAND_YEARS
+    return f"{OLDEST_BAND}+" if start >= OLDEST_BAND else f"{start}-{start + BAND_YEARS - 1}"
