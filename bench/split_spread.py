@@ -18,11 +18,11 @@ import click
 import numpy as np
 
 from edgefuse.embeddings import Table, open_table
+from edgefuse.evaluation.record import evaluate
 from edgefuse.heads import Head
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import bar
 from edgefuse.splits import split_rows
-from edgefuse.training.evaluation import evaluate
 from edgefuse.training.recipe import train_head
 from edgefuse_runtimes import alignment
 from edgefuse_runtimes.errors import EdgefuseError
@@ -69,7 +69,7 @@ def main(folder: Path, fusion: str, splits: int) -> None:
         for seed in bar("splits", range(splits), splits):
             own = divided(table, seed)
             head = train_head(own, fusion="early" if fusion == "early" else "late", seed=0)
-            figures = evaluate(head, own)["metrics"]
+            figures = evaluate(head, own, bootstrap=0)["metrics"]
             for part in PARTS:
                 found.setdefault(part.replace("_", "-"), []).append(figures[part]["macro_f1"])
             found.setdefault("fused less image-only", []).append(

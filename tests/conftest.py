@@ -264,11 +264,11 @@ def tiny_workshop(tmp_path_factory: pytest.TempPathFactory, tiny_encoders: Path)
     from edgefuse.datasets import open_dataset
     from edgefuse.datasets.drawn import write_example
     from edgefuse.encoders import Encoders
+    from edgefuse.evaluation.record import evaluate_folder
     from edgefuse.extraction import Settings, extract
     from edgefuse.heads import write_head
     from edgefuse.packing import pack
     from edgefuse.training import recipe, trainer
-    from edgefuse.training.evaluation import evaluate_folder
 
     folder = tmp_path_factory.mktemp("tiny-workshop")
     write_example(folder / "drawn", count=60)

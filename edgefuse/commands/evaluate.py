@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgefuse.commands.options import FOLDER
-from edgefuse.training.evaluation import evaluate_folder
+from edgefuse.evaluation.record import evaluate_folder
 from edgefuse.training.report import DRAWN, figure_lines
 
 

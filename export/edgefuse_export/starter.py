@@ -13,12 +13,12 @@ from typing import Any
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
 from edgefuse.encoders import Encoders
+from edgefuse.evaluation.record import evaluate_folder
 from edgefuse.extraction import Settings, extract
 from edgefuse.heads import write_head
 from edgefuse.kit import Kit
 from edgefuse.packing import pack
 from edgefuse.progress import Progress
-from edgefuse.training.evaluation import evaluate_folder
 from edgefuse.training.recipe import train_head
 from edgefuse_export import wheels
 from edgefuse_export.encoders_folder import Proof, make_encoders

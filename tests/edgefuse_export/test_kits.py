@@ -19,11 +19,11 @@ from edgefuse import Classifier
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
 from edgefuse.encoders import Encoders
+from edgefuse.evaluation.record import evaluate_folder
 from edgefuse.extraction import Settings, extract
 from edgefuse.heads import Fusion, write_head
 from edgefuse.packing import pack
 from edgefuse.training import recipe, trainer
-from edgefuse.training.evaluation import evaluate_folder
 
 pytest.importorskip("torch", reason="torch is not installed (extra export-torch)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")

@@ -16,12 +16,12 @@ from edgefuse import Classifier
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
 from edgefuse.encoders import Encoders
+from edgefuse.evaluation.record import evaluate_folder
 from edgefuse.extraction import Settings, extract
 from edgefuse.golden import probe_sample
 from edgefuse.heads import write_head
 from edgefuse.packing import pack
 from edgefuse.training import recipe, trainer
-from edgefuse.training.evaluation import evaluate_folder
 from edgefuse_export import llama, quantize_gguf, room
 from edgefuse_export.commands.export import command
 from edgefuse_export.llama import export_text_encoder

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgefuse.heads import Head, open_head
 from edgefuse.kit import Kit
-from edgefuse.metrics.classification import accuracy, class_f1, macro_f1
+from edgefuse.metrics.classification import class_f1, counted, figures
 from edgefuse_export.parity.compare import standard_error
 from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.errors import BadInput
@@ -155,8 +155,8 @@ def _comparison(
     }
     if known.any():
         rows = labels[known], before[known], after[known]
-        found["accuracy"] = _with_intervals(accuracy, *rows, resamples)
-        found["macro_f1"] = _with_intervals(macro_f1, *rows, resamples)
+        found["accuracy"] = _with_intervals(lambda *pair: figures(*pair).accuracy, *rows, resamples)
+        found["macro_f1"] = _with_intervals(lambda *pair: figures(*pair).macro_f1, *rows, resamples)
     return found
 
 
@@ -168,7 +168,7 @@ def _answer(head: Head, probabilities: Floats) -> dict[str, Any]:
 def _per_class(names: Sequence[str], labels: Classes, before: Classes, after: Classes) -> list[dict[str, Any]]:
     """For each class: rows that the source's vectors put there, how many stayed there, and F1 of both sides."""
     known = labels >= 0
-    f1 = [class_f1(labels[known], answers[known], len(names)) for answers in (before, after)]  # (K,) twice
+    f1 = [class_f1(counted(labels[known], answers[known], len(names))) for answers in (before, after)]  # (K,) twice
     return [
         {
             "label": name,

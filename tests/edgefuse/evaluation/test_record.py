@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefuse.embeddings import Table
-from edgefuse.training.evaluation import evaluate
+from edgefuse.evaluation.record import evaluate
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import BadInput

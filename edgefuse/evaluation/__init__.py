@@ -1,0 +1,1 @@
+"""How a trained head does on rows that nothing was chosen by."""

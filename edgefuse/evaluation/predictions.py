@@ -1,0 +1,110 @@
+"""What a head and its baselines say of the rows of one part, in a form that can be pooled over folds and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse.embeddings import Strings, Table
+from edgefuse.heads import Head
+from edgefuse.metrics.classification import Doubles, Labels, frequencies
+from edgefuse_runtimes import fusion
+from edgefuse_runtimes.errors import BadInput
+
+Task = Literal["binary", "multiclass", "multilabel"]
+
+METHODS = ("majority", "text_only", "image_only", "fused")
+"""What is judged, in the order of every table."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of every method for n rows; row k of every member is the same sample."""
+
+    ids: Strings
+    """(n,); pooled over seeds, an id stands in several rows"""
+    labels: Labels
+    """(n,) class numbers; multilabel: (n, K), 1 where a class holds"""
+    groups: Strings
+    """(n,)"""
+    subgroups: dict[str, Strings]
+    """(n,) by name"""
+    classes: tuple[str, ...]
+    task: Task
+    probabilities: dict[str, Doubles]
+    """(n, K) of each of METHODS, after its temperature; of the majority, the shares of the training rows"""
+    unscaled: dict[str, Doubles]
+    """(n, K) of each of METHODS at temperature 1"""
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether any number of classes may hold for a row."""
+        return self.task == "multilabel"
+
+
+def predict(head: Head, table: Table, part: str) -> Predictions:
+    """What the head, its baselines and the majority class say of the table's rows of `part`, "test" or "validation".
+
+    Raises:
+        BadInput: the table has no such rows.
+    """
+    rows = np.flatnonzero(table.splits == part)
+    if not len(rows):
+        raise BadInput(f"{table.folder} has no {part} rows; extract it with more samples.")
+    shares = frequencies(table.labels[table.splits == "train"], len(table.classes))  # (K,)
+    majority = np.tile(shares, (len(rows), 1))  # (n, K)
+    probabilities, unscaled = {"majority": majority}, {"majority": majority}
+    for method in METHODS[1:]:
+        logits = head.logits(method, table.text[rows], table.image[rows])  # (n, C)
+        temperature = head.temperature if method == "fused" else head.temperatures_alone.get(method, 1.0)
+        probabilities[method] = fusion.probabilities(logits, temperature).astype(np.float64)  # (n, K)
+        unscaled[method] = fusion.probabilities(logits).astype(np.float64)  # (n, K)
+    return Predictions(
+        ids=table.ids[rows],
+        labels=table.labels[rows],
+        groups=table.groups[rows],
+        subgroups={name: values[rows] for name, values in table.subgroups.items()},
+        classes=table.classes,
+        task="multilabel" if table.multilabel else "binary" if len(table.classes) == 2 else "multiclass",
+        probabilities=probabilities,
+        unscaled=unscaled,
+    )
+
+
+def join(parts: Sequence[Predictions]) -> Predictions:
+    """The rows of all parts one after another, such as the test rows of every fold; equal groups stay one group.
+
+    Raises:
+        BadInput: there are no parts, or their classes, tasks or subgroups differ.
+    """
+    if len({(each.classes, each.task, tuple(sorted(each.subgroups))) for each in parts}) != 1:
+        raise BadInput("Predictions can be pooled only where classes, task and subgroups are the same.")
+    first = parts[0]
+    return Predictions(
+        ids=np.concatenate([each.ids for each in parts]),
+        labels=np.concatenate([each.labels for each in parts]),
+        groups=np.concatenate([each.groups for each in parts]),
+        subgroups={name: np.concatenate([each.subgroups[name] for each in parts]) for name in first.subgroups},
+        classes=first.classes,
+        task=first.task,
+        probabilities={name: np.concatenate([each.probabilities[name] for each in parts]) for name in METHODS},
+        unscaled={name: np.concatenate([each.unscaled[name] for each in parts]) for name in METHODS},
+    )
+
+
+def subset(predictions: Predictions, rows: NDArray[np.int64]) -> Predictions:
+    """The rows of these numbers (m,)."""
+    return Predictions(
+        ids=predictions.ids[rows],
+        labels=predictions.labels[rows],
+        groups=predictions.groups[rows],
+        subgroups={name: values[rows] for name, values in predictions.subgroups.items()},
+        classes=predictions.classes,
+        task=predictions.task,
+        probabilities={name: values[rows] for name, values in predictions.probabilities.items()},
+        unscaled={name: values[rows] for name, values in predictions.unscaled.items()},
+    )

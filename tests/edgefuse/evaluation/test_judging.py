@@ -1,0 +1,105 @@
+"""All figures of predictions: right, paired, and in plain JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgefuse.evaluation.judging import judge
+from edgefuse.evaluation.predictions import METHODS, Predictions
+from edgefuse.metrics import bootstrap
+
+
+def predictions(n: int = 120, classes: int = 3, *, multilabel: bool = False, seed: int = 0) -> Predictions:
+    """Methods that are the better the later they stand in METHODS; two rows a group."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, (n, classes)) if multilabel else rng.integers(0, classes, n)
+    truth = labels if multilabel else np.eye(classes)[labels]
+    probabilities = {}
+    for skill, method in enumerate(METHODS):
+        logits = rng.normal(size=(n, classes)) + 0.6 * skill * (truth - 0.5)
+        powers = np.exp(logits)
+        probabilities[method] = powers / (1 + powers) if multilabel else powers / powers.sum(axis=1, keepdims=True)
+    return Predictions(
+        ids=np.array([f"s{k}" for k in range(n)]),
+        labels=labels,
+        groups=np.array([f"g{k // 2}" for k in range(n)]),
+        subgroups={"sex": np.array(["female", "male", "male"])[np.arange(n) % 3]},
+        classes=tuple("abcdefg"[:classes]),
+        task="multilabel" if multilabel else "binary" if classes == 2 else "multiclass",
+        probabilities=probabilities,
+        unscaled=probabilities,
+    )
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_the_figures_are_scikit_learns(multilabel: bool) -> None:
+    reference = pytest.importorskip("sklearn.metrics", reason="compares with scikit-learn, not installed")
+    given = predictions(multilabel=multilabel)
+    found = judge(given, bootstrap=10)["metrics"]["fused"]
+    probabilities = given.probabilities["fused"]
+    predicted = (probabilities >= 0.5).astype(int) if multilabel else probabilities.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(given.labels, predicted))
+    assert found["macro_f1"] == pytest.approx(reference.f1_score(given.labels, predicted, average="macro"))
+    area = reference.roc_auc_score(given.labels, probabilities, multi_class="ovr", average="macro")
+    assert found["auroc"] == pytest.approx(area)
+    f1 = reference.f1_score(given.labels, predicted, average=None)
+    np.testing.assert_allclose(list(found["class_f1"].values()), f1)
+
+
+@pytest.mark.parametrize(("classes", "multilabel"), [(2, False), (3, False), (3, True)])
+def test_it_is_plain_json_with_an_interval_around_every_figure(classes: int, multilabel: bool) -> None:
+    found = judge(predictions(classes=classes, multilabel=multilabel), bootstrap=200)
+    assert json.loads(json.dumps(found, allow_nan=False))["n"] == 120
+    assert (found["samples"], found["groups"]) == (120, 60)
+    assert list(found["metrics"]) == list(found["intervals"]) == list(METHODS)
+    for method in METHODS[1:]:
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc"):
+            low, high = found["intervals"][method][name]
+            assert low < found["metrics"][method][name] < high
+    assert found["differences"]["text_only"]["accuracy"]["interval"][0] > 0
+
+
+def test_the_same_seed_gives_the_same_intervals() -> None:
+    given = predictions()
+    assert judge(given, bootstrap=50, seed=1) == judge(given, bootstrap=50, seed=1)
+    assert judge(given, bootstrap=50, seed=1)["intervals"] != judge(given, bootstrap=50, seed=2)["intervals"]
+
+
+def test_a_difference_is_paired_and_so_narrower_than_two_intervals() -> None:
+    given = predictions(400)
+    nearly = given.probabilities["fused"].copy()
+    nearly[:4] = nearly[:4, ::-1]  # the same answers but for a few rows
+    given = replace(given, probabilities=given.probabilities | {"image_only": nearly})
+    found = judge(given, bootstrap=500)
+    low, high = found["differences"]["image_only"]["accuracy"]["interval"]
+    own_low, own_high = found["intervals"]["fused"]["accuracy"]
+    assert high - low < (own_high - own_low) / 3
+    assert low <= found["differences"]["image_only"]["accuracy"]["value"] <= high
+
+
+def test_intervals_are_those_of_figures_computed_draw_by_draw() -> None:
+    reference = pytest.importorskip("sklearn.metrics", reason="compares with scikit-learn, not installed")
+    given = predictions(60)
+    found = judge(given, bootstrap=40, seed=3)["intervals"]["fused"]
+    [weights] = bootstrap.draw(given.groups, 40, seed=3).row_weights()
+    f1, areas = [], []
+    for line in weights[1:].astype(int):
+        rows = np.repeat(np.arange(60), line)
+        labels, scores = given.labels[rows], given.probabilities["fused"][rows]
+        f1.append(reference.f1_score(labels, scores.argmax(axis=1), average="macro"))
+        areas.append(reference.roc_auc_score(labels, scores, multi_class="ovr"))
+    np.testing.assert_allclose(found["macro_f1"], np.quantile(f1, [0.025, 0.975]))
+    np.testing.assert_allclose(found["auroc"], np.quantile(areas, [0.025, 0.975]))
+
+
+def test_a_class_without_rows_has_no_figure() -> None:
+    given = predictions()
+    rows = given.labels != 2
+    found = judge(replace(given, labels=np.where(rows, given.labels, 0)), bootstrap=20)
+    assert found["metrics"]["fused"]["class_auroc"]["c"] is None
+    assert found["intervals"]["fused"]["class_auroc"]["c"] is None
+    assert found["rows_per_class"]["c"] == 0
