@@ -154,8 +154,7 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
             "image": int(description["encoders"]["image"]["width"]),
         }
         fitted = alignment.from_arrays(_part(arrays, "alignment"), widths)
-        aligned: dict[Modality, int] = {"text": fitted.width, "image": fitted.width}
-        heads = {part: fusion.from_arrays(_part(arrays, part), aligned, len(classes)) for part in PARTS}
+        heads = {part: fusion.from_arrays(_part(arrays, part), fitted.widths, len(classes)) for part in PARTS}
         temperature, kind = float(description["temperature"]), description["fusion"]
         given = description.get("temperatures_alone")
         alone = {} if given is None else {part: float(given[part]) for part in ALONE.values()}

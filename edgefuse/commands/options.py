@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgefuse.training.align import DEFAULT, METHODS
 from edgefuse_runtimes.encoder import ENGINE_NAMES
 
 FOLDER = click.Path(path_type=Path, file_okay=True)
@@ -48,4 +49,14 @@ planned_memory_option = click.option(
     show_default=True,
     help="low: less memory at a time, slower with many samples; auto: low for one answer, for many normal where half "
     "of the memory stays free.",
+)
+
+match_option = click.option(
+    "--match",
+    type=click.Choice(METHODS),
+    default=DEFAULT,
+    show_default=True,
+    help="How unequal widths of text and image come to one: pca, project: the wider to the narrower, by what it holds "
+    "most of, or by what agrees with its partner; interpolate: the narrower stretched to the wider, as the paper does; "
+    "none: they stay, and nothing can be shifted.",
 )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, match_option
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Head, write_head
 from edgefuse.progress import bar
+from edgefuse.training import align
 from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines
 from edgefuse.training.trainer import Settings
@@ -34,7 +35,10 @@ from edgefuse_runtimes.machine import set_blas_threads
     help="How far the gap between text and image is closed (1) or widened (-1).  "
     f"[default: of {', '.join(f'{shift:g}' for shift in SHIFTS)} the best on validation rows]",
 )
-def command(table_folder: Path, fusion: str, output: Path, seed: int, epochs: int, shift: float | None) -> None:
+@match_option
+def command(
+    table_folder: Path, fusion: str, output: Path, seed: int, epochs: int, shift: float | None, match: align.Method
+) -> None:
     """Fit the alignment and train the head on the embedding table V, made by 'edgefuse extract'.
 
     Training rows fit; validation rows choose the epoch, the shift and the temperature. Test rows are not
@@ -47,7 +51,8 @@ def command(table_folder: Path, fusion: str, output: Path, seed: int, epochs: in
         fusion="early" if fusion == "early" else "late",
         seed=seed,
         settings=Settings(epochs=epochs),
-        shifts=SHIFTS if shift is None else (shift,),
+        shifts=None if shift is None else (shift,),
+        match=match,
         progress=bar,
     )
     write_head(output, head)

@@ -23,77 +23,164 @@ epochs, so that no epoch is picked. Differences under .01 are chance.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse_runtimes.alignment import Alignment, Steps, matched, shifted
+from edgefuse_runtimes.errors import BadInput
 
 Floats = NDArray[np.float32]
+
+Method = Literal["pca", "project", "interpolate", "none"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""How unequal widths may be matched."""
+DEFAULT: Method = "pca"
 
 ROWS_AT_A_TIME = 1024
 SMALLEST_SCALE = 1e-6
 """Rows of unit length that differ by less are equal but for rounding, which must not be blown up."""
 
 
+class Way(NamedTuple):
+    """How one modality comes to its width w: projected, stretched, or as it is."""
+
+    projection: Floats | None = None
+    """(d, w)"""
+    stretch: int | None = None
+    """w"""
+
+
 class Matching(NamedTuple):
-    """How both modalities come to one width."""
+    """How both modalities come to one width, or that they do not."""
 
-    method: Literal["none", "pca"]
-    text: Floats | None
-    """(d_t, w), None: as it is."""
-    image: Floats | None
-    """(d_i, w), None: as it is."""
+    method: Method
+    """"none" where nothing was to be done."""
+    text: Way
+    image: Way
 
 
-def match(text: Floats, image: Floats) -> Matching:
-    """Bring training rows (n, d_t) and (n, d_i) to the narrower width, by PCA of the wider."""
+AS_THEY_ARE = Matching("none", Way(), Way())
+
+
+def match(text: Floats, image: Floats, method: Method = DEFAULT) -> Matching:
+    """Fit how training rows (n, d_t) and (n, d_i), pair by pair, come to one width; equal widths stay as they are.
+
+    pca: the wider to the narrower width, by the directions that keep most of it.
+    project: the wider to the narrower width, by the directions in which it best agrees with its partners.
+    interpolate: the narrower to the wider width, stretched along the coordinate index (the paper's).
+    none: each keeps its own width, so that there is no gap and nothing to shift.
+    """
     d_t, d_i = text.shape[1], image.shape[1]
-    if d_t == d_i:
-        return Matching("none", None, None)
-    if d_t > d_i:
-        return Matching("pca", principal_directions(matched(text, None), d_i), None)
-    return Matching("pca", None, principal_directions(matched(image, None), d_t))
+    if d_t == d_i or method == "none":
+        return AS_THEY_ARE
+    if method == "interpolate":
+        return Matching(method, *((Way(), Way(stretch=d_t)) if d_t > d_i else (Way(stretch=d_i), Way())))
+    wide, narrow = (text, image) if d_t > d_i else (image, text)
+    if method == "pca":
+        way = Way(principal_directions(wide, narrow.shape[1]))
+    else:
+        way = Way(agreeing_directions(wide, narrow))
+    return Matching(method, way, Way()) if d_t > d_i else Matching(method, Way(), way)
 
 
 def principal_directions(rows: Floats, width: int) -> Floats:
-    """The orthonormal directions (d, width) that keep most of the rows (n, d).
+    """The orthonormal directions (d, width) that keep most of the rows (n, d), brought to unit length.
 
     No mean is subtracted: so a row keeps its length as well as any projection allows (Eckart and Young 1936),
     and the mean, without which there is no gap, stays in. Directions point to the mean's side, for a definite
     sign.
     """
-    gram = np.zeros((rows.shape[1], rows.shape[1]))  # (d, d)
-    for start in range(0, len(rows), ROWS_AT_A_TIME):
-        part = rows[start : start + ROWS_AT_A_TIME].astype(np.float64)  # (<= 1024, d)
-        gram += part.T @ part
+    gram, total = np.zeros((rows.shape[1], rows.shape[1])), np.zeros(rows.shape[1])  # (d, d), (d,)
+    for part in parts(rows):
+        unit = matched(part, None).astype(np.float64)  # (<= 1024, d)
+        gram += unit.T @ unit
+        total += unit.sum(axis=0)
     _, vectors = np.linalg.eigh(gram)  # (d, d), smallest first
     directions = vectors[:, ::-1][:, :width]  # (d, width)
-    towards = np.where(rows.mean(axis=0, dtype=np.float64) @ directions < 0, -1, 1)  # (width,)
+    towards = np.where(total @ directions < 0, -1, 1)  # (width,)
     return np.ascontiguousarray(directions * towards, np.float32)
 
 
+def agreeing_directions(wide: Floats, narrow: Floats) -> Floats:
+    """The orthonormal directions W (d, w) in which rows (n, d) agree most with their partners (n, w).
+
+    All rows are brought to unit length. Of all W with W'W = 1 this has the largest trace(W'C), where the
+    cross-covariance is C = sum_i (x_i - mean x)(y_i - mean y)': the sum of the pairs' inner products around the two
+    means. With the singular value decomposition C = U S V' it is W = U V' (Schoenemann 1966: orthogonal Procrustes,
+    here with more rows than columns).
+    """
+    cross = np.zeros((wide.shape[1], narrow.shape[1]))  # (d, w)
+    totals = np.zeros(wide.shape[1]), np.zeros(narrow.shape[1])  # (d,), (w,)
+    for one, other in zip(parts(wide), parts(narrow), strict=True):
+        x, y = matched(one, None).astype(np.float64), matched(other, None).astype(np.float64)  # (m, d), (m, w)
+        cross += x.T @ y
+        for total, unit in zip(totals, (x, y), strict=True):
+            total += unit.sum(axis=0)
+    cross -= np.outer(*totals) / len(wide)
+    left, _, right = np.linalg.svd(cross, full_matrices=False)  # (d, w), (w,), (w, w)
+    return np.ascontiguousarray(left @ right, np.float32)
+
+
 def fit(text: Floats, image: Floats, matching: Matching, shift: float) -> Alignment:
-    """The alignment of training rows (n, d_t) and (n, d_i) for one lambda."""
-    matched_text, matched_image = matched(text, matching.text), matched(image, matching.image)  # each (n, w)
-    gap = (mean(matched_image) - mean(matched_text)).astype(np.float32)  # (w,)
-    half = np.float32(shift / 2) * gap  # (w,)
+    """The alignment of training rows (n, d_t) and (n, d_i) for one lambda.
+
+    Raises:
+        BadInput: a shift is wanted between widths that stay unequal.
+    """
+    gap = gap_of(text, image, matching)
+    if gap is None and shift != 0:
+        raise BadInput(
+            f"A shift of {shift:g} needs both modalities in one width, but text has {text.shape[1]} and image "
+            f"{image.shape[1]} numbers; take another --match than none, or --shift 0."
+        )
     return Alignment(
-        text=_steps(matching.text, shifted(matched_text, half)),
-        image=_steps(matching.image, shifted(matched_image, -half)),
+        text=_steps(text, matching.text, gap, shift / 2),
+        image=_steps(image, matching.image, gap, -shift / 2),
         gap=gap,
         shift=shift,
     )
 
 
-def mean(rows: Floats) -> NDArray[np.float64]:
-    """Mean (w,) of rows (n, w)."""
-    return np.asarray(rows.mean(axis=0, dtype=np.float64))
+def gap_of(text: Floats, image: Floats, matching: Matching) -> Floats | None:
+    """Mean of the matched image rows minus mean of the matched text rows (w,); None where widths stay unequal."""
+    means = [_moments(rows, way, None)[0] for rows, way in ((text, matching.text), (image, matching.image))]
+    return None if len(means[0]) != len(means[1]) else (means[1] - means[0]).astype(np.float32)
 
 
-def _steps(projection: Floats | None, rows: Floats) -> Steps:
-    centre = mean(rows).astype(np.float32)  # (w,)
-    deviation = float(np.sqrt(np.mean((rows - centre) ** 2, dtype=np.float64)))
+def may_shift(text: Floats, image: Floats, matching: Matching) -> bool:
+    """Whether rows (n, d_t) and (n, d_i) come to one width, in which there is a gap."""
+    return text.shape[1] == image.shape[1] or matching.method != "none"
+
+
+def parts(rows: Floats) -> Iterator[Floats]:
+    """Rows (n, d) some at a time, so that what is computed of them stays small."""
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        yield rows[start : start + ROWS_AT_A_TIME]  # (<= 1024, d)
+
+
+def _steps(rows: Floats, way: Way, gap: Floats | None, share: float) -> Steps:
+    offset = None if gap is None else np.float32(share) * gap  # (w,)
+    centre, deviation = _moments(rows, way, offset)
     scale = deviation if deviation > SMALLEST_SCALE else 1.0
-    return Steps(projection, centre, np.array(scale, np.float32))
+    return Steps(way.projection, centre.astype(np.float32), np.array(scale, np.float32), way.stretch)
+
+
+def _moments(rows: Floats, way: Way, offset: Floats | None) -> tuple[NDArray[np.float64], float]:
+    """Mean (w,) of rows (n, d) once they are matched and moved by `offset`, and their deviation over all numbers.
+
+    Part by part; squares around the means of parts are put together as Chan, Golub and LeVeque (1983) do.
+    """
+    count, centre, squares = 0, np.zeros(1), 0.0
+    for part in parts(rows):
+        moved = matched(part, *way)  # (m, w)
+        if offset is not None:
+            moved = shifted(moved, offset)
+        own = moved.mean(axis=0, dtype=np.float64)  # (w,)
+        apart = own - centre  # (w,)
+        squares += float(np.sum((moved - own) ** 2) + np.sum(apart**2) * count * len(part) / (count + len(part)))
+        count += len(part)
+        centre = centre + apart * (len(part) / count)  # (w,)
+    return centre, float(np.sqrt(squares / (count * len(centre))))

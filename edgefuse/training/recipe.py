@@ -30,13 +30,15 @@ def train_head(
     fusion: Fusion,
     seed: int = 0,
     settings: Settings = PAPER,
-    shifts: Sequence[float] = SHIFTS,
+    shifts: Sequence[float] | None = None,
+    match: align.Method = align.DEFAULT,
     progress: Progress = silent,
 ) -> Head:
     """Train the fused head and both baselines on a table.
 
-    Every lambda of `shifts` starts from the same parameters and sees the same batches; the one whose head is
-    best on the validation rows is kept, of equals the one nearest to 0. The baselines use its alignment.
+    Unequal widths are matched by `match`. Every lambda of `shifts` (None: SHIFTS, but only 0 where widths stay
+    unequal) starts from the same parameters and sees the same batches; the one whose head is best on the validation
+    rows is kept, of equals the one nearest to 0. The baselines use its alignment.
 
     Raises:
         BadInput: the table has fewer than two classes, a class without training rows, or no validation rows.
@@ -44,7 +46,9 @@ def train_head(
     check_rows(table)
     part = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
     text, image = table.text[part["train"]], table.image[part["train"]]  # (n, d_t), (n, d_i)
-    matching = align.match(text, image)
+    matching = align.match(text, image, match)
+    if shifts is None:
+        shifts = SHIFTS if align.may_shift(text, image, matching) else (0.0,)
     fitted: list[tuple[Trained, Alignment]] = []
     for shift in sorted(shifts, key=abs):
         alignment = align.fit(text, image, matching, shift)
@@ -57,9 +61,9 @@ def train_head(
     rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
     validation = rows["validation"]
     outputs = _outputs(table)
-    image_shape = network.image_only(alignment.width, alignment.width, outputs)
+    image_shape = network.image_only(alignment.widths["text"], alignment.widths["image"], outputs)
     image_only = train(image_shape, rows["train"], validation, settings, _rng(seed, 1), progress, "image-only head")
-    text_shape = network.text_only(alignment.width, outputs)
+    text_shape = network.text_only(alignment.widths["text"], outputs)
     text_only = train(text_shape, rows["train"], validation, settings, _rng(seed, 2), progress, "text-only head")
     temperatures = {
         part: temperature.fit(fusion_heads.logits(done.head, validation.vectors()), validation.labels)
@@ -85,8 +89,8 @@ def train_head(
             **asdict(settings),
             "parameters": _architecture(table, alignment, fusion).parameter_count,
             "matching": matching.method,
-            "width": alignment.width,
-            "gap": float(np.linalg.norm(alignment.gap)),
+            "widths": alignment.widths,
+            "gap": None if alignment.gap is None else float(np.linalg.norm(alignment.gap)),
             "shift": alignment.shift,
             "shifts_tried": list(shifts),
             "epochs_kept": {
@@ -138,7 +142,7 @@ def _outputs(table: Table) -> int:
 
 def _architecture(table: Table, alignment: Alignment, fusion: Fusion) -> network.Architecture:
     build = network.early if fusion == "early" else network.late
-    return build(alignment.width, alignment.width, _outputs(table))
+    return build(alignment.widths["text"], alignment.widths["image"], _outputs(table))
 
 
 def _rng(seed: int, stream: int) -> np.random.Generator:

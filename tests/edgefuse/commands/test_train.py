@@ -44,6 +44,15 @@ def test_a_given_shift_is_used(make_table: Callable[..., Table], tmp_path: Path)
     assert head.fusion == "late"
 
 
+def test_a_shift_between_widths_that_stay_unequal_is_refused(
+    cli: Callable[..., Any], make_table: Callable[..., Table], tmp_path: Path
+) -> None:
+    arguments = ["train", make_table().folder, "--fusion", "early", "--output", tmp_path / "H", "--match", "none"]
+    assert "text has 24 and image 16 numbers" in cli(*arguments, "--shift", "0.5").refusal
+    _train(tmp_path / "V", tmp_path / "H", "--match", "none")
+    assert open_head(tmp_path / "H").alignment.gap is None
+
+
 def test_the_drawn_example_is_called_what_it_is(make_table: Callable[..., Table], tmp_path: Path) -> None:
     printed = _train(make_table(drawn=True).folder, tmp_path / "H")
     assert "drawn example: not an accuracy figure for any real use" in printed

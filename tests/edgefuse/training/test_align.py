@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import pytest
 
+from edgefuse.embeddings import Table
+from edgefuse.heads import open_head, write_head
 from edgefuse.training import align
+from edgefuse.training.recipe import train_head
+from edgefuse.training.trainer import Settings
 from edgefuse_runtimes import alignment
+from edgefuse_runtimes.errors import BadInput
 
 
 def _rows(n: int = 120, d_t: int = 14, d_i: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -15,13 +24,53 @@ def _rows(n: int = 120, d_t: int = 14, d_i: int = 8) -> tuple[np.ndarray, np.nda
     return text.astype(np.float32), rng.normal(1, 2, size=(n, d_i)).astype(np.float32)
 
 
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+
+
 def test_directions_keep_as_much_as_a_singular_value_decomposition() -> None:
     rows, _ = _rows()
     found = align.principal_directions(rows, 5)
     np.testing.assert_allclose(found.T @ found, np.eye(5), atol=1e-6)
-    values = np.linalg.svd(rows.astype(np.float64), compute_uv=False)
-    assert np.sum((rows.astype(np.float64) @ found) ** 2) == pytest.approx(np.sum(values[:5] ** 2), rel=1e-6)
-    assert (rows.mean(axis=0) @ found >= 0).all()
+    values = np.linalg.svd(_unit(rows), compute_uv=False)
+    assert np.sum((_unit(rows) @ found) ** 2) == pytest.approx(np.sum(values[:5] ** 2), rel=1e-6)
+    assert (_unit(rows).mean(axis=0) @ found >= 0).all()
+
+
+def _agreement(directions: np.ndarray, wide: np.ndarray, narrow: np.ndarray) -> float:
+    x, y = _unit(wide), _unit(narrow)
+    return float(np.sum(((x - x.mean(axis=0)) @ directions) * (y - y.mean(axis=0))))
+
+
+def test_no_other_directions_agree_better_with_the_partners() -> None:
+    """The largest trace is the sum of the singular values of the cross-covariance; drawn directions stay below."""
+    rng = np.random.default_rng(1)
+    wide, narrow = _rows()
+    wide[:, 2:10] += 3 * narrow  # something to agree in
+    found = align.agreeing_directions(wide, narrow)
+    np.testing.assert_allclose(found.T @ found, np.eye(8), atol=1e-6)
+    cross = np.cov(_unit(wide).T, _unit(narrow).T, ddof=0)[:14, 14:] * len(wide)
+    best = np.linalg.svd(cross, compute_uv=False).sum()
+    assert _agreement(found, wide, narrow) == pytest.approx(best, rel=1e-5)
+    for size in (0.01, 0.1, 1, 100):
+        drawn, _ = np.linalg.qr(found + size * rng.normal(size=found.shape))
+        signs = np.where((drawn * found).sum(axis=0) < 0, -1, 1)  # QR leaves them open
+        assert _agreement(drawn * signs, wide, narrow) < best
+
+
+def test_a_turned_and_widened_copy_is_turned_back() -> None:
+    rng = np.random.default_rng(2)
+    _, narrow = _rows()
+    turn, _ = np.linalg.qr(rng.normal(size=(14, 8)))
+    found = align.agreeing_directions((narrow @ turn.T).astype(np.float32), narrow)
+    np.testing.assert_allclose(found, turn, atol=1e-4)
+
+
+def test_partners_matter_to_project_and_not_to_pca() -> None:
+    text, image = _rows()
+    other = image[::-1].copy()
+    assert np.array_equal(align.match(text, image, "pca").text[0], align.match(text, other, "pca").text[0])
+    assert not np.allclose(align.match(text, image, "project").text[0], align.match(text, other, "project").text[0])
 
 
 def test_fewer_rows_than_coordinates_still_give_a_basis() -> None:
@@ -31,34 +80,61 @@ def test_fewer_rows_than_coordinates_still_give_a_basis() -> None:
     np.testing.assert_allclose(np.linalg.norm(rows @ found, axis=1), np.linalg.norm(rows, axis=1), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("d_t", "d_i", "projected"), [(14, 8, "text"), (8, 14, "image"), (8, 8, None)])
-def test_only_the_wider_modality_is_projected(d_t: int, d_i: int, projected: str | None) -> None:
-    text, image = _rows(d_t=d_t, d_i=d_i)
-    matching = align.match(text, image)
-    assert (matching.text is not None) == (projected == "text")
-    assert (matching.image is not None) == (projected == "image")
-    fitted = align.fit(text, image, matching, 0.5)
-    assert fitted.width == 8
-    assert [rows.shape for rows in alignment.apply(fitted, text, image)] == [(120, 8), (120, 8)]
+WIDTHS = {"pca": (8, 8), "project": (8, 8), "interpolate": (14, 14), "none": (14, 8)}
+"""Of aligned text and image, 14 and 8 wide before."""
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["text wider", "image wider"])
+@pytest.mark.parametrize("method", align.METHODS)
+def test_every_method_brings_rows_to_its_width(method: align.Method, turned: bool) -> None:
+    (text, image), wanted = (pair[::-1] if turned else pair for pair in (_rows(), WIDTHS[method]))
+    matching = align.match(text, image, method)
+    assert align.may_shift(text, image, matching) == (method != "none")
+    fitted = align.fit(text, image, matching, 0.5 if method != "none" else 0)
+    aligned = alignment.apply(fitted, text, image)
+    assert tuple(rows.shape[1] for rows in aligned) == tuple(fitted.widths.values()) == wanted
+    for rows in aligned:
+        np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
+        assert np.sqrt(np.mean(rows**2)) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", align.METHODS)
+def test_equal_widths_stay_as_they_are(method: align.Method) -> None:
+    text, image = _rows(d_t=8)
+    matching = align.match(text, image, method)
+    assert matching == align.AS_THEY_ARE
+    assert align.fit(text, image, matching, 1).gap is not None
+
+
+def test_widths_that_stay_unequal_have_no_gap_to_shift_along() -> None:
+    text, image = _rows()
+    matching = align.match(text, image, "none")
+    assert align.fit(text, image, matching, 0).gap is None
+    with pytest.raises(
+        BadInput, match=r"text has 14 and image 8 numbers; take another --match than none, or --shift 0"
+    ):
+        align.fit(text, image, matching, 0.5)
+
+
+def test_rows_come_in_parts_as_well_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, image = _rows()
+    whole = [align.fit(text, image, align.match(text, image, method), 0) for method in align.METHODS]
+    monkeypatch.setattr(align, "ROWS_AT_A_TIME", 17)
+    for method, wanted in zip(align.METHODS, whole, strict=True):
+        found = align.fit(text, image, align.match(text, image, method), 0)
+        for one, other in zip(alignment.apply(found, text, image), alignment.apply(wanted, text, image), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-3)
 
 
 def test_a_shift_of_one_makes_the_means_meet() -> None:
     text, image = _rows()
     matching = align.match(text, image)
     fitted = align.fit(text, image, matching, 1.0)
-    units = alignment.matched(text, matching.text), alignment.matched(image, matching.image)
+    units = alignment.matched(text, *matching.text), alignment.matched(image, *matching.image)
     np.testing.assert_allclose(fitted.gap, units[1].mean(axis=0) - units[0].mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(
         (units[0] + fitted.gap / 2).mean(axis=0), (units[1] - fitted.gap / 2).mean(axis=0), atol=1e-6
     )
-
-
-def test_training_rows_come_out_around_zero_and_of_size_one() -> None:
-    text, image = _rows()
-    fitted = align.fit(text, image, align.match(text, image), 0.5)
-    for rows in alignment.apply(fitted, text, image):
-        np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
-        assert np.sqrt(np.mean(rows**2)) == pytest.approx(1, rel=1e-4)
 
 
 def test_equal_notes_are_not_blown_up() -> None:
@@ -66,3 +142,39 @@ def test_equal_notes_are_not_blown_up() -> None:
     fitted = align.fit(np.repeat(text[:1], 120, axis=0), image, align.match(text, image), 0.0)
     aligned, _ = alignment.apply(fitted, text[:1], image[:1])
     assert np.abs(aligned).max() < 1e-3
+
+
+def test_stretching_is_torchs_with_corners_aligned() -> None:
+    torch = pytest.importorskip("torch")
+    _, image = _rows()
+    wanted = torch.nn.functional.interpolate(torch.tensor(image)[:, None], size=14, mode="linear", align_corners=True)
+    np.testing.assert_allclose(alignment.stretched(image, 14), wanted[:, 0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", align.METHODS)
+def test_a_head_of_every_method_opens_again_and_answers_one_sample_as_in_a_batch(
+    make_table: Callable[..., Table], tmp_path: Path, method: align.Method
+) -> None:
+    table = make_table()  # text 24, image 16
+    write_head(tmp_path / "H", train_head(table, fusion="late", settings=Settings(epochs=1), match=method))
+    head = open_head(tmp_path / "H")
+    assert head.training["matching"] == method
+    assert head.training["widths"] == {
+        "text": 24 if method in ("interpolate", "none") else 16,
+        "image": 24 if method == "interpolate" else 16,
+    }
+    assert head.training["shifts_tried"] == ([0] if method == "none" else [0, 0.5, 1])
+    together = head.probabilities(table.text[:9], table.image[:9])
+    alone = [head.probabilities(table.text[k], table.image[k]) for k in range(9)]
+    np.testing.assert_allclose(alone, together, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("fusion", "count"), [("early", 623_879), ("late", 312_583)])
+def test_unmatched_widths_give_the_papers_heads(
+    make_table: Callable[..., Table], fusion: Literal["early", "late"], count: int
+) -> None:
+    """LLaMA-2 and DINOv2 for the 7 classes of HAM10000."""
+    table = make_table(classes=tuple("abcdefg"), widths=(4096, 768), labels=lambda k, count: k % count)
+    head = train_head(table, fusion=fusion, settings=Settings(epochs=1), match="none")
+    assert head.training["parameters"] == count
+    assert sum(branch.weight.shape[1] for branch in head.fused.branches) == 4096 + 768
