@@ -40,6 +40,11 @@ def machine_card(root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
+def machine_words() -> str:
+    """The machine in a few words: "Cortex-A72, 4 cores, 8 GiB"."""
+    return f"{cpu_name()}, {physical_cores()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"
+
+
 def cpu_name(root: Path = Path("/")) -> str:
     """The processor's name; on Arm, where the kernel knows none, its implementer and part numbers."""
     facts: dict[str, str] = {}

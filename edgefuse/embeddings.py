@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.cost import read_cost
 from edgefuse.labels import names_of, to_numbers
 from edgefuse.mapped import MappedRows, parts, read_shard
 from edgefuse_runtimes.errors import BadInput
@@ -77,6 +78,8 @@ class Table:
     """(n,) by name: what figures are also given for apart, such as "sex"."""
     multilabel: bool = False
     """Whether any number of classes may hold for a row."""
+    cost: dict[str, Any] = field(default_factory=dict)
+    """What the encoders took, see `edgefuse.cost`; {} where it is not known. No part of the digest."""
 
 
 def shards(count: int) -> list[range]:
@@ -170,6 +173,7 @@ def open_table(folder: Path) -> Table:
         split_seed=seed,
         subgroups={name: np.array([row.subgroups[k] for row in rows]) for k, name in enumerate(subgroups)},
         multilabel=multilabel,
+        cost=read_cost(folder),
     )
 
 

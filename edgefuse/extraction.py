@@ -8,46 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgefuse.ahead import ahead
 from edgefuse.datasets import Dataset, Sample, leave_out, missing_sentence
-from edgefuse.embeddings import (
-    COLUMNS,
-    Floats,
-    Row,
-    Table,
-    open_table,
-    read_description,
-    shard_path,
-    shards,
-    write_description,
-    write_shard,
-)
+from edgefuse.embeddings import COLUMNS, Row, Table, open_table, read_description, write_description
 from edgefuse.encoders import Encoders
+from edgefuse.encoding import Encoded, Portion, encode_portions
+from edgefuse.filling import fill
 from edgefuse.golden import probe_sample
-from edgefuse.mapped import read_shard
 from edgefuse.progress import Progress, silent
 from edgefuse.splits import check_split, split_rows
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import Picture, load_image, prepare
-from edgefuse_runtimes.machine import physical_cores
-from edgefuse_runtimes.spec import EncoderSpec, Modality, Preprocess
+from edgefuse_runtimes.image import load_image
+from edgefuse_runtimes.machine import forget_peak_memory, physical_cores
+from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
-
-NOTES_PER_CALL = 16
-"""A few notes at a time: an engine may share work between them, and the bar still moves."""
-
-DECODED_AHEAD = 8
-"""Pictures that may wait decoded (0.6 MB each at 224 x 224) while another is encoded."""
 
 
 @dataclass(frozen=True)
@@ -108,30 +89,10 @@ def extract(
     _begin(folder, description, rows, subgroups)
     notes = [sample.text for sample in samples]
     cut = _extract_notes(notes, encoders, folder, settings, progress)
-    _extract_pictures([sample.image for sample in samples], encoders, folder, settings, progress)
+    pictures = [sample.image for sample in samples]
+    run = partial(_encode_here, encoders, encoders.image, settings)
+    fill(folder, "image", range(len(pictures)), pictures, run, progress)
     return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
-
-
-def picture_vectors(encoder: Encoder, pictures: Iterable[Picture]) -> Iterator[Floats]:
-    """Vectors (d,) of pictures in order; the next ones are decoded while one is encoded."""
-    assert encoder.spec.preprocess is not None
-    for pixels in prepared(pictures, encoder.spec.preprocess):
-        yield encoder.encode(pixels[None])[0]
-
-
-def prepared(pictures: Iterable[Picture], preprocess: Preprocess) -> Iterator[Floats]:
-    """Encoder inputs (3, H, W) of pictures in order, made ahead of their use."""
-
-    def read(picture: Picture) -> Floats:
-        return prepare(load_image(picture), preprocess)  # (3, H, W)
-
-    yield from ahead(read, pictures, workers=1, depth=DECODED_AHEAD)
-
-
-def note_vectors(encoder: Encoder, tokens: Sequence[NDArray[np.int32]]) -> Iterator[Floats]:
-    """Vectors (d,) of tokenised notes in order."""
-    for start in range(0, len(tokens), NOTES_PER_CALL):
-        yield from encoder.encode(tokens[start : start + NOTES_PER_CALL])  # (<= 16, d)
 
 
 def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress: Progress) -> Dataset:
@@ -210,26 +171,19 @@ def _extract_notes(
     assert tokenization is not None
     tokenizer = tokenizer_of(encoders.text, encoders.file)
     tokens = {note: tokenize(tokenizer, tokenization, note) for note in dict.fromkeys(notes)}
-    todo = _missing(folder, "text", len(notes))
-    if todo:
-        repeated = {note for note, count in Counter(notes).items() if count > 1}
-        known = _finished(folder, notes, repeated)
-        fresh = [note for note in dict.fromkeys(notes[row] for row in todo) if note not in known]
-        with _open(encoders, encoders.text, settings) as encoder:
-            encoded = note_vectors(encoder, [tokens[note].ids for note in fresh])
-            vectors = _spread((notes[row] for row in todo), encoded, known, repeated)
-            _write(folder, "text", len(notes), todo, progress("encoding notes", vectors, len(todo)))
+    number = {note: k for k, note in enumerate(tokens)}
+    distinct = [item.ids for item in tokens.values()]
+    run = partial(_encode_here, encoders, encoders.text, settings)
+    fill(folder, "text", [number[note] for note in notes], distinct, run, progress)
     return sum(tokens[note].dropped > 0 for note in notes)
 
 
-def _extract_pictures(
-    pictures: Sequence[Path], encoders: Encoders, folder: Path, settings: Settings, progress: Progress
-) -> None:
-    todo = _missing(folder, "image", len(pictures))
-    if todo:
-        with _open(encoders, encoders.image, settings) as encoder:
-            vectors = picture_vectors(encoder, (pictures[row] for row in todo))
-            _write(folder, "image", len(pictures), todo, progress("encoding pictures", vectors, len(todo)))
+def _encode_here(
+    encoders: Encoders, spec: EncoderSpec, settings: Settings, portions: Sequence[Portion]
+) -> Iterator[tuple[int, Encoded]]:
+    forget_peak_memory()
+    with _open(encoders, spec, settings) as encoder:
+        yield from enumerate(encode_portions(encoder, portions))
 
 
 def _open(encoders: Encoders, spec: EncoderSpec, settings: Settings) -> Encoder:
@@ -241,51 +195,3 @@ def _open(encoders: Encoders, spec: EncoderSpec, settings: Settings) -> Encoder:
         probe_sample=probe_sample(encoders.file, spec),
         notify=settings.notify,
     )
-
-
-def _missing(folder: Path, modality: Modality, count: int) -> list[int]:
-    """Numbers of the rows whose shard is not there yet."""
-    return [
-        row
-        for number, span in enumerate(shards(count))
-        if not shard_path(folder, modality, number).exists()
-        for row in span
-    ]
-
-
-def _finished(folder: Path, notes: Sequence[str], wanted: set[str]) -> dict[str, Floats]:
-    """Vectors (d,) of the `wanted` notes that finished shards hold."""
-    known = {}
-    for number, span in enumerate(shards(len(notes))):
-        path = shard_path(folder, "text", number)
-        if path.exists():
-            known.update(
-                {
-                    notes[row]: np.array(vector)
-                    for row, vector in zip(span, read_shard(path), strict=True)
-                    if notes[row] in wanted
-                }
-            )
-    return known
-
-
-def _spread(
-    notes: Iterable[str], encoded: Iterator[Floats], known: dict[str, Floats], repeated: set[str]
-) -> Iterator[Floats]:
-    """One vector (d,) for each note: a known one again, else the next encoded one, kept while it recurs."""
-    for note in notes:
-        vector = known[note] if note in known else next(encoded)
-        if note in repeated:
-            known[note] = vector
-        yield vector
-
-
-def _write(folder: Path, modality: Modality, count: int, todo: Sequence[int], vectors: Iterable[Floats]) -> None:
-    """Write the shards that the rows `todo` form, each as soon as its last vector (d,) has come."""
-    ends = {span[-1]: number for number, span in enumerate(shards(count))}
-    held: list[Floats] = []
-    for vector, row in zip(vectors, todo, strict=True):
-        held.append(vector)
-        if row in ends:
-            write_shard(shard_path(folder, modality, ends[row]), np.stack(held))  # (m, d)
-            held = []

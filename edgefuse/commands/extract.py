@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgefuse.commands.options import FOLDER, engine_option, threads_option
+from edgefuse.cost import cost_sentences
 from edgefuse.datasets import ADAPTERS, open_dataset
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Extraction, Settings, extract
@@ -76,7 +77,7 @@ def summary(done: Extraction) -> list[str]:
     if done.left_out:
         names = ", ".join(done.left_out[:5]) + (", ..." if len(done.left_out) > 5 else "")
         sentences.append(f"{len(done.left_out)} samples were left out for want of a readable picture: {names}.")
-    return sentences
+    return [*sentences, *cost_sentences(table.cost)]
 
 
 def _say(sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -63,6 +64,12 @@ def process_memory(pid: int | None = None) -> ProcessMemory:
         text = ""
     kib = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
     return ProcessMemory(*(kib.get(name, 0) * 1024 for name in ("VmHWM", "RssAnon", "RssFile")))
+
+
+def forget_peak_memory() -> None:
+    """Let this process's VmHWM begin anew at what it holds now, where the system allows it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def return_freed_memory() -> None:

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from edgefuse import embeddings, extraction
+from edgefuse import embeddings, extraction, filling
 from edgefuse.commands.extract import command
+from edgefuse.cost import read_cost
 from edgefuse.datasets import Dataset, Sample
 from edgefuse.embeddings import shard_path
 from edgefuse.encoders import Encoders
@@ -62,6 +63,9 @@ class Means:
     def vector(self, item: np.ndarray) -> np.ndarray:
         return item.mean(axis=(1, 2)) if item.ndim == 3 else np.array([item.sum(), len(item)])
 
+    def info(self) -> dict[str, Any]:
+        return {"engine": "means", "version": "1", "precision": self.spec.precision, "threads": 2}
+
     def __enter__(self) -> "Means":
         return self
 
@@ -71,9 +75,10 @@ class Means:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the encoders did, while tables are cut into shards of four rows."""
+    """What the encoders did, while tables are cut into shards of four rows, and samples into portions of four."""
     log: list[Any] = []
     monkeypatch.setattr(embeddings, "SHARD_ROWS", 4)
+    monkeypatch.setattr(filling, "PORTION_SAMPLES", 4)
     monkeypatch.setattr(extraction, "tokenizer_of", lambda spec, locate: Letters())
     monkeypatch.setattr(extraction, "open_encoder", lambda spec, folder, **settings: Means(spec, log))
     return log
@@ -145,8 +150,43 @@ def test_a_lost_text_shard_is_made_again_from_the_notes_of_the_others(
     shard_path(tmp_path / "V", "text", number).unlink()
     log.clear()
     again = extract(dataset, ENCODERS, tmp_path / "V").table
-    assert log.count("text") == (1 if number == 1 else 0)
+    assert log.count("text") == (4 if number == 1 else 0)  # "alone" and the three that always go with it
     np.testing.assert_array_equal(again.text, whole.text)
+
+
+def test_the_cost_counts_rows_and_what_was_encoded_for_them(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
+    cost = extract(dataset, ENCODERS, tmp_path / "V").table.cost
+    assert (cost["text"]["samples"], cost["text"]["distinct"]) == (11, 3)
+    assert (cost["image"]["samples"], cost["image"]["distinct"]) == (11, 11)
+    for modality, spec in (("image", IMAGE), ("text", TEXT)):
+        of = cost[modality]
+        assert (of["engine"], of["precision"], of["threads"]) == ("means", spec.precision, 2)
+        assert of["seconds_per_sample"] == pytest.approx(of["seconds"] / of["distinct"], abs=1e-3)
+        assert of["peak_rss_bytes"] > 10e6
+        assert "cores" in of["machine"]
+        assert len(of["runs"]) == 1
+
+
+def test_the_cost_of_a_resumed_run_is_added(
+    dataset: Dataset, tmp_path: Path, log: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Means, "pictures_until_failure", 6)
+    with pytest.raises(KeyboardInterrupt):
+        extract(dataset, ENCODERS, tmp_path / "V")
+    assert read_cost(tmp_path / "V")["image"]["samples"] == 4
+    monkeypatch.setattr(Means, "pictures_until_failure", None)
+    cost = extract(dataset, ENCODERS, tmp_path / "V").table.cost
+    assert (cost["image"]["samples"], cost["image"]["distinct"]) == (11, 11)
+    assert (cost["text"]["samples"], cost["text"]["distinct"]) == (11, 3)
+
+
+def test_the_cost_is_no_part_of_the_table_s_digest(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
+    extract(dataset, ENCODERS, tmp_path / "V")
+    digest = embeddings.table_digest(embeddings.open_table(tmp_path / "V"))
+    (tmp_path / "V" / "cost.json").unlink()
+    table = embeddings.open_table(tmp_path / "V")
+    assert table.cost == {}
+    assert embeddings.table_digest(table) == digest
 
 
 def test_a_finished_table_opens_no_encoder(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:

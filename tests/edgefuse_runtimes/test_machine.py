@@ -54,6 +54,16 @@ def test_memory_given_back_stays_in_the_peak() -> None:
     assert memory.peak_rss_bytes >= memory.anon_bytes + 60 * MIB
 
 
+def test_a_forgotten_peak_begins_anew() -> None:
+    with child(
+        "from edgefuse_runtimes.machine import forget_peak_memory\n"
+        "held = bytearray(b'x' * (64 << 20)); del held; forget_peak_memory()"
+    ) as pid:
+        memory = machine.process_memory(pid)
+
+    assert memory.peak_rss_bytes <= memory.anon_bytes + memory.file_bytes + 8 * MIB
+
+
 def test_file_pages_are_told_from_our_own(tmp_path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"x" * (32 * MIB))

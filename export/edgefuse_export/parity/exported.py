@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.encoders import Encoders
-from edgefuse.extraction import note_vectors, picture_vectors
+from edgefuse.encoding import note_vectors, picture_vectors
 from edgefuse.golden import probe_sample
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.samples import Samples
