@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from edgefuse.evaluation.calibration import calibration_of
+from edgefuse.evaluation.numbers import number
 from edgefuse.evaluation.predictions import METHODS, Predictions
 from edgefuse.metrics import bootstrap as resampling
 from edgefuse.metrics import classification
@@ -47,6 +49,7 @@ def judge(predictions: Predictions, *, bootstrap: int = DRAWS, seed: int = 0) ->
             if method != "fused"
         },
         "confusion": {method: _confusion(predictions, method) for method in METHODS},
+        "calibration": calibration_of(predictions, draws, seed),
     }
 
 
@@ -71,9 +74,9 @@ def figure_values(predictions: Predictions, method: str, draws: resampling.Draws
 
 def _estimates(values: Values, classes: tuple[str, ...]) -> dict[str, Any]:
     return {
-        name: _number(found[0])
+        name: number(found[0])
         if found.ndim == 1
-        else {label: _number(value) for label, value in zip(classes, found[0], strict=True)}
+        else {label: number(value) for label, value in zip(classes, found[0], strict=True)}
         for name, found in values.items()
     }
 
@@ -88,13 +91,9 @@ def _intervals(values: Values, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _difference(fused: Doubles, other: Doubles) -> dict[str, Any]:
-    return {"value": _number(fused[0] - other[0]), "interval": resampling.interval(fused - other)}
+    return {"value": number(fused[0] - other[0]), "interval": resampling.interval(fused - other)}
 
 
 def _confusion(predictions: Predictions, method: str) -> Any:
     predicted = classification.decide(predictions.probabilities[method], multilabel=predictions.multilabel)
     return classification.confusion(predictions.labels, predicted, len(predictions.classes)).tolist()
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

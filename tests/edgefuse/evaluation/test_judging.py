@@ -20,7 +20,8 @@ def predictions(n: int = 120, classes: int = 3, *, multilabel: bool = False, see
     truth = labels if multilabel else np.eye(classes)[labels]
     probabilities = {}
     for skill, method in enumerate(METHODS):
-        logits = rng.normal(size=(n, classes)) + 0.6 * skill * (truth - 0.5)
+        shift = 0.6 * skill
+        logits = shift * (rng.normal(size=(n, classes)) + shift * (truth - 0.5))  # Bayes's rule: calibrated
         powers = np.exp(logits)
         probabilities[method] = powers / (1 + powers) if multilabel else powers / powers.sum(axis=1, keepdims=True)
     return Predictions(
@@ -103,3 +104,18 @@ def test_a_class_without_rows_has_no_figure() -> None:
     assert found["metrics"]["fused"]["class_auroc"]["c"] is None
     assert found["intervals"]["fused"]["class_auroc"]["c"] is None
     assert found["rows_per_class"]["c"] == 0
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_temperature_scaling_is_seen_in_the_calibration(multilabel: bool) -> None:
+    given = predictions(400, multilabel=multilabel)
+    sharp = given.probabilities["fused"] ** 4
+    sharp = sharp if multilabel else sharp / sharp.sum(axis=1, keepdims=True)
+    found = judge(replace(given, unscaled=given.unscaled | {"fused": sharp}), bootstrap=20)["calibration"]
+    before, after = found["methods"]["fused"]["before"], found["methods"]["fused"]["after"]
+    assert before["ece"] > after["ece"]
+    assert before["ece"] > before["ece_if_calibrated"]["range"][1]
+    assert before["brier_interval"][0] < before["brier"] < before["brier_interval"][1]
+    assert found["claims"] == ("every class" if multilabel else "likeliest class")
+    assert sum(each["rows"] for each in after["reliability"]) == after["n"] == (1200 if multilabel else 400)
+    assert len(after["reliability"]) == found["bins"]

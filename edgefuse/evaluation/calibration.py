@@ -1,0 +1,60 @@
+"""The calibration of every method, before and after temperature scaling, as plain JSON types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgefuse.evaluation.numbers import number
+from edgefuse.evaluation.predictions import METHODS, Predictions
+from edgefuse.metrics import bootstrap, calibration
+from edgefuse.metrics.bootstrap import Draws
+from edgefuse.metrics.classification import Doubles, holds
+
+
+def calibration_of(predictions: Predictions, draws: Draws, seed: int) -> dict[str, Any]:
+    """Calibration error beside that of a perfectly calibrated model, Brier score and log loss of every method."""
+    return {
+        "claims": "every class" if predictions.multilabel else "likeliest class",
+        "bins": calibration.BINS,
+        "simulations": calibration.SIMULATIONS,
+        "methods": {
+            method: {
+                "before": _figures(predictions, predictions.unscaled[method], draws, seed),
+                "after": _figures(predictions, predictions.probabilities[method], draws, seed),
+            }
+            for method in METHODS
+        },
+    }
+
+
+def _figures(predictions: Predictions, probabilities: Doubles, draws: Draws, seed: int) -> dict[str, Any]:
+    multilabel = predictions.multilabel
+    truth = holds(predictions.labels, len(predictions.classes))  # (n, K)
+    made = calibration.claims(probabilities, predictions.labels)
+    chance = calibration.chance_errors(probabilities, predictions.ids, multilabel=multilabel, seed=seed)
+    losses = [
+        calibration.brier_scores(probabilities, truth, multilabel=multilabel),
+        calibration.log_losses(probabilities, truth, multilabel=multilabel),
+    ]
+    brier, log_loss = (draws.totals(np.column_stack(losses)) / draws.totals(np.ones((len(truth), 1)))).T  # (1 + B,)
+    return {
+        "n": len(made.chance),
+        "ece": calibration.calibration_error(made),
+        "ece_if_calibrated": {"mean": float(chance.mean()), "range": np.quantile(chance, [0.025, 0.975]).tolist()},
+        "brier": float(brier[0]),
+        "brier_interval": bootstrap.interval(brier),
+        "log_loss": float(log_loss[0]),
+        "log_loss_interval": bootstrap.interval(log_loss),
+        "reliability": [
+            {
+                "from": place / calibration.BINS,
+                "to": (place + 1) / calibration.BINS,
+                "rows": int(rows),
+                "chance": number(mean),
+                "accuracy": number(right),
+            }
+            for place, (rows, mean, right) in enumerate(zip(*calibration.reliability(made), strict=True))
+        ],
+    }
