@@ -30,6 +30,8 @@ VERBS = {
     "starter": Verb("edgefuse_export.commands.starter", "Build the starter kit from encoders on the package registry."),
     "export": Verb("edgefuse_export.commands.export", "Turn pretrained encoders into small, fast files."),
     "extract": Verb("edgefuse.commands.extract", "Run the encoders over a data set: the embedding table."),
+    "gap": Verb("edgefuse.commands.gap", "Measure the gap between text and image, and how widely each is spread."),
+    "align": Verb("edgefuse.commands.align", "Fit the alignment alone, and tell what it does."),
     "train": Verb("edgefuse.commands.train", "Fit the alignment and train the head on an embedding table."),
     "evaluate": Verb("edgefuse.commands.evaluate", "Judge a trained head on the test rows."),
     "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
