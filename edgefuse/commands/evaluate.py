@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgefuse.commands.options import FOLDER
+from edgefuse.evaluation.page import render
 from edgefuse.evaluation.record import evaluate_folder
-from edgefuse.training.report import DRAWN, figure_lines
+from edgefuse.progress import ticking
 
 
 @click.command("evaluate", epilog="Example: edgefuse evaluate H")
@@ -18,19 +18,13 @@ from edgefuse.training.report import DRAWN, figure_lines
 def command(head_folder: Path, table_folder: Path | None) -> None:
     """Judge the head H, made by 'edgefuse train', on the test rows of its table.
 
-    Prints accuracy and macro-F1 beside those of the majority class, of the note alone and of the picture
-    alone, and writes them to H/evaluation.json.
+    Prints accuracy, balanced accuracy, macro-F1 and AUROC beside those of the majority class, of the note alone and of
+    the picture alone, with intervals, and how well the probabilities are calibrated. Writes all of it, and more, to
+    H/evaluation.json.
     """
-    for line in summary(evaluate_folder(head_folder, table_folder)):
+    with ticking("judging"):
+        evaluation = evaluate_folder(head_folder, table_folder)
+    for sentence in evaluation["warnings"]:
+        click.echo(click.style(sentence, fg="red", bold=True), err=True)
+    for line in render(evaluation):
         click.echo(line)
-
-
-def summary(evaluation: dict[str, Any]) -> list[str]:
-    """The evaluation as lines."""
-    split = evaluation["split"]
-    where = "its own split" if split["seed"] is None else f"split seed {split['seed']}"
-    lines = [
-        f"{evaluation['dataset']['name']}: {evaluation['n']} test rows of {evaluation['groups']} groups, {where}",
-        *figure_lines(evaluation["metrics"], evaluation["n"]),
-    ]
-    return [*lines, DRAWN] if evaluation["drawn"] else lines

@@ -30,7 +30,7 @@ def command(kit: Path, wheels: Path | None, threads: int | None, memory: Memory)
     invented words, and no figure measured on it says anything about medicine. What leads to the kit stays beside it
     in KIT.parts; a second run uses it again.
     """
-    from edgefuse.commands.evaluate import summary
+    from edgefuse.evaluation.page import brief
     from edgefuse.kit import Kit
     from edgefuse.progress import bar
     from edgefuse_export.resources import limited
@@ -44,6 +44,6 @@ def command(kit: Path, wheels: Path | None, threads: int | None, memory: Memory)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefuse" / "wheels"
     with limited(threads, memory):
         _, figures = build(kit, work, cache, wheels, bar, lambda sentence: click.echo(sentence, err=True))
-    for line in summary(figures):
+    for line in brief(figures):
         click.echo(line)
     click.echo(f"{kit}: ready for 'edgefuse classify'.")

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.evaluate import command
 from edgefuse.embeddings import Table
+from edgefuse.evaluation.page import render
 from edgefuse.heads import write_head
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
@@ -39,11 +41,28 @@ def test_it_prints_and_writes_the_test_figures(make_head: MakeHead) -> None:
     head, _ = make_head()
     printed = _evaluate(head)
     written = json.loads((head / "evaluation.json").read_text())
-    for name, key in (("majority", "majority"), ("text-only", "text_only"), ("fused", "fused")):
-        figures = written["metrics"][key]
-        assert f"{name:<12}{60:>6}{figures['accuracy']:>10.3f}{figures['macro_f1']:>10.3f}" in printed
+    assert printed.splitlines() == [click.unstyle(line) for line in render(written)]
+    assert written["schema"] == 2
     assert written["drawn"] is False
     assert "drawn" not in printed
+
+
+@pytest.mark.parametrize(
+    ("dataset", "warning"),
+    [
+        ({"leaks": ["dx_type"]}, "LEAK: the notes hold dx_type, which tells the label"),
+        ({"split": "paper"}, "LEAK: the split is the paper's, by picture"),
+    ],
+)
+def test_what_leaks_is_said_in_red_and_written(make_head: MakeHead, dataset: dict[str, object], warning: str) -> None:
+    folder, _ = make_head()
+    description = json.loads((folder / "head.json").read_text())
+    description["dataset"] |= dataset
+    (folder / "head.json").write_text(json.dumps(description))
+    outcome = CliRunner().invoke(command, [str(folder)], catch_exceptions=False, color=True)
+    assert outcome.stderr.startswith(f"\x1b[31m\x1b[1m{warning}")
+    [written] = json.loads((folder / "evaluation.json").read_text())["warnings"]
+    assert written.startswith(warning)
 
 
 def test_the_drawn_example_is_called_what_it_is(make_head: MakeHead) -> None:

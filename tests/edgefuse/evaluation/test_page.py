@@ -1,0 +1,123 @@
+"""The tables that people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+
+from edgefuse.evaluation.page import brief, render, short, span
+from edgefuse.evaluation.record import SCHEMA
+
+FIGURES = {"accuracy": 0.5, "balanced_accuracy": 1.0, "macro_f1": 0.0625, "auroc": None}
+BOUNDS = {"accuracy": [0.41, 0.6], "balanced_accuracy": [1.0, 1.0], "macro_f1": [0.0, 0.125], "auroc": None}
+CALIBRATION = {
+    "ece": 0.2,
+    "ece_if_calibrated": {"mean": 0.04, "range": [0.02, 0.07]},
+    "brier": 0.6,
+    "log_loss": 1.4,
+}
+
+
+def evaluation(**changes: Any) -> dict[str, Any]:
+    methods = ("majority", "text_only", "image_only", "fused")
+    by_class = {"class_f1": {"mel": 0.25, "nv": None}, "class_auroc": {"mel": 0.9, "nv": 0.8}}
+    intervals_by_class = {
+        "class_f1": {"mel": [0.1, 0.3], "nv": None},
+        "class_auroc": {"mel": [0.8, 1], "nv": [0.7, 0.9]},
+    }
+    difference = {"value": 0.042, "interval": [-0.01, 0.09]}
+    return {
+        "schema": SCHEMA,
+        "dataset": {"name": "ham10000"},
+        "drawn": False,
+        "split": {"part": "test", "seed": 3},
+        "task": "binary",
+        "classes": ["mel", "nv"],
+        "n": 80,
+        "groups": 60,
+        "rows_per_class": {"mel": 20, "nv": 60},
+        "bootstrap": {"draws": 2000, "seed": 0, "level": 0.95, "unit": "group"},
+        "metrics": dict.fromkeys(methods, FIGURES | by_class),
+        "intervals": dict.fromkeys(methods, BOUNDS | intervals_by_class),
+        "differences": {name: dict.fromkeys(FIGURES, difference) for name in methods[:-1]},
+        "calibration": {
+            "claims": "likeliest class",
+            "bins": 10,
+            "methods": {"fused": {"before": CALIBRATION | {"n": 80}, "after": CALIBRATION | {"n": 80}}},
+        },
+    } | changes
+
+
+def lines(**changes: Any) -> list[str]:
+    return [click.unstyle(line) for line in render(evaluation(**changes))]
+
+
+def test_a_figure_stands_with_its_interval_below_its_title() -> None:
+    printed = lines()
+    assert printed[0] == "ham10000: 80 test rows of 60 groups, split seed 3"
+    assert printed[1] == "95% intervals over 2000 draws of whole groups"
+    [title] = [line for line in printed if line.endswith("AUROC") and "macro-F1" in line]
+    fused = next(line for line in printed if line.startswith("fused "))
+    assert fused == "fused           .500 [.41, .60] 1.000 [1.00, 1.00]    .062 [.00, .12]                  -"
+    assert len(fused) == len(title)
+
+
+@pytest.mark.parametrize(
+    ("interval", "color"), [([-0.01, 0.09], None), ([0.01, 0.09], "green"), ([-0.09, -0.01], "red"), (None, None)]
+)
+def test_a_difference_is_coloured_where_its_interval_leaves_out_0(interval: list[float] | None, color: str) -> None:
+    cell = {"value": 0.042, "interval": interval}
+    differences = {name: dict.fromkeys(FIGURES, cell) for name in ("majority", "text_only", "image_only")}
+    printed = render(evaluation(differences=differences))
+    start = next(k for k, line in enumerate(printed) if line.startswith("fused minus"))
+    text = f"+.042 {span(interval, signed=True)}".rstrip()
+    assert printed[start + 3].count(click.style(f"{text:>19}", fg=color)) == 4
+
+
+def test_every_class_has_a_line_with_its_rows() -> None:
+    printed = lines()
+    start = next(k for k, line in enumerate(printed) if line.startswith("class "))
+    assert printed[start + 1].split() == [
+        "mel",
+        "20",
+        ".250",
+        ".250",
+        ".250",
+        "[.10,",
+        ".30]",
+        ".900",
+        "[.80,",
+        "1.00]",
+    ]
+    assert printed[start + 2].split() == ["nv", "60", "-", "-", "-", ".800", "[.70,", ".90]"]
+
+
+def test_the_calibration_error_stands_beside_what_chance_gives() -> None:
+    assert "after temperature           .200       .040 [.02, .07]      .600     1.400" in lines()
+    assert "10 bins over 80 claims of the likeliest class" in lines()
+
+
+def test_the_drawn_example_and_a_split_of_its_own_are_said() -> None:
+    assert lines(drawn=True)[-1] == "drawn example: not an accuracy figure for any real use"
+    assert lines(split={"part": "test", "seed": None})[0].endswith("groups, its own split")
+    assert brief(evaluation(drawn=True))[-1] == "drawn example: not an accuracy figure for any real use"
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [
+        (0.7134, False, ".713"),
+        (1.0, False, "1.000"),
+        (0.9999, False, "1.000"),
+        (-0.0421, True, "-.042"),
+        (0.0421, True, "+.042"),
+        (0.0, True, "+.000"),
+        (-1.0, True, "-1.000"),
+        (1.405, False, "1.405"),
+        (None, False, "-"),
+    ],
+)
+def test_shares_are_written_short(value: float | None, signed: bool, text: str) -> None:
+    assert short(value, signed=signed) == text
