@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgefuse.datasets import drawn, ham10000, table
+from edgefuse.datasets.adapter import Adapter
 from edgefuse.datasets.sample import Sample
+from edgefuse.datasets.template import Template, check, template_of
 from edgefuse.labels import names_of
 from edgefuse_runtimes.errors import BadInput
 
 __all__ = ["ADAPTERS", "Adapter", "Dataset", "Sample", "open_dataset"]
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """How the folder of one data set is read."""
-
-    read: Callable[[Path], list[Sample]]
-    """From the data set's folder to its samples, in the order of its table."""
-    licence: str
-    drawn: bool = False
-    """Whether it is the drawn example, whose figures say nothing about any real use."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,12 @@ class Dataset:
     """Ids of samples without a usable picture, left out because the user said so."""
     multilabel: bool = False
     """Whether a label joins any number of classes, see `edgefuse.labels`."""
+    leaks: tuple[str, ...] = ()
+    """Fields in the notes that tell the label, since the user insisted."""
+    splits: tuple[str, ...] = ("grouped", "paper")
+    """As `Adapter.splits`."""
+    paper_validation: float = 0.2
+    """As `Adapter.paper_validation`."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -47,8 +44,9 @@ class Dataset:
 
 
 ADAPTERS = {
-    "drawn": Adapter(drawn.read, drawn.LICENCE, drawn=True),
-    "ham10000": Adapter(ham10000.read, ham10000.LICENCE),
+    "drawn": drawn.ADAPTER,
+    "ham10000": ham10000.ADAPTER,
+    "table": table.ADAPTER,
 }
 
 
@@ -59,32 +57,38 @@ def open_dataset(
     skip_missing: bool = False,
     labelled: bool = True,
     multilabel: bool = False,
+    template: Template | None = None,
+    allow_leaks: Sequence[str] = (),
+    columns: table.Columns | None = None,
 ) -> Dataset:
     """The data set `name` of `ADAPTERS` in the folder `root`, or the CSV file `name` with its pictures there.
 
     Without `root`, a CSV file's pictures are looked for beside it. With `labelled` false, a CSV file's labels may be
-    missing. With `multilabel` a label joins the classes that hold by "|", and may be empty.
+    missing. With `multilabel` a label joins the classes that hold by "|", and may be empty. Notes follow `template`,
+    or else the data set's own; one with a field that tells the label is refused unless `allow_leaks` names it.
 
     Raises:
-        BadInput: no such data set or file, a malformed table, duplicate ids, empty labels, or samples without
-            their picture's file (with `skip_missing` they are left out instead).
+        BadInput: no such data set or file, a malformed table, a refused template, duplicate ids, empty labels, or
+            samples without their picture's file (with `skip_missing` they are left out instead).
     """
-    if name in ADAPTERS:
-        if root is None:
-            raise BadInput(f"The data set {name} needs its folder; name it with --root.")
-        adapter = ADAPTERS[name]
-        samples = adapter.read(root)
-    elif name.lower().endswith(".csv"):
-        adapter = Adapter(lambda root: table.read(Path(name), root, labelled=labelled), table.LICENCE)
-        samples = adapter.read(root or Path(name).parent)
-    else:
-        known = ", ".join(sorted(ADAPTERS))
-        raise BadInput(f"There is no data set called {name!r}; name one of {known}, or a table ending in .csv.")
+    adapter, root = _adapter(name, root, columns, labelled)
+    template = template or template_of(adapter.template)
+    leaks = check(template, adapter.fields, adapter.leaks, allow_leaks, name)
+    samples = adapter.read(root, template)
     _check(name, samples, labelled and not multilabel)
     missing = [sample for sample in samples if not sample.image.is_file()]
     if missing and not skip_missing:
         raise BadInput(missing_sentence("have no picture file", [f"{s.id} ({s.image})" for s in missing]))
-    dataset = Dataset(Path(name).stem, adapter.licence, tuple(samples), adapter.drawn, multilabel=multilabel)
+    dataset = Dataset(
+        name=Path(name).stem,
+        licence=adapter.licence,
+        samples=tuple(samples),
+        drawn=adapter.drawn,
+        multilabel=multilabel,
+        leaks=leaks,
+        splits=adapter.splits,
+        paper_validation=adapter.paper_validation,
+    )
     return leave_out(dataset, [sample.id for sample in missing])
 
 
@@ -108,6 +112,22 @@ def missing_sentence(what: str, names: Sequence[str]) -> str:
         f"{len(names)} of the samples {what}: {', '.join(names[:3])}{more}; "
         "repair them, or leave them out with --skip-missing."
     )
+
+
+def _adapter(name: str, root: Path | None, columns: table.Columns | None, labelled: bool) -> tuple[Adapter, Path]:
+    """How the data set is read, and its folder."""
+    is_file = name.lower().endswith(".csv")
+    if not is_file and name not in ADAPTERS:
+        known = ", ".join(sorted(ADAPTERS))
+        raise BadInput(f"There is no data set called {name!r}; name one of {known}, or a table ending in .csv.")
+    if not is_file and root is None:
+        raise BadInput(f"The data set {name} needs its folder; name it with --root.")
+    if is_file or root is None or name == "table":
+        path = Path(name) if is_file or root is None else root / "table.csv"
+        return table.adapter_of(path, columns or table.Columns(), labelled=labelled), root or path.parent
+    if columns:
+        raise BadInput(f"The columns of {name} are known; only those of a CSV file can be named.")
+    return ADAPTERS[name], root
 
 
 def _check(name: str, samples: Sequence[Sample], labelled: bool) -> None:

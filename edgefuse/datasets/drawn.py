@@ -14,7 +14,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from PIL import Image
 
 from edgefuse.datasets import table
 from edgefuse.datasets.sample import Sample
+from edgefuse.datasets.template import Template
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.files import write_bytes
 
@@ -138,13 +139,13 @@ def write_example(folder: Path, count: int = 360, seed: int = 1, progress: Progr
     return folder / "table.csv"
 
 
-def read(root: Path) -> list[Sample]:
+def read(root: Path, template: Template) -> list[Sample]:
     """The samples of a folder that `write_example` filled.
 
     Raises:
         BadInput: its `table.csv` is missing or malformed.
     """
-    return table.read(root / "table.csv", root)
+    return table.ADAPTER.read(root, template)
 
 
 class _Dice:
@@ -284,3 +285,17 @@ def _step(value: Floats) -> Floats:
     """0 below 0, 1 above 1, a smooth rise between."""
     inside: Floats = np.clip(value, 0, 1)
     return inside * inside * (3 - 2 * inside)
+
+
+ADAPTER = replace(
+    table.ADAPTER,
+    title="lesion-like pictures with notes, drawn by edgefuse to try it with: not medicine",
+    layout=("table.csv       as the starter kit writes it", "images/*.png"),
+    fields={"text": "the note"},
+    label="label: the invented words lumo, pavi and ziru",
+    group="each picture alone",
+    licence=LICENCE,
+    citation="part of edgefuse",
+    read=read,
+    drawn=True,
+)

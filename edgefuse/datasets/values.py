@@ -14,6 +14,12 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
     return next((root / name for name in names if (root / name).is_file()), root / names[-1])
 
 
+def picture_in(folders: Sequence[Path], name: str) -> Path:
+    """Where the picture `name` is; in the first folder that there is, where none has it."""
+    there = [folder for folder in folders if folder.is_dir()] or folders[-1:]
+    return next((folder / name for folder in there if (folder / name).is_file()), there[0] / name)
+
+
 def number(cell: str) -> float | None:
     """The number that a cell holds; None if it is empty.
 

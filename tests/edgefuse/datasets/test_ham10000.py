@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from edgefuse.datasets import open_dataset
+from edgefuse.datasets.template import template_of
 from edgefuse_runtimes.errors import BadInput
 
 HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization\n"
@@ -59,6 +60,17 @@ def test_how_the_diagnosis_was_made_reaches_no_sample(folder: Path) -> None:
         (folder / "metadata.csv").write_text(HEADER + line.format(dx_type))
         samples.append(open_dataset("ham10000", folder).samples)
     assert samples[0] == samples[1]
+
+
+@pytest.mark.parametrize("field", ["dx", "dx_type", "dataset"])
+def test_what_tells_the_diagnosis_is_refused_unless_it_is_allowed(folder: Path, field: str) -> None:
+    (folder / "metadata.csv").write_text(HEADER + "HAM_1,ISIC_1,nv,histo,45.0,male,trunk\n")
+    template = template_of(f"{{{field}}} {{age}}")
+    with pytest.raises(BadInput, match=rf"--allow-leak {field}"):
+        open_dataset("ham10000", folder, template=template)
+    dataset = open_dataset("ham10000", folder, template=template, allow_leaks=[field])
+    assert dataset.leaks == (field,)
+    assert dataset.samples[0].text.endswith("45 years")
 
 
 def test_an_age_that_is_no_number_is_named(folder: Path) -> None:

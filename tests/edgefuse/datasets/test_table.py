@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from edgefuse.datasets import open_dataset
+from edgefuse.datasets.table import Columns
+from edgefuse.datasets.template import template_of
 from edgefuse_runtimes.errors import BadInput
 
 Write = Callable[[str], str]
@@ -99,7 +101,38 @@ def test_a_table_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_not_a_table(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="There is no table at"):
         open_dataset(str(tmp_path / "none.csv"))
-    with pytest.raises(BadInput, match=r"no data set called 'ham1000'; name one of drawn, ham10000"):
+    with pytest.raises(BadInput, match=r"no data set called 'ham1000'; name one of .*drawn.*ham10000"):
         open_dataset("ham1000", tmp_path)
     with pytest.raises(BadInput, match="needs its folder"):
         open_dataset("ham10000")
+
+
+def test_the_user_names_the_columns(write: Write) -> None:
+    table = write("file,note,class,key,patient,part,sex,age\na.png,t,x,1,g,train,f,61\nb.png,u,y,2,h,test,,\n")
+    columns = Columns("file", "note", "class", "key", "patient", "part", ("sex",))
+    first, second = open_dataset(table, columns=columns).samples
+    assert (first.id, first.text, first.label, first.group, first.split) == ("1", "t", "x", "g", "train")
+    assert (first.subgroups, second.subgroups) == ({"sex": "f"}, {"sex": "not recorded"})
+
+
+def test_a_named_column_that_is_not_there(write: Write) -> None:
+    table = write("image,text,label\na.png,t,x\n")
+    for columns in (Columns(image="file"), Columns(text="file"), Columns(group="file"), Columns(subgroups=("file",))):
+        with pytest.raises(BadInput, match="lacks the column file; its first line names: image, text, label"):
+            open_dataset(table, columns=columns)
+
+
+def test_a_note_may_be_put_together_from_columns(write: Write) -> None:
+    table = write("image,age,sex,label\na.png,61,female,x\nb.png,,male,y\n")
+    template = template_of("Age: {age}. Sex: {sex}.")
+    first, second = open_dataset(table, template=template).samples
+    assert first.text == "Age: 61. Sex: female."
+    assert second.text == "Age: not recorded. Sex: male."
+
+
+def test_the_label_itself_is_refused_in_a_note(write: Write) -> None:
+    table = write("image,text,label\na.png,t,x\n")
+    with pytest.raises(BadInput, match=r"uses \{label\}, which tells the label \(it is the label\)"):
+        open_dataset(table, template=template_of("{text} {label}"))
+    dataset = open_dataset(table, template=template_of("{text} {label}"), allow_leaks=["label"])
+    assert (dataset.samples[0].text, dataset.leaks) == ("t x", ("label",))
