@@ -177,6 +177,7 @@ class Classifier(Closing):
         given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
         missing = [modality for modality, is_given in given.items() if not is_given]
         notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
+        notes += self.kit.leaks
         specs = {"image": self._image.spec, "text": self._text.spec}
         memory = process_memory()
         return Prediction(

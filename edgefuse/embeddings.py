@@ -71,7 +71,8 @@ class Table:
     encoders: dict[str, dict[str, Any]]
     """`Encoders.identity` of what made the vectors."""
     dataset: dict[str, Any]
-    """The data set's name and licence, and whether it is the drawn example."""
+    """The data set's name and licence, whether it is the drawn example, and where they are not as usual its `leaks`
+    (fields in the notes that tell the label) and its `split` ("paper" or "time")."""
     split_seed: int | None
     """None: the data set brought its split along."""
     subgroups: dict[str, Strings] = field(default_factory=dict)
@@ -80,6 +81,11 @@ class Table:
     """Whether any number of classes may hold for a row."""
     cost: dict[str, Any] = field(default_factory=dict)
     """What the encoders took, see `edgefuse.cost`; {} where it is not known. No part of the digest."""
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """Fields in the notes that tell the label."""
+        return tuple(self.dataset.get("leaks", ()))
 
 
 def shards(count: int) -> list[range]:

@@ -15,13 +15,15 @@ from pathlib import Path
 
 from edgefuse.ahead import ahead
 from edgefuse.datasets import Dataset, Sample, leave_out, missing_sentence
+from edgefuse.datasets.parts import Division, divide
 from edgefuse.embeddings import COLUMNS, Row, Table, open_table, read_description, write_description
 from edgefuse.encoders import Encoders
 from edgefuse.encoding import Encoded, Portion, encode_portions
 from edgefuse.filling import fill
 from edgefuse.golden import probe_sample
+from edgefuse.leaks import recorded
 from edgefuse.progress import Progress, silent
-from edgefuse.splits import check_split, split_rows
+from edgefuse.true_colour import opened
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
@@ -58,6 +60,7 @@ def extract(
     encoders: Encoders,
     folder: Path,
     *,
+    split: str | None = None,
     split_seed: int = 0,
     skip_missing: bool = False,
     settings: Settings = Settings(),
@@ -75,15 +78,16 @@ def extract(
     """
     dataset = _readable(dataset, skip_missing, settings, progress)
     samples = dataset.samples
-    given = any(sample.split for sample in samples)
+    division = divide(dataset, split, split_seed)
     subgroups = _subgroup_names(samples)
-    rows = _rows(dataset, given, split_seed, subgroups)
+    rows = _rows(samples, division, subgroups)
     description: dict[str, object] = {
         "encoders": encoders.identity,
-        "dataset": {"name": dataset.name, "licence": dataset.licence, "drawn": dataset.drawn},
+        "dataset": {"name": dataset.name, "licence": dataset.licence, "drawn": dataset.drawn}
+        | recorded(dataset.leaks, division.name),
         "classes": list(dataset.classes),
         **({"multilabel": True} if dataset.multilabel else {}),
-        "split_seed": None if given else split_seed,
+        "split_seed": division.seed,
         "inputs_sha256": _digest(samples, rows),
     }
     _begin(folder, description, rows, subgroups)
@@ -110,23 +114,16 @@ def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress
 def _complaint(sample: Sample) -> str:
     """Why the sample's picture cannot be read; "" when it can."""
     try:
-        load_image(sample.image)
+        load_image(opened(sample.image))
     except BadInput as error:
         return str(error).split(";")[0]
     return ""
 
 
-def _rows(dataset: Dataset, given: bool, seed: int, subgroups: Sequence[str]) -> list[Row]:
-    samples = dataset.samples
-    groups = [sample.group for sample in samples]
-    if given:
-        parts = [sample.split for sample in samples]
-        check_split(parts, groups, [sample.id for sample in samples])
-    else:
-        parts = split_rows([sample.label for sample in samples], groups, seed, multilabel=dataset.multilabel)
+def _rows(samples: Sequence[Sample], division: Division, subgroups: Sequence[str]) -> list[Row]:
     return [
-        Row(sample.id, sample.label, sample.group, part, tuple(sample.subgroups[name] for name in subgroups))
-        for sample, part in zip(samples, parts, strict=True)
+        Row(sample.id, sample.label, group, part, tuple(sample.subgroups[name] for name in subgroups))
+        for sample, group, part in zip(samples, division.groups, division.parts, strict=True)
     ]
 
 

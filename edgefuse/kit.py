@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgefuse.heads import ARRAYS, Head, read_head
+from edgefuse.leaks import leak_sentences
 from edgefuse.precisions import choose, read_alternatives
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256, write_bytes
@@ -137,6 +138,11 @@ class Kit:
     def drawn(self) -> bool:
         """Whether the head was trained on the drawn example, so that its labels mean nothing."""
         return bool(self._said("dataset", "drawn"))
+
+    @property
+    def leaks(self) -> list[str]:
+        """What makes the recorded figures flatter, see `edgefuse.leaks`."""
+        return leak_sentences(self._said("dataset"))
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, threads_option
+from edgefuse.commands.options import FOLDER, engine_option, say_leaks, threads_option
 from edgefuse.cost import cost_sentences
-from edgefuse.datasets import ADAPTERS, open_dataset
+from edgefuse.datasets import open_dataset
+from edgefuse.datasets.parts import SPLITS
+from edgefuse.datasets.table import Columns
+from edgefuse.datasets.template import read_template
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Extraction, Settings, extract
 from edgefuse.progress import bar
@@ -23,11 +27,43 @@ from edgefuse.progress import bar
     "--dataset",
     required=True,
     metavar="NAME|TABLE.csv",
-    help=f"{', '.join(ADAPTERS)}, or a CSV file with the columns image, text, label and, if wanted, id, group, split.",
+    help="Its name, see 'edgefuse datasets', or a CSV file with the columns image, text, label and, if wanted, id, "
+    "group, split.",
 )
 @click.option("--root", type=FOLDER, help="Folder of the data set.  [default for a CSV file: where it lies]")
 @click.option("--encoders", "encoders_folder", type=FOLDER, required=True, help="Folder made by 'edgefuse export'.")
 @click.option("--output", type=FOLDER, required=True, help="The table: a new folder, or an unfinished one.")
+@click.option(
+    "--template",
+    metavar="FILE|TEXT",
+    help="The note of a row, with columns in braces: 'Age: {age}.'  [default: the data set's own]",
+)
+@click.option(
+    "--allow-leak",
+    "allow_leaks",
+    multiple=True,
+    metavar="NAME",
+    help="Take this field into the notes although it tells the label; all figures are then marked. Repeatable.",
+)
+@click.option("--image-column", metavar="NAME", help="Of a CSV file: the picture's path.  [default: image]")
+@click.option("--text-column", metavar="NAME", help="Of a CSV file: the note.  [default: text]")
+@click.option("--label-column", metavar="NAME", help="Of a CSV file: the class.  [default: label]")
+@click.option("--id-column", metavar="NAME", help="Of a CSV file: a name for each row.  [default: id, if there]")
+@click.option("--group-column", metavar="NAME", help="Of a CSV file: what stays together.  [default: group, if there]")
+@click.option("--split-column", metavar="NAME", help="Of a CSV file: the part.  [default: split, if there]")
+@click.option(
+    "--subgroup",
+    "subgroups",
+    multiple=True,
+    metavar="COLUMN",
+    help="Of a CSV file: give figures for each value of this column too. Repeatable.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    help="grouped: by group and label; paper: by picture, as the paper does, which leaks; time, city: SatelliteBench.  "
+    "[default: the data set's own parts, if it has some, else grouped]",
+)
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split into parts.")
 @click.option("--skip-missing", is_flag=True, help="Leave out samples whose picture is missing or unreadable.")
 @click.option("--multilabel", is_flag=True, help='Any number of classes may hold: a label joins them by "|".')
@@ -38,11 +74,15 @@ def command(
     root: Path | None,
     encoders_folder: Path,
     output: Path,
+    template: str | None,
+    allow_leaks: tuple[str, ...],
+    split: str | None,
     split_seed: int,
     skip_missing: bool,
     multilabel: bool,
     engine: str,
     threads: int | None,
+    **columns: Any,
 ) -> None:
     """Run both encoders over a data set and write the embedding table that 'edgefuse train' reads.
 
@@ -51,9 +91,18 @@ def command(
     """
     encoders = Encoders.open(encoders_folder)
     done = extract(
-        open_dataset(dataset, root, skip_missing=skip_missing, multilabel=multilabel),
+        open_dataset(
+            dataset,
+            root,
+            skip_missing=skip_missing,
+            multilabel=multilabel,
+            template=read_template(template) if template is not None else None,
+            allow_leaks=allow_leaks,
+            columns=_columns(**columns),
+        ),
         encoders,
         output,
+        split=split,
         split_seed=split_seed,
         skip_missing=skip_missing,
         settings=Settings(engine, threads, notify=_say),
@@ -61,6 +110,13 @@ def command(
     )
     for sentence in summary(done):
         _say(sentence)
+    say_leaks(done.table.dataset, err=True)
+
+
+def _columns(*, subgroups: tuple[str, ...], **names: str | None) -> Columns | None:
+    """The columns of a CSV file as far as the options name them; None if they name none."""
+    given = {name.removesuffix("_column"): column for name, column in names.items() if column is not None}
+    return Columns(**given, subgroups=subgroups) if given or subgroups else None
 
 
 def summary(done: Extraction) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from edgefuse.leaks import leak_sentences
 from edgefuse.training.align import DEFAULT, METHODS
 from edgefuse_runtimes.encoder import ENGINE_NAMES
 
@@ -60,3 +63,9 @@ match_option = click.option(
     "most of, or by what agrees with its partner; interpolate: the narrower stretched to the wider, as the paper does; "
     "none: they stay, and nothing can be shifted.",
 )
+
+
+def say_leaks(dataset: Mapping[str, Any], *, err: bool = False) -> None:
+    """Say in red what makes the figures of a table's or a head's data set flatter."""
+    for sentence in leak_sentences(dataset):
+        click.secho(sentence, fg="red", err=err)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, say_leaks
 
 
 @click.command("pack", epilog="Example: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.kit")
@@ -42,3 +42,4 @@ def command(encoders_folder: Path, head_folder: Path, name: str, version: str, o
     )
     size = sum(entry["bytes"] for entry in kit.manifest["files"].values())
     click.echo(f"{output}: kit {kit.name} {kit.version}, {len(kit.classes)} classes, {size / 1e6:.0f} MB.")
+    say_leaks(evaluation["dataset"], err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option
+from edgefuse.commands.options import FOLDER, match_option, say_leaks
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Head, write_head
 from edgefuse.progress import bar
@@ -58,6 +58,7 @@ def command(
     write_head(output, head)
     for line in summary(head):
         click.echo(line)
+    say_leaks(head.dataset)
     click.echo(f"{output}: judge it on the test rows with 'edgefuse evaluate {output}'.", err=True)
 
 

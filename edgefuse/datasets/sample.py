@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from edgefuse_runtimes.image import Picture
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,3 @@ class Sample:
     """What the paper's split keeps the shares of; "" where that is the label."""
     date: str = ""
     """Its day as YYYY-MM-DD, which a split in time goes by; "" where that means nothing."""
-    decode: Callable[[Path], Picture] | None = None
-    """Makes the picture of a file that no picture reader knows, such as a satellite's twelve bands."""
-
-    def picture(self) -> Picture:
-        """What `load_image` takes: the picture's path, or the picture that `decode` makes of it."""
-        return self.image if self.decode is None else self.decode(self.image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from edgefuse.embeddings import Table, open_table, table_digest
 from edgefuse.evaluation.judging import DRAWS, judge
 from edgefuse.evaluation.predictions import predict
 from edgefuse.heads import ARRAYS, EVALUATION, Head, open_head
+from edgefuse.leaks import leak_sentences
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256, write_json
 
@@ -53,20 +53,6 @@ def evaluate(head: Head, table: Table, *, bootstrap: int = DRAWS) -> dict[str, A
         "drawn": head.dataset["drawn"],
         "table_sha256": head.table_sha256,
         "split": {"part": "test", "seed": table.split_seed},
-        "warnings": warnings(head.dataset),
+        "warnings": leak_sentences(head.dataset),
         **judge(predict(head, table, "test"), bootstrap=bootstrap),
     }
-
-
-def warnings(dataset: Mapping[str, Any]) -> list[str]:
-    """Sentences on what makes figures better than they would be in use: fields that leak, a split that does."""
-    sentences = []
-    if dataset.get("leaks"):
-        fields = ", ".join(dataset["leaks"])
-        sentences.append(f"LEAK: the notes hold {fields}, which tells the label; all figures are too good to be true.")
-    if dataset.get("split") == "paper":
-        sentences.append(
-            "LEAK: the split is the paper's, by picture: pictures of one group lie in training and test rows, "
-            "so all figures are too good to be true."
-        )
-    return sentences

@@ -1,11 +1,12 @@
 import random
 from collections import Counter, defaultdict
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edgefuse.splits import FRACTIONS, PARTS, check_split, folds, split_rows
+from edgefuse.splits import FRACTIONS, PARTS, check_split, folds, in_time, split_rows
 from edgefuse_runtimes.errors import BadInput
 
 # Rows as (label, group) pairs: up to four classes, groups of chance sizes that may hold several classes.
@@ -169,3 +170,25 @@ def test_folds_that_cannot_be_get_a_sentence() -> None:
         folds(["a", "b", "c"], ["1", "2", "3"], 1, 0)
     with pytest.raises(BadInput, match="too few groups for 5 folds"):
         folds(["a"] * 8, ["1", "2", "3", "4"] * 2, 5, 0)
+
+
+def test_a_split_in_time_trains_on_the_oldest_and_tests_on_the_newest() -> None:
+    weeks = [str(date(2016, 1, 3) + timedelta(weeks=week)) for week in range(156)]
+    dates = weeks * 10
+    parts, blocks = in_time(dates)
+    first, last = ({part: pick(day for day, p in zip(dates, parts, strict=True) if p == part) for part in PARTS}
+                   for pick in (min, max))  # fmt: skip
+    assert first["train"] == weeks[0]
+    assert last["train"] < first["validation"] <= last["validation"] < first["test"]
+    assert last["test"] == weeks[-1]
+    for part, share in FRACTIONS.items():
+        assert parts.count(part) / len(parts) == pytest.approx(share, abs=0.02)
+    assert len(set(blocks)) == 39
+    assert len(set(zip(blocks, parts, strict=True))) == 39
+
+
+def test_a_split_in_time_needs_dates_and_enough_of_them() -> None:
+    with pytest.raises(BadInput, match="a date as YYYY-MM-DD for every row"):
+        in_time(["2016-01-03", ""])
+    with pytest.raises(BadInput, match="span 1 times 28 days, too few"):
+        in_time(["2016-01-03", "2016-01-10", "2016-01-17"])

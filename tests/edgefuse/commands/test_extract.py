@@ -166,6 +166,52 @@ def test_an_output_that_cannot_be_written(extract: Callable[..., Any], root: Pat
     assert sorted(root.rglob("*")) == before
 
 
+def test_a_note_is_put_together_from_columns_by_a_template(extract: Callable[..., Any], root: Path) -> None:
+    (root / "note.txt").write_text("Seen: {text}. Number {id}.\n")
+    assert "The template uses {id}, which" in extract("--template", root / "note.txt").refusal
+    outcome = extract("--template", "Seen: {text}.")
+    assert (outcome.code, "LEAK" in outcome.err) == (0, False)
+
+
+def test_a_leak_is_refused_or_marked_from_then_on(
+    extract: Callable[..., Any], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert "--allow-leak label" in extract("--template", "{text} {label}").refusal
+    outcome = extract("--template", "{text} {label}", "--allow-leak", "label")
+    assert "LEAK: the notes hold label, which tells the label" in outcome.err
+    assert open_table(tmp_path / "V").leaks == ("label",)
+    trained = cli("train", tmp_path / "V", "--fusion", "early", "--epochs", "1", "--output", tmp_path / "H")
+    assert "LEAK: the notes hold label" in trained.out
+    assert "LEAK: the notes hold label" in cli("evaluate", tmp_path / "H").err
+
+
+def test_the_papers_split_is_made_on_demand_and_marked(extract: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+    lines = [f"s{k},{k % ROWS}.png,note,{'ab'[k % 2]},g" for k in range(40)]
+    (root / "table.csv").write_text("\n".join(["id,image,text,label,group", *lines]) + "\n")
+    assert "No class has samples of three groups" in without_progress(extract()).refusal
+    outcome = extract("--split", "paper")
+    assert "25 training, 7 validation, 8 test" in outcome.err
+    assert "LEAK: the split is the paper's, by picture" in outcome.err
+    table = open_table(tmp_path / "V")
+    assert (table.dataset["split"], table.split_seed) == ("paper", None)
+
+
+def test_a_split_that_the_data_set_does_not_have(extract: Callable[..., Any]) -> None:
+    said = "table has no split called 'time'; it has grouped, paper."
+    assert without_progress(extract("--split", "time")).refusal == said
+
+
+def test_columns_of_any_name(extract: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+    table = (root / "table.csv").read_text().replace("id,image,text,label", "key,file,note,class")
+    (root / "table.csv").write_text(table)
+    assert "lacks the column image" in extract().refusal
+    names = ["--image-column", "file", "--text-column", "note", "--label-column", "class", "--id-column", "key"]
+    assert extract(*names, "--subgroup", "note").code == 0
+    assert set(open_table(tmp_path / "V").subgroups["note"]) == {"note 0", "note 1"}
+    said = "The columns of ham10000 are known; only those of a CSV file can be named."
+    assert extract(*names, "--dataset", "ham10000", "--root", root).refusal == said
+
+
 def test_interrupted_it_leaves_whole_shards_and_goes_on_from_them(
     root: Path, tiny_encoders: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,76 @@
+"""Pictures of a satellite's many bands, which picture readers do not know, as the eye would see them.
+
+Sentinel-2 files have the bands B01, B02, B03, B04 and so on: blue, green and red are the second to the fourth. A value
+is a reflectance, of 0 to 1 in floating point or times 10,000 in 16 bits. The same stretch for every file, 2.5 times the
+reflectance, is Sentinel Hub's own for true colour; it keeps dates comparable, which one fitted to each file would not.
+8-bit files were stretched by whoever made them and stay as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from edgefuse.extras import importable
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import Picture
+
+RED_GREEN_BLUE = (3, 2, 1)
+"""Places of the bands 4, 3 and 2."""
+GAIN = 2.5
+WHITE = {"u1": 255.0, "u2": 10_000 / GAIN, "f4": 1 / GAIN, "f8": 1 / GAIN}
+"""The value that becomes 255, by kind and bytes of values."""
+
+
+def opened(picture: Picture) -> Picture:
+    """The picture as it is, or, of a path to a TIFF file with more than four bands, its true colours.
+
+    Raises:
+        BadInput: such a file cannot be read.
+    """
+    if isinstance(picture, str | Path) and Path(picture).suffix.lower() in (".tif", ".tiff"):
+        path = Path(picture)
+        if path.is_file() and not _known_to_pillow(path):
+            return true_colours(path)
+    return picture
+
+
+def true_colours(path: Path) -> Image.Image:
+    """The bands 4, 3, 2 of a TIFF file as an 8-bit RGB picture.
+
+    Raises:
+        BadInput: the file is no TIFF of at least four bands in 8 or 16 bits or floating point.
+    """
+    tifffile = importable("tifffile", extra="geotiff")
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            bands, axes = series.asarray(), series.axes
+    except (tifffile.TiffFileError, IndexError, ValueError, OSError) as error:
+        raise BadInput(f"{path} is not a TIFF file that can be read ({error}); check or replace it.") from error
+    if axes in ("SYX", "IYX", "QYX", "CYX"):
+        bands = np.moveaxis(bands, 0, -1)  # (H, W, bands)
+    if bands.ndim != 3 or bands.shape[2] <= RED_GREEN_BLUE[0] or bands.dtype.str[1:] not in WHITE:
+        raise BadInput(
+            f"{path} holds values of type {bands.dtype} in the shape {bands.shape}, not at least four bands of "
+            "8-bit, 16-bit or floating point numbers; check what it is."
+        )
+    return Image.fromarray(_stretched(bands[:, :, RED_GREEN_BLUE]))
+
+
+def _stretched(colours: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Reflectances (H, W, 3) as 0 to 255."""
+    scaled = np.nan_to_num(colours.astype(np.float32)) * (255 / WHITE[colours.dtype.str[1:]])
+    stretched: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    return stretched
+
+
+def _known_to_pillow(path: Path) -> bool:
+    try:
+        with Image.open(path):
+            return True
+    except (UnidentifiedImageError, OSError):
+        return False
