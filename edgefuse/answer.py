@@ -14,13 +14,17 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
     """The page, with terminal colours; `unicode=False` keeps to ASCII for terminals that know nothing else."""
     rows = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     width = max(len(name) for name in prediction.probabilities)
-    lines = ["", f"  {click.style(prediction.label, bold=True, fg='green')}  {rows[0][1]:.0%}", ""]
+    color = "yellow" if prediction.referred else "green"
+    lines = ["", f"  {click.style(prediction.label, bold=True, fg=color)}  {rows[0][1]:.0%}", ""]
+    if prediction.referred:
+        refer = click.style("REFER", bold=True, fg=color)
+        lines = ["", f"  {refer}  ask a clinician", f"  {prediction.reason}", *lines]
     for name, probability in rows:
         first = name == prediction.label
         bar = _bar(probability, unicode)
         lines.append(
             f"  {click.style(f'{name:<{width}}', bold=first)}  "
-            f"{click.style(bar, fg='green' if first else 'blue')} {probability:6.1%}"
+            f"{click.style(bar, fg=color if first else 'blue')} {probability:6.1%}"
         )
     given = [modality for modality in ("text", "image") if modality not in prediction.missing]
     times = prediction.timings_ms

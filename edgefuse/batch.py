@@ -27,6 +27,8 @@ class Outcome:
 
     answered: int
     """In this run."""
+    referred: int
+    """Of those: answers that are "ask a clinician"."""
     before: int
     """Samples that had their answer already."""
     seconds: float
@@ -59,7 +61,7 @@ def classify_batch(
         EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         OSError: an answer cannot be written.
     """
-    started = time.monotonic()
+    started, referred = time.monotonic(), 0
     todo = [sample for sample in samples if sample.id not in answers.answered]
 
     def read(sample: BatchSample) -> tuple[str, _Ready | str]:
@@ -72,8 +74,9 @@ def classify_batch(
             failed[name] = found
             continue
         prediction = classifier.answer(found.inputs)
+        referred += prediction.referred
         answers.append(name, dataclasses.replace(prediction, notes=found.remarks + prediction.notes).to_json())
-    return Outcome(len(todo) - len(failed), len(samples) - len(todo), time.monotonic() - started)
+    return Outcome(len(todo) - len(failed), referred, len(samples) - len(todo), time.monotonic() - started)
 
 
 def _read(classifier: Classifier, sample: BatchSample) -> _Ready | str:

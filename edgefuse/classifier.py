@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.heads import answering
 from edgefuse.kit import Kit
 from edgefuse.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.missing import missing_sentences
@@ -178,11 +179,18 @@ class Classifier(Closing):
         missing = [modality for modality, is_given in given.items() if not is_given]
         notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
         notes += self.kit.leaks
+        best = int(probabilities.argmax())
+        label = self.kit.classes[best]
+        referral = self.kit.head.referral
+        part = answering(missing[0] if missing else None)
+        reason = None if referral is None else referral.reason(part, label, float(probabilities[best]))
         specs = {"image": self._image.spec, "text": self._text.spec}
         memory = process_memory()
         return Prediction(
             image=inputs.name,
-            label=self.kit.classes[int(probabilities.argmax())],
+            label=label,
+            referred=reason is not None,
+            reason=reason,
             probabilities=dict(zip(self.kit.classes, map(float, probabilities), strict=True)),
             kit={"name": self.kit.name, "version": self.kit.version, "digest": self.kit.digest},
             missing=list(missing),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.referral import Referral, from_json
 from edgefuse_runtimes import alignment, fusion
 from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
@@ -58,13 +59,15 @@ class Head:
     """Settings: seed, epochs, batch, optimiser, matching, what was kept."""
     validation: dict[str, Any]
     """"rows", and accuracy and macro-F1 of the majority class and the three heads on the validation rows."""
+    referral: Referral | None = None
+    """When an answer is referred; None: never."""
 
     def probabilities(self, text: Floats | None, image: Floats | None) -> Floats:
         """Class probabilities (K,) of the encoders' vectors of one sample (d_t,), (d_i,) or (n, K) of n.
 
         Where one of the two is missing, the head that was trained on the other alone answers.
         """
-        part = "fused" if text is not None and image is not None else ALONE["image" if text is None else "text"]
+        part = answering("text" if text is None else "image" if image is None else None)
         temperature = self.temperature if part == "fused" else self.temperatures_alone.get(part, 1.0)
         return fusion.probabilities(self.logits(part, text, image), temperature)
 
@@ -92,6 +95,7 @@ class Head:
             "table_sha256": self.table_sha256,
             "training": self.training,
             "validation": self.validation,
+            **({} if self.referral is None else {"referral": self.referral.to_json()}),
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -99,6 +103,11 @@ class Head:
         parts = {"alignment": alignment.to_arrays(self.alignment)}
         parts |= {part: fusion.to_arrays(getattr(self, part)) for part in PARTS}
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+
+def answering(missing: Modality | None) -> str:
+    """The one of PARTS that answers without the modality `missing`."""
+    return "fused" if missing is None else ALONE["image" if missing == "text" else "text"]
 
 
 def write_head(folder: Path, head: Head) -> None:
@@ -160,7 +169,7 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
         alone = {} if given is None else {part: float(given[part]) for part in ALONE.values()}
         if not all(value > 0 for value in (temperature, *alone.values())) or kind not in ("early", "late"):
             raise ValueError(f"temperature {temperature}, alone {alone}, fusion {kind}")
-        table = description.get("table_path")
+        table, referral = description.get("table_path"), description.get("referral")
         return Head(
             fusion=kind,
             classes=classes,
@@ -174,6 +183,7 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
             table_path=None if table is None else Path(table),
             training=description["training"],
             validation=description["validation"],
+            referral=None if referral is None else from_json(referral),
             **heads,
         )
     except (KeyError, TypeError, ValueError) as error:

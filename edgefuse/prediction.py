@@ -16,6 +16,11 @@ class Prediction:
     image: str | None
     """The picture's path as it was given, "(in memory)", or None where there was none."""
     label: str
+    """The likeliest class, also where the answer is referred."""
+    referred: bool
+    """Whether the answer is "ask a clinician": the head is not sure enough."""
+    reason: str | None
+    """Why it is referred, as a sentence; None where it is not."""
     probabilities: dict[str, float]
     """By class, in the kit's order."""
     kit: dict[str, str]

@@ -160,7 +160,8 @@ def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classi
 def _summary(done: Outcome, samples: int) -> str:
     rate = f", {done.answered / done.seconds:.1f} a second" if done.answered else ""
     before = f"; {done.before} were answered before" if done.before else ""
-    return f"{done.answered} of {samples} samples answered in {done.seconds:.1f} s{rate}{before}."
+    referred = f"; {done.referred} refer to a clinician" if done.referred else ""
+    return f"{done.answered} of {samples} samples answered in {done.seconds:.1f} s{rate}{referred}{before}."
 
 
 def _list_failed(failed: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from edgefuse.commands.options import FOLDER, match_option, say_leaks
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Head, write_head
 from edgefuse.progress import bar
-from edgefuse.training import align
+from edgefuse.training import align, referral
 from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines
 from edgefuse.training.trainer import Settings
@@ -36,8 +37,21 @@ from edgefuse_runtimes.machine import set_blas_threads
     f"[default: of {', '.join(f'{shift:g}' for shift in SHIFTS)} the best on validation rows]",
 )
 @match_option
+@click.option(
+    "--refer-accuracy",
+    metavar="A",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Refer answers that are not sure enough: those that are given shall be right as often as A, such as .9.",
+)
 def command(
-    table_folder: Path, fusion: str, output: Path, seed: int, epochs: int, shift: float | None, match: align.Method
+    table_folder: Path,
+    fusion: str,
+    output: Path,
+    seed: int,
+    epochs: int,
+    shift: float | None,
+    match: align.Method,
+    refer_accuracy: float | None,
 ) -> None:
     """Fit the alignment and train the head on the embedding table V, made by 'edgefuse extract'.
 
@@ -46,8 +60,9 @@ def command(
     """
     require_new(output)
     set_blas_threads(1)  # a head is so small that a second thread costs more than it gives
+    table = open_table(table_folder)
     head = train_head(
-        open_table(table_folder),
+        table,
         fusion="early" if fusion == "early" else "late",
         seed=seed,
         settings=Settings(epochs=epochs),
@@ -55,10 +70,14 @@ def command(
         match=match,
         progress=bar,
     )
+    if refer_accuracy is not None:
+        head = replace(head, referral=referral.fit(head, table, refer_accuracy))
     write_head(output, head)
     for line in summary(head):
         click.echo(line)
     say_leaks(head.dataset)
+    if refer_accuracy is not None:
+        click.echo(referral_line(head, refer_accuracy))
     click.echo(f"{output}: judge it on the test rows with 'edgefuse evaluate {output}'.", err=True)
 
 
@@ -74,3 +93,18 @@ def summary(head: Head) -> list[str]:
         *figure_lines(head.validation, head.validation["rows"]),
     ]
     return [*lines, DRAWN] if head.dataset["drawn"] else lines
+
+
+def referral_line(head: Head, wanted: float) -> str:
+    """What the head refers, or that it cannot be right as often as was wanted."""
+    if head.referral is None:
+        return (
+            f"no referral: at no threshold are {wanted:.0%} of the answers to validation rows right; "
+            "every answer is given, as without --refer-accuracy"
+        )
+    fused = head.referral.thresholds["fused"]
+    kept = fused.validation
+    return (
+        f"referral: answers less than {fused.threshold:.1%} sure are referred; of {kept.rows} validation rows "
+        f"{kept.coverage:.0%} are answered, {kept.accuracy:.1%} of them rightly"
+    )

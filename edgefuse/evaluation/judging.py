@@ -9,6 +9,7 @@ import numpy as np
 from edgefuse.evaluation.calibration import calibration_of
 from edgefuse.evaluation.numbers import number
 from edgefuse.evaluation.predictions import METHODS, Predictions
+from edgefuse.evaluation.referral import referral_of
 from edgefuse.metrics import bootstrap as resampling
 from edgefuse.metrics import classification
 from edgefuse.metrics.classification import Doubles
@@ -50,6 +51,7 @@ def judge(predictions: Predictions, *, bootstrap: int = DRAWS, seed: int = 0) ->
         },
         "confusion": {method: _confusion(predictions, method) for method in METHODS},
         "calibration": calibration_of(predictions, draws, seed),
+        "referral": referral_of(predictions, draws),
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ class Predictions:
     """(n, K) of each of METHODS, after its temperature; of the majority, the shares of the training rows"""
     unscaled: dict[str, Doubles]
     """(n, K) of each of METHODS at temperature 1"""
+    thresholds: dict[str, Doubles]
+    """(n,) of each head: the probability of the likeliest class below which it refers; NaN where it has no rule, and
+    above 1 where it refers always"""
 
     @property
     def multilabel(self) -> bool:
@@ -72,7 +76,15 @@ def predict(head: Head, table: Table, part: str) -> Predictions:
         task="multilabel" if table.multilabel else "binary" if len(table.classes) == 2 else "multiclass",
         probabilities=probabilities,
         unscaled=unscaled,
+        thresholds={method: np.full(len(rows), _threshold(head, method)) for method in METHODS[1:]},
     )
+
+
+def _threshold(head: Head, method: str) -> float:
+    if head.referral is None:
+        return math.nan
+    threshold = head.referral.thresholds[method].threshold
+    return math.inf if threshold is None else threshold
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -83,28 +95,34 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     """
     if len({(each.classes, each.task, tuple(sorted(each.subgroups))) for each in parts}) != 1:
         raise BadInput("Predictions can be pooled only where classes, task and subgroups are the same.")
-    first = parts[0]
-    return Predictions(
-        ids=np.concatenate([each.ids for each in parts]),
-        labels=np.concatenate([each.labels for each in parts]),
-        groups=np.concatenate([each.groups for each in parts]),
-        subgroups={name: np.concatenate([each.subgroups[name] for each in parts]) for name in first.subgroups},
-        classes=first.classes,
-        task=first.task,
-        probabilities={name: np.concatenate([each.probabilities[name] for each in parts]) for name in METHODS},
-        unscaled={name: np.concatenate([each.unscaled[name] for each in parts]) for name in METHODS},
-    )
+    return _made(parts[0], lambda pick: np.concatenate([pick(each) for each in parts]))
 
 
 def subset(predictions: Predictions, rows: NDArray[np.int64]) -> Predictions:
     """The rows of these numbers (m,)."""
+    return _made(predictions, lambda pick: pick(predictions)[rows])
+
+
+Pick = Callable[[Predictions], NDArray[Any]]
+
+
+def _made(like: Predictions, make: Callable[[Pick], NDArray[Any]]) -> Predictions:
+    """Predictions whose every member `make` gives, when it is told how that member is picked from others."""
+
+    def by_name(member: str) -> dict[str, NDArray[Any]]:
+        def one(name: str) -> NDArray[Any]:
+            return make(lambda of: getattr(of, member)[name])
+
+        return {name: one(name) for name in getattr(like, member)}
+
     return Predictions(
-        ids=predictions.ids[rows],
-        labels=predictions.labels[rows],
-        groups=predictions.groups[rows],
-        subgroups={name: values[rows] for name, values in predictions.subgroups.items()},
-        classes=predictions.classes,
-        task=predictions.task,
-        probabilities={name: values[rows] for name, values in predictions.probabilities.items()},
-        unscaled={name: values[rows] for name, values in predictions.unscaled.items()},
+        ids=make(lambda of: of.ids),
+        labels=make(lambda of: of.labels),
+        groups=make(lambda of: of.groups),
+        subgroups=by_name("subgroups"),
+        classes=like.classes,
+        task=like.task,
+        probabilities=by_name("probabilities"),
+        unscaled=by_name("unscaled"),
+        thresholds=by_name("thresholds"),
     )

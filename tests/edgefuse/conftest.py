@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from edgefuse.embeddings import Row, Table, open_table, shard_path, shards, write_description, write_shard
 from edgefuse.kit import MANIFEST, write_manifest
+from edgefuse.referral import Kept, Referral, Threshold
 
 IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokenization": None}
 
@@ -72,3 +74,16 @@ def repack() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
         write_manifest(kit, {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")})
 
     return change
+
+
+@pytest.fixture
+def careful_kit(tiny_kit: Path, tmp_path: Path, repack: Callable[..., None]) -> Path:
+    """The tiny kit with a fused head that refers all it is not certain of, an image-only one that refers nothing."""
+    kit = Path(shutil.copytree(tiny_kit, tmp_path / "careful.kit"))
+    thresholds = {
+        name: Threshold(threshold, Kept(0.5, 0.9, 10))
+        for name, threshold in (("fused", 1.0), ("image_only", 0.0), ("text_only", None))
+    }
+    rule = Referral(0.9, thresholds).to_json()
+    repack(kit, lambda manifest: manifest["head"].update(referral=rule))
+    return kit

@@ -11,6 +11,8 @@ from edgefuse.prediction import Prediction
 PREDICTION = Prediction(
     image="photos/lesion.jpg",
     label="seborrhoeic",
+    referred=False,
+    reason=None,
     probabilities={"nv": 0.25, "seborrhoeic": 0.5, "bcc": 0.0, "mel": 0.25},
     kit={"name": "ham-mini", "version": "3", "digest": "0" * 64},
     missing=[],
@@ -90,3 +92,17 @@ def test_every_note_is_told_and_the_drawn_example_is_called_what_it_is() -> None
 def test_without_unicode_the_page_is_ascii() -> None:
     assert render(PREDICTION, drawn=True, unicode=False).isascii()
     assert not render(PREDICTION, drawn=True, unicode=True).isascii()
+
+
+def test_a_referred_answer_says_so_before_anything_else() -> None:
+    reason = "The fused head is 50.0% sure of seborrhoeic; it answers from 62.0% on."
+    referred = Prediction(**(vars(PREDICTION) | {"referred": True, "reason": reason}))
+    assert page(prediction=referred)[:5] == [
+        "",
+        "  REFER  ask a clinician",
+        f"  {reason}",
+        "",
+        "  seborrhoeic  50%",
+    ]
+    assert page(prediction=referred)[5:] == page()[2:]
+    assert "\x1b[32m" not in render(referred, drawn=False, unicode=True)  # nothing is green

@@ -111,6 +111,8 @@ def test_a_flipped_bit_is_seen(folder: Path) -> None:
         ({"temperatures_alone": {"image_only": 1.0, "text_only": -1.0}}, "temperature"),
         ({"temperatures_alone": {"image_only": float("nan"), "text_only": 1.0}}, "temperature"),
         ({"fusion": "none"}, "fusion"),
+        ({"referral": {"wanted_accuracy": 0.9}}, "damaged"),
+        ({"referral": [0.9]}, "damaged"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(folder: Path, change: dict[str, object], said: str) -> None:

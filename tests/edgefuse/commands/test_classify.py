@@ -65,12 +65,24 @@ def refusal(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> Callable
 
 def test_json_has_exactly_the_documented_keys(answer: Answer, picture: Path) -> None:
     found = answer(picture)
-    answered = ["image", "label", "probabilities", "kit", "missing", "engines", "precisions", "cached"]
+    answered = [
+        "image",
+        "label",
+        "referred",
+        "reason",
+        "probabilities",
+        "kit",
+        "missing",
+        "engines",
+        "precisions",
+        "cached",
+    ]
     assert list(found) == [*answered, "timings_ms", "memory", "notes"]
     assert found["image"] == str(picture)
     assert found["label"] == max(found["probabilities"], key=found["probabilities"].get)
     assert list(found["probabilities"]) == ["lumo", "pavi", "ziru"]
     assert {name: found["kit"][name] for name in ("name", "version")} == {"name": "tiny", "version": "1"}
+    assert (found["referred"], found["reason"]) == (False, None)
     assert found["missing"] == []
     assert found["engines"] == {"image": "numpy", "text": "numpy"}
     assert found["precisions"] == {"image": "int8", "text": "q8_0"}
@@ -87,6 +99,22 @@ def test_the_page_says_the_same(cli: Callable[..., Any], answer: Answer, tiny_ki
     shown = {words[0]: words[-1] for words in map(str.split, bars[:3])}
     assert shown == {name: f"{probability:.1%}" for name, probability in found["probabilities"].items()}
     assert "drawn example" in page  # what this kit was trained on
+
+
+def test_an_answer_that_is_not_sure_enough_is_referred(
+    cli: Callable[..., Any], careful_kit: Path, picture: Path
+) -> None:
+    ask = ["classify", picture, "--note", NOTE, "--kit", careful_kit, "--engine", "numpy"]
+    outcome = cli(*ask)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[1] == "  REFER  ask a clinician"
+    found = json.loads(cli(*ask, "--json").out)
+    assert found["referred"] is True
+    assert found["label"] == max(found["probabilities"], key=found["probabilities"].get)
+    assert found["reason"].startswith("The fused head is ")
+    assert found["reason"] in outcome.out
+    alone = json.loads(cli("classify", picture, "--kit", careful_kit, "--engine", "numpy", "--json").out)
+    assert (alone["referred"], alone["reason"]) == (False, None)  # the image-only head has a threshold of its own
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "iso-8859-1"])

@@ -66,6 +66,15 @@ def names(photos: Path) -> list[str]:
     return [path.relative_to(photos).as_posix() for path in sorted(photos.rglob("*.jpg"))]
 
 
+def test_referred_answers_are_counted(cli: Callable[..., Any], careful_kit: Path, photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    outcome = cli("classify", photos, "--output", output, "--kit", careful_kit, "--engine", "numpy")
+    referred = [answer["referred"] for answer in lines(output)]
+    with_note = [path.with_suffix(".txt").exists() for path in sorted(photos.rglob("*.jpg"))]
+    assert (outcome.code, referred) == (0, with_note)
+    assert f"; {sum(with_note)} refer to a clinician" in outcome.err
+
+
 def test_a_folder_is_answered_in_order_as_sample_by_sample(
     batch: Callable[..., Any], photos: Path, tiny_kit: Path
 ) -> None:

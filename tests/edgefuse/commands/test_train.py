@@ -14,6 +14,7 @@ from edgefuse.commands.train import command
 from edgefuse.embeddings import Table, shard_path, write_shard
 from edgefuse.heads import open_head
 from edgefuse.mapped import read_shard
+from edgefuse.training import referral
 from edgefuse.training.report import DRAWN
 from edgefuse_runtimes.errors import BadInput
 
@@ -35,6 +36,26 @@ def test_it_writes_a_head_and_prints_validation_figures(make_table: Callable[...
         assert name in printed
     assert f"{head.validation['fused']['macro_f1']:.3f}" in printed
     assert DRAWN not in printed
+
+
+def test_a_wanted_accuracy_gives_a_threshold_or_a_sentence(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    table = make_table()
+    printed = _train(table.folder, tmp_path / "H", "--refer-accuracy", "0.9")
+    rule = open_head(tmp_path / "H").referral
+    assert rule is not None
+    kept = rule.thresholds["fused"].validation
+    assert f"of 60 validation rows {kept.coverage:.0%} are answered, {kept.accuracy:.1%} of them rightly" in printed
+    assert "referr" not in _train(table.folder, tmp_path / "without")
+    assert open_head(tmp_path / "without").referral is None
+
+
+def test_an_accuracy_that_is_never_reached_is_told(
+    make_table: Callable[..., Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(referral, "choose_threshold", lambda made, wanted: None)
+    printed = _train(make_table().folder, tmp_path / "H", "--refer-accuracy", "0.9")
+    assert "no referral: at no threshold are 90% of the answers to validation rows right" in printed
+    assert open_head(tmp_path / "H").referral is None
 
 
 def test_a_given_shift_is_used(make_table: Callable[..., Table], tmp_path: Path) -> None:

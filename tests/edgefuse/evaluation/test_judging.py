@@ -33,6 +33,7 @@ def predictions(n: int = 120, classes: int = 3, *, multilabel: bool = False, see
         task="multilabel" if multilabel else "binary" if classes == 2 else "multiclass",
         probabilities=probabilities,
         unscaled=probabilities,
+        thresholds={method: np.full(n, np.nan) for method in METHODS[1:]},
     )
 
 
@@ -119,3 +120,36 @@ def test_temperature_scaling_is_seen_in_the_calibration(multilabel: bool) -> Non
     assert found["claims"] == ("every class" if multilabel else "likeliest class")
     assert sum(each["rows"] for each in after["reliability"]) == after["n"] == (1200 if multilabel else 400)
     assert len(after["reliability"]) == found["bins"]
+
+
+def test_the_surest_answers_are_more_often_right_and_the_curve_ends_at_all_rows() -> None:
+    found = judge(predictions(400), bootstrap=200)
+    fused = found["referral"]["methods"]["fused"]
+    accuracy = found["metrics"]["fused"]["accuracy"]
+    assert fused["curve"][-1] == {
+        "coverage": 1.0,
+        "accuracy": pytest.approx(accuracy),
+        "interval": pytest.approx(found["intervals"]["fused"]["accuracy"], abs=1e-6),
+    }
+    assert fused["gain"]["value"] == pytest.approx(fused["accuracy_at_coverage"]["value"] - accuracy)
+    assert 0 < fused["gain"]["interval"][0] < fused["gain"]["value"] < fused["gain"]["interval"][1]
+    assert 0 < fused["least_area"] < fused["area"]["value"] < 1 - accuracy
+    assert fused["threshold"] is None
+
+
+def test_a_threshold_is_judged_on_the_rows_it_keeps() -> None:
+    given = predictions(400)
+    thresholds = given.thresholds | {"fused": np.full(400, 0.6), "text_only": np.full(400, np.inf)}
+    found = judge(replace(given, thresholds=thresholds), bootstrap=200)["referral"]["methods"]
+    kept = given.probabilities["fused"].max(axis=1) >= 0.6
+    right = given.probabilities["fused"].argmax(axis=1) == given.labels
+    assert found["fused"]["threshold"]["threshold"] == 0.6
+    assert found["fused"]["threshold"]["rows_kept"] == kept.sum()
+    assert found["fused"]["threshold"]["coverage"]["value"] == pytest.approx(kept.mean())
+    assert found["fused"]["threshold"]["accuracy"]["value"] == pytest.approx(right[kept].mean())
+    assert found["text_only"]["threshold"]["rows_kept"] == 0
+    assert found["text_only"]["threshold"]["accuracy"] == {"value": None, "interval": None}
+
+
+def test_multilabel_rows_are_not_referred() -> None:
+    assert judge(predictions(multilabel=True), bootstrap=20)["referral"] is None
