@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgefuse.datasets import drawn, ham10000, table
+from edgefuse.datasets import brset, coco, cocoqa, drawn, fakeddit, ham10000, recipes5k, satellitebench, table
 from edgefuse.datasets.adapter import Adapter
 from edgefuse.datasets.sample import Sample
 from edgefuse.datasets.template import Template, check, template_of
@@ -44,9 +44,15 @@ class Dataset:
 
 
 ADAPTERS = {
-    "drawn": drawn.ADAPTER,
     "ham10000": ham10000.ADAPTER,
+    "brset": brset.ADAPTER,
+    "satellitebench": satellitebench.ADAPTER,
+    "cocoqa": cocoqa.ADAPTER,
+    "fakeddit": fakeddit.ADAPTER,
+    "recipes5k": recipes5k.ADAPTER,
+    "coco": coco.ADAPTER,
     "table": table.ADAPTER,
+    "drawn": drawn.ADAPTER,
 }
 
 

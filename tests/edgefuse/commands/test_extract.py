@@ -201,6 +201,27 @@ def test_a_split_that_the_data_set_does_not_have(extract: Callable[..., Any]) ->
     assert without_progress(extract("--split", "time")).refusal == said
 
 
+def test_satellite_pictures_of_twelve_bands_are_read_as_the_eye_sees(
+    extract: Callable[..., Any], root: Path, tmp_path: Path
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    weeks = ["2016-01-03", "2016-01-10"]
+    header = "Municipality code,Municipality,Age0-4(%),Age5-14(%),AfrocolombianPopulation(%),IndianPopulation(%)"
+    lines = [f"{code},City {code},1,2,3,4,7,9" for code in range(5001, 5006)]
+    (root / "metadata.csv").write_text("\n".join([f"{header},2016/w01,2016/w02", *lines]) + "\n")
+    for code in range(5001, 5006):
+        folder = root / "10_municipalities" / "images" / str(code)
+        folder.mkdir(parents=True)
+        for week, day in enumerate(weeks):
+            bands = np.full((40, 30, 12), (code - 5000) * 700 + week, np.uint16)
+            tifffile.imwrite(folder / f"image_{day}.tiff", bands, photometric="minisblack", planarconfig="contig")
+    assert extract("--dataset", "satellitebench", "--root", root).code == 0
+    table = open_table(tmp_path / "V")
+    assert (table.classes, len(table.ids)) == (("few cases", "many cases"), 10)
+    assert set(table.groups) == {f"City {code}" for code in range(5001, 5006)}
+    assert np.ptp(table.image[:], axis=0).max() > 0.01  # cities of other brightness have other vectors
+
+
 def test_columns_of_any_name(extract: Callable[..., Any], root: Path, tmp_path: Path) -> None:
     table = (root / "table.csv").read_text().replace("id,image,text,label", "key,file,note,class")
     (root / "table.csv").write_text(table)
