@@ -33,7 +33,7 @@ precision_option = click.option(
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads of the encoders.  [default: the physical cores]",
+    help="[default: the physical cores]",
 )
 
 memory_option = click.option(

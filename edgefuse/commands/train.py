@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option, say_leaks
+from edgefuse.commands.options import FOLDER, match_option, say_leaks, threads_option
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Head, write_head
 from edgefuse.progress import bar
@@ -16,7 +16,7 @@ from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.folders import require_new
-from edgefuse_runtimes.machine import set_blas_threads
+from edgefuse_runtimes.machine import physical_cores, set_blas_threads
 
 
 @click.command("train", epilog="Example: edgefuse train V --fusion early --seed 0 --output H")
@@ -43,6 +43,7 @@ from edgefuse_runtimes.machine import set_blas_threads
     type=click.FloatRange(0, 1, min_open=True),
     help="Refer answers that are not sure enough: those that are given shall be right as often as A, such as .9.",
 )
+@threads_option
 def command(
     table_folder: Path,
     fusion: str,
@@ -52,6 +53,7 @@ def command(
     shift: float | None,
     match: align.Method,
     refer_accuracy: float | None,
+    threads: int | None,
 ) -> None:
     """Fit the alignment and train the head on the embedding table V, made by 'edgefuse extract'.
 
@@ -59,7 +61,7 @@ def command(
     read. A text-only and an image-only head are trained beside it, to compare with.
     """
     require_new(output)
-    set_blas_threads(1)  # a head is so small that a second thread costs more than it gives
+    set_blas_threads(1)  # the trainer's own threads share the work better
     table = open_table(table_folder)
     head = train_head(
         table,
@@ -68,6 +70,7 @@ def command(
         settings=Settings(epochs=epochs),
         shifts=None if shift is None else (shift,),
         match=match,
+        threads=threads or physical_cores(),
         progress=bar,
     )
     if refer_accuracy is not None:

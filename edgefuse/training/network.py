@@ -1,12 +1,16 @@
 """A head while it is trained: its shape, its parameters in one vector, forward and backward by hand.
 
-Block(d, h) = Linear(d, h) -> ReLU -> Dropout(p) -> BatchNorm(h), in this order; early fusion is one block
-over text and image joined, late fusion one block each; the blocks' outputs, joined, go through a last Linear.
-Arrays have torch's layout: a Linear's weight is (outputs, inputs).
+Block(d, h) = Linear(d, h) -> ReLU -> Dropout(p) -> BatchNorm(h), in this order. A branch is one block, or several one
+after the other; early fusion has one branch over text and image joined, late fusion one each. The branches' outputs,
+joined, go through a last Linear. Arrays have torch's shape: a Linear's weight is (outputs, inputs).
+
+Nearly all parameters are in the first Linear of each branch. What is done to them in training is done block by block
+in `first_linears`; so forward begins here with their products, and backward ends with the derivative by these.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -24,32 +28,43 @@ EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
-class BlockShape:
-    """One block: it reads columns `start` to `stop` of text and image joined, and has `hidden` units."""
+class BranchShape:
+    """One branch: it reads columns `start` to `stop` of text and image joined."""
 
     reads: tuple[Modality, ...]
     start: int
     stop: int
-    hidden: int
+    hidden: tuple[int, ...]
+    """Units of each of its blocks."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """What its blocks read, and what the last one gives."""
+        return (self.stop - self.start, *self.hidden)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The blocks side by side, and the number C of logits."""
+    """The branches side by side, and the number C of logits."""
 
-    blocks: tuple[BlockShape, ...]
+    branches: tuple[BranchShape, ...]
     outputs: int
     dropout: float = 0.0
 
     @property
     def hidden(self) -> int:
-        """Inputs of the last Linear."""
-        return sum(block.hidden for block in self.blocks)
+        """Inputs H of the last Linear."""
+        return sum(branch.hidden[-1] for branch in self.branches)
+
+    @property
+    def first_count(self) -> int:
+        """Weights of the branches' first Linears."""
+        return sum(branch.widths[0] * branch.widths[1] for branch in self.branches)
 
     @property
     def parameter_count(self) -> int:
         """Trained numbers: weights and biases of every Linear, gamma and beta of every BatchNorm."""
-        blocks = sum((block.stop - block.start + 3) * block.hidden for block in self.blocks)
+        blocks = sum((d + 3) * h for branch in self.branches for d, h in pairwise(branch.widths))
         return blocks + (self.hidden + 1) * self.outputs
 
 
@@ -75,9 +90,9 @@ class Block(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A head's parameters, or their gradients."""
+    """A head's parameters, or their gradients: the blocks of every branch, and the last Linear."""
 
-    blocks: tuple[Block, ...]
+    branches: tuple[tuple[Block, ...], ...]
     output: Linear
 
 
@@ -88,61 +103,80 @@ class Statistics(NamedTuple):
     variance: Floats
 
 
+AllStatistics = tuple[tuple[Statistics, ...], ...]
+"""Of every block of every branch."""
+
+
 class BlockTrace(NamedTuple):
     """What a block's backward pass needs of its forward pass."""
 
-    inputs: Floats  # (n, d)
+    inputs: Floats | None  # (n, d); None for a first block, which reads the rows
     factor: Floats  # (n, h): derivative of ReLU and Dropout
     normed: Floats  # (n, h)
     inverse_deviation: Floats  # (h,)
 
 
 class Trace(NamedTuple):
-    """What the backward pass needs of the forward pass, and the batch's statistics per block."""
+    """What the backward pass needs of the forward pass, and the batch's statistics."""
 
-    blocks: tuple[BlockTrace, ...]
-    joined: Floats  # (n, H)
-    statistics: tuple[Statistics, ...]
-
-
-def early(text_width: int, image_width: int, outputs: int, hidden: int = 128) -> Architecture:
-    """One block over (text, image)."""
-    return Architecture((BlockShape(("text", "image"), 0, text_width + image_width, hidden),), outputs)
+    branches: tuple[tuple[BlockTrace, ...], ...]
+    joined: Floats  # (n, H): the branches' outputs
+    statistics: AllStatistics
 
 
-def late(text_width: int, image_width: int, outputs: int, hidden: int = 64) -> Architecture:
-    """A block for the text and a block for the image."""
-    text = BlockShape(("text",), 0, text_width, hidden)
-    image = BlockShape(("image",), text_width, text_width + image_width, hidden)
-    return Architecture((text, image), outputs)
+def early(
+    text_width: int, image_width: int, outputs: int, hidden: int = 128, depth: int = 1, dropout: float = 0.0
+) -> Architecture:
+    """One branch over (text, image)."""
+    both = BranchShape(("text", "image"), 0, text_width + image_width, (hidden,) * depth)
+    return Architecture((both,), outputs, dropout)
 
 
-def text_only(text_width: int, outputs: int, hidden: int = 128) -> Architecture:
+def late(
+    text_width: int, image_width: int, outputs: int, hidden: int = 64, depth: int = 1, dropout: float = 0.0
+) -> Architecture:
+    """A branch for the text and a branch for the image."""
+    text = BranchShape(("text",), 0, text_width, (hidden,) * depth)
+    image = BranchShape(("image",), text_width, text_width + image_width, (hidden,) * depth)
+    return Architecture((text, image), outputs, dropout)
+
+
+def text_only(text_width: int, outputs: int, hidden: int = 128, depth: int = 1, dropout: float = 0.0) -> Architecture:
     """The baseline that sees the note alone."""
-    return Architecture((BlockShape(("text",), 0, text_width, hidden),), outputs)
+    return Architecture((BranchShape(("text",), 0, text_width, (hidden,) * depth),), outputs, dropout)
 
 
-def image_only(text_width: int, image_width: int, outputs: int, hidden: int = 128) -> Architecture:
+def image_only(
+    text_width: int, image_width: int, outputs: int, hidden: int = 128, depth: int = 1, dropout: float = 0.0
+) -> Architecture:
     """The baseline that sees the picture alone; the columns of the text are there but not read."""
-    return Architecture((BlockShape(("image",), text_width, text_width + image_width, hidden),), outputs)
+    image = BranchShape(("image",), text_width, text_width + image_width, (hidden,) * depth)
+    return Architecture((image,), outputs, dropout)
 
 
 def views(architecture: Architecture, flat: Floats) -> Network:
-    """The parameters as named views into one vector (p,), so that an update is one pass over it."""
-    shapes: list[tuple[int, ...]] = []
-    for block in architecture.blocks:
-        shapes += [
-            (block.hidden, block.stop - block.start),
-            (block.hidden,),
-            (block.hidden,),
-            (block.hidden,),
-        ]
-    shapes += [(architecture.outputs, architecture.hidden), (architecture.outputs,)]
-    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-    arrays = [flat[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
-    fours = [arrays[i : i + 4] for i in range(0, len(arrays) - 2, 4)]
-    blocks = tuple(Block(Linear(w, b), Norm(gamma, beta)) for w, b, gamma, beta in fours)
-    return Network(blocks, Linear(arrays[-2], arrays[-1]))
+    """The parameters as named views into one vector (p,), so that an update is one pass over it.
+
+    The weights of the first Linears come first, and lie there with the inputs as rows: so that the weights of some
+    inputs are one piece of memory.
+    """
+    taken = 0
+
+    def take(*shape: int) -> Floats:
+        nonlocal taken
+        start, taken = taken, taken + math.prod(shape)
+        return flat[start:taken].reshape(shape)
+
+    firsts = [take(branch.widths[0], branch.widths[1]).T for branch in architecture.branches]  # (h, d) each
+    branches = []
+    for shape, first in zip(architecture.branches, firsts, strict=True):
+        blocks: list[Block] = []
+        for d, h in pairwise(shape.widths):
+            weight = take(h, d) if blocks else first  # (h, d)
+            blocks.append(Block(Linear(weight, take(h)), Norm(take(h), take(h))))
+        branches.append(tuple(blocks))
+    output = Linear(take(architecture.outputs, architecture.hidden), take(architecture.outputs))
+    return Network(tuple(branches), output)
 
 
 def initial(architecture: Architecture, rng: np.random.Generator) -> Floats:
@@ -152,95 +186,146 @@ def initial(architecture: Architecture, rng: np.random.Generator) -> Floats:
     """
     flat = np.zeros(architecture.parameter_count, np.float32)  # (p,)
     network = views(architecture, flat)
-    for linear in (*(block.linear for block in network.blocks), network.output):
+    blocks = [block for branch in network.branches for block in branch]
+    for linear in (*(block.linear for block in blocks), network.output):
         bound = 1 / np.sqrt(linear.weight.shape[1])
         for array in linear:
             array[:] = rng.uniform(-bound, bound, array.shape)
-    for block in network.blocks:
+    for block in blocks:
         block.norm.gamma[:] = 1
     return flat
 
 
-def initial_statistics(architecture: Architecture) -> tuple[Statistics, ...]:
+def initial_statistics(architecture: Architecture) -> AllStatistics:
     """Running statistics before the first batch: mean 0, variance 1."""
     return tuple(
-        Statistics(np.zeros(block.hidden, np.float32), np.ones(block.hidden, np.float32))
-        for block in architecture.blocks
+        tuple(Statistics(np.zeros(h, np.float32), np.ones(h, np.float32)) for h in branch.hidden)
+        for branch in architecture.branches
+    )
+
+
+def products(architecture: Architecture, network: Network, rows: Floats) -> tuple[Floats, ...]:
+    """Of each branch's first Linear the product (n, h), without the bias; rows (n, d) are text and image joined."""
+    return tuple(
+        rows[:, shape.start : shape.stop] @ blocks[0].linear.weight.T  # (n, h)
+        for shape, blocks in zip(architecture.branches, network.branches, strict=True)
     )
 
 
 def forward(
-    architecture: Architecture, network: Network, rows: Floats, rng: np.random.Generator | None = None
+    architecture: Architecture,
+    network: Network,
+    firsts: tuple[Floats, ...],
+    rng: np.random.Generator | None = None,
 ) -> tuple[Floats, Trace]:
-    """Logits (n, C) of a training batch: rows (n, d) are text and image joined; `rng` draws the dropout."""
+    """Logits (n, C) of a training batch from its `products`; `rng` draws the dropout."""
     outputs, traces, statistics = [], [], []
-    for shape, block in zip(architecture.blocks, network.blocks, strict=True):
-        inputs = rows[:, shape.start : shape.stop]  # (n, d)
-        hidden = inputs @ block.linear.weight.T + block.linear.bias  # (n, h)
-        factor = (hidden > 0).astype(np.float32)  # (n, h)
-        if architecture.dropout > 0 and rng is not None:
-            factor *= (rng.random(factor.shape) >= architecture.dropout) / np.float32(1 - architecture.dropout)
-        hidden *= factor
-        batch = Statistics(hidden.mean(axis=0), hidden.var(axis=0))
-        inverse = 1 / np.sqrt(batch.variance + np.float32(EPSILON))  # (h,)
-        normed = (hidden - batch.mean) * inverse  # (n, h)
-        outputs.append(normed * block.norm.gamma + block.norm.beta)
-        traces.append(BlockTrace(inputs, factor, normed, inverse))
-        statistics.append(batch)
+    for blocks, first in zip(network.branches, firsts, strict=True):
+        kept, seen = [], []
+        inputs = None
+        for block in blocks:
+            product = first if inputs is None else inputs @ block.linear.weight.T  # (n, h)
+            hidden = product + block.linear.bias  # (n, h)
+            factor = (hidden > 0).astype(np.float32)  # (n, h)
+            if architecture.dropout > 0 and rng is not None:
+                factor *= (rng.random(factor.shape) >= architecture.dropout) / np.float32(1 - architecture.dropout)
+            hidden *= factor
+            mean = hidden.mean(axis=0)  # (h,)
+            hidden -= mean
+            variance = np.einsum("nh,nh->h", hidden, hidden) / np.float32(len(hidden))  # (h,)
+            inverse = 1 / np.sqrt(variance + np.float32(EPSILON))  # (h,)
+            normed = hidden * inverse  # (n, h)
+            kept.append(BlockTrace(inputs, factor, normed, inverse))
+            seen.append(Statistics(mean, variance))
+            inputs = normed * block.norm.gamma + block.norm.beta  # (n, h), of the next block
+        assert inputs is not None, "a branch has a block"
+        outputs.append(inputs)
+        traces.append(tuple(kept))
+        statistics.append(tuple(seen))
     joined = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)  # (n, H)
     logits = joined @ network.output.weight.T + network.output.bias  # (n, C)
     return logits, Trace(tuple(traces), joined, tuple(statistics))
 
 
-def backward(network: Network, trace: Trace, slope: Floats, gradients: Network) -> None:
-    """Write the loss's gradients into `gradients`, given its derivative (n, C) by the logits.
+def backward(
+    network: Network, trace: Trace, slope: Floats, gradients: Network, joined_slope: Floats | None = None
+) -> tuple[Floats, ...]:
+    """Gradients of the loss, given its derivative (n, C) by the logits.
+
+    All but those of the first Linears' weights are written into `gradients`. `joined_slope` (n, H) is what the loss
+    has as derivative by the branches' outputs besides.
+
+    Returns:
+        For each branch the derivative (n, h) by its product, from which `first_weight_gradients` follow.
 
     BatchNorm's batch mean and variance depend on the input too; its derivative is the usual
     dr = gamma / sigma * (dy - mean(dy) - normed * mean(dy * normed)) (Ioffe and Szegedy 2015, section 3).
     """
     np.matmul(slope.T, trace.joined, out=gradients.output.weight)  # (C, H)
     slope.sum(axis=0, out=gradients.output.bias)
-    joined_slope = slope @ network.output.weight  # (n, H)
-    start = 0
-    for block, kept, gradient in zip(network.blocks, trace.blocks, gradients.blocks, strict=True):
-        stop = start + len(block.norm.gamma)
-        out = joined_slope[:, start:stop]  # (n, h)
-        n = np.float32(len(out))
-        out.sum(axis=0, out=gradient.norm.beta)
-        np.einsum("nh,nh->h", out, kept.normed, out=gradient.norm.gamma)
-        centred = out - (gradient.norm.beta + kept.normed * gradient.norm.gamma) / n  # (n, h)
-        hidden_slope = centred * (block.norm.gamma * kept.inverse_deviation) * kept.factor  # (n, h)
-        np.matmul(hidden_slope.T, kept.inputs, out=gradient.linear.weight)  # (h, d)
-        hidden_slope.sum(axis=0, out=gradient.linear.bias)
+    joined = slope @ network.output.weight  # (n, H)
+    if joined_slope is not None:
+        joined += joined_slope
+    n, start = np.float32(len(slope)), 0
+    firsts = []
+    for blocks, traces, into in zip(network.branches, trace.branches, gradients.branches, strict=True):
+        stop = start + len(blocks[-1].norm.gamma)
+        out = joined[:, start:stop]  # (n, h)
+        for block, kept, gradient in zip(reversed(blocks), reversed(traces), reversed(into), strict=True):
+            out.sum(axis=0, out=gradient.norm.beta)
+            np.einsum("nh,nh->h", out, kept.normed, out=gradient.norm.gamma)
+            centred = out - (gradient.norm.beta + kept.normed * gradient.norm.gamma) / n  # (n, h)
+            out = centred * (block.norm.gamma * kept.inverse_deviation) * kept.factor  # (n, h), by the Linear's output
+            out.sum(axis=0, out=gradient.linear.bias)
+            if kept.inputs is not None:
+                np.matmul(out.T, kept.inputs, out=gradient.linear.weight)  # (h, d)
+                out = out @ block.linear.weight  # (n, d)
+        firsts.append(out)
         start = stop
+    return tuple(firsts)
 
 
-def track(running: tuple[Statistics, ...], batch: tuple[Statistics, ...], n: int) -> tuple[Statistics, ...]:
+def first_weight_gradients(
+    architecture: Architecture, rows: Floats, slopes: tuple[Floats, ...], gradients: Network
+) -> None:
+    """Write the gradients of the first Linears' weights, given the rows (n, d) and what `backward` returned."""
+    for shape, slope, into in zip(architecture.branches, slopes, gradients.branches, strict=True):
+        np.matmul(rows[:, shape.start : shape.stop].T, slope, out=into[0].linear.weight.T)  # (d, h)
+
+
+def track(running: AllStatistics, batch: AllStatistics, n: int) -> AllStatistics:
     """Running statistics after a batch of n rows: a tenth of the new (variance with n - 1), as torch."""
     new, unbiased = np.float32(0.1), np.float32(n / (n - 1))
     return tuple(
-        Statistics(
-            old.mean + new * (now.mean - old.mean),
-            old.variance + new * (unbiased * now.variance - old.variance),
+        tuple(
+            Statistics(
+                old.mean + new * (now.mean - old.mean),
+                old.variance + new * (unbiased * now.variance - old.variance),
+            )
+            for old, now in zip(*branch, strict=True)
         )
-        for old, now in zip(running, batch, strict=True)
+        for branch in zip(running, batch, strict=True)
     )
 
 
-def fold(architecture: Architecture, network: Network, running: tuple[Statistics, ...]) -> fusion.Head:
-    """The head that the device runs, with the BatchNorms folded into the last Linear.
+def fold(architecture: Architecture, network: Network, running: AllStatistics) -> fusion.Head:
+    """The head that the device runs, with every BatchNorm folded into the Linear after it.
 
     With its running statistics a BatchNorm is y = a r + c per unit, a = gamma / sqrt(variance + eps) and
-    c = beta - a mean, so the Linear (W, b) becomes (W diag(a), b + W c).
+    c = beta - a mean, so the Linear (W, b) after it becomes (W diag(a), b + W c).
     """
-    norms = [block.norm for block in network.blocks]
-    scale = np.concatenate(
-        [n.gamma / np.sqrt(s.variance + np.float32(EPSILON)) for n, s in zip(norms, running, strict=True)]
-    )  # (H,)
-    offset = np.concatenate([n.beta for n in norms]) - scale * np.concatenate([s.mean for s in running])  # (H,)
-    branches = tuple(
-        fusion.Branch(shape.reads, block.linear.weight.copy(), block.linear.bias.copy())
-        for shape, block in zip(architecture.blocks, network.blocks, strict=True)
-    )
-    weight = network.output.weight * scale  # (C, H)
-    return fusion.Head(branches, weight, network.output.bias + network.output.weight @ offset)
+    branches, scales, offsets = [], [], []
+    for shape, blocks, statistics in zip(architecture.branches, network.branches, running, strict=True):
+        layers = []
+        scale, offset = np.ones(1, np.float32), np.zeros(shape.widths[0], np.float32)
+        for block, seen in zip(blocks, statistics, strict=True):
+            weight, bias = block.linear
+            layers.append(fusion.Layer(np.ascontiguousarray(weight * scale), bias + weight @ offset))
+            scale = block.norm.gamma / np.sqrt(seen.variance + np.float32(EPSILON))  # (h,)
+            offset = block.norm.beta - scale * seen.mean  # (h,)
+        branches.append(fusion.Branch(shape.reads, tuple(layers)))
+        scales.append(scale)
+        offsets.append(offset)
+    weight = network.output.weight * np.concatenate(scales)  # (C, H)
+    bias = network.output.bias + network.output.weight @ np.concatenate(offsets)  # (C,)
+    return fusion.Head(tuple(branches), weight, bias)

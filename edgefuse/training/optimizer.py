@@ -1,17 +1,15 @@
-"""AdamW over one vector of parameters."""
+"""AdamW, on any piece of the parameters at a time."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-
-BLOCK = 1 << 14
-"""Numbers updated at a time: the five arrays of a block (320 kB) stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,13 @@ class AdamW:
 
 @dataclass
 class Moments:
-    """Running mean of the gradient and of its square, each (p,), and the steps done."""
+    """Sums that stand for the running means of the gradient and of its square, each (p,).
+
+    The means are (1 - decay) times the sums, which saves two passes over the parameters in every step.
+    """
 
     first: Floats
     second: Floats
-    steps: int = 0
 
     @classmethod
     def zeros(cls, count: int) -> Moments:
@@ -39,39 +39,53 @@ class Moments:
         return cls(np.zeros(count, np.float32), np.zeros(count, np.float32))
 
 
-def step(settings: AdamW, parameters: Floats, gradients: Floats, moments: Moments) -> None:
-    """One update of `parameters` (p,) and `moments` in place.
+class Step(NamedTuple):
+    """The numbers of one step, the same for every parameter."""
 
-    Decay is decoupled from the gradient (Loshchilov and Hutter 2019) and acts on every parameter, as in
-    torch.
+    first_decay: np.float32
+    second_decay: np.float32
+    keep: np.float32
+    """What the weight decay leaves of a parameter."""
+    rate: np.float32
+    epsilon: np.float32
+
+
+def step(settings: AdamW, number: int) -> Step:
+    """Step `number`, counted from 1.
+
+    AdamW (Loshchilov and Hutter 2019), with m and v the running means and t the step:
+
+        p <- (1 - lr wd) p - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)
+
+    With the sums M = m / (1 - b1), V = v / (1 - b2) and r = sqrt((1 - b2) / (1 - b2^t)) its last term is
+
+        lr (1 - b1) / (1 - b1^t) / r * M / (sqrt(V) + epsilon / r)
     """
-    moments.steps += 1
-    first_correction = 1 - settings.first_decay**moments.steps
-    second_correction = 1 - settings.second_decay**moments.steps
-    rate = np.float32(settings.learning_rate / first_correction)
-    root = np.float32(1 / math.sqrt(second_correction))
-    keep = np.float32(1 - settings.learning_rate * settings.weight_decay)
-    b1, b2, epsilon = (
-        np.float32(settings.first_decay),
-        np.float32(settings.second_decay),
-        np.float32(settings.epsilon),
+    b1, b2 = settings.first_decay, settings.second_decay
+    root = math.sqrt((1 - b2) / (1 - b2**number))
+    return Step(
+        first_decay=np.float32(b1),
+        second_decay=np.float32(b2),
+        keep=np.float32(1 - settings.learning_rate * settings.weight_decay),
+        rate=np.float32(settings.learning_rate * (1 - b1) / (1 - b1**number) / root),
+        epsilon=np.float32(settings.epsilon / root),
     )
-    scratch = np.empty(min(BLOCK, len(parameters)), np.float32)
-    for start in range(0, len(parameters), BLOCK):
-        part = slice(start, start + BLOCK)
-        p, g, m, v = parameters[part], gradients[part], moments.first[part], moments.second[part]
-        s = scratch[: len(p)]
-        np.subtract(g, m, out=s)
-        s *= 1 - b1
-        m += s  # b1 m + (1 - b1) g
-        np.multiply(g, g, out=s)
-        s *= 1 - b2
-        v *= b2
-        v += s  # b2 v + (1 - b2) g^2
-        np.sqrt(v, out=s)
-        s *= root
-        s += epsilon
-        np.divide(m, s, out=s)
-        s *= rate
-        p *= keep
-        p -= s
+
+
+def update(now: Step, parameters: Floats, moments: Moments, gradients: Floats) -> None:
+    """Do one step on parameters (q,) and their moments, in place; the gradients (q,) are used up.
+
+    The decay is decoupled from the gradient and acts on every parameter, as in torch.
+    """
+    first, second, scratch = moments.first, moments.second, gradients
+    first *= now.first_decay
+    first += gradients
+    np.multiply(gradients, gradients, out=scratch)
+    second *= now.second_decay
+    second += scratch
+    np.sqrt(second, out=scratch)
+    scratch += now.epsilon
+    np.divide(first, scratch, out=scratch)
+    scratch *= now.rate
+    parameters *= now.keep
+    parameters -= scratch

@@ -15,8 +15,7 @@ from edgefuse.heads import ALONE, Fusion, Head
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent
 from edgefuse.training import align, network, temperature
-from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, train
-from edgefuse_runtimes import fusion as fusion_heads
+from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, logits_of, train
 from edgefuse_runtimes.alignment import Alignment, apply
 from edgefuse_runtimes.errors import BadInput
 
@@ -32,13 +31,15 @@ def train_head(
     settings: Settings = PAPER,
     shifts: Sequence[float] | None = None,
     match: align.Method = align.DEFAULT,
+    threads: int = 1,
     progress: Progress = silent,
 ) -> Head:
     """Train the fused head and both baselines on a table.
 
     Unequal widths are matched by `match`. Every lambda of `shifts` (None: SHIFTS, but only 0 where widths stay
     unequal) starts from the same parameters and sees the same batches; the one whose head is best on the validation
-    rows is kept, of equals the one nearest to 0. The baselines use its alignment.
+    rows is kept, of equals the one nearest to 0. The baselines use its alignment. Any number of `threads` gives the
+    same head; numpy's BLAS should use one.
 
     Raises:
         BadInput: the table has fewer than two classes, a class without training rows, or no validation rows.
@@ -55,18 +56,22 @@ def train_head(
         rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
         label = f"{fusion} head, shift {shift:g}"
         shape = _architecture(table, alignment, fusion)
-        done = train(shape, rows["train"], rows["validation"], settings, _rng(seed, 0), progress, label)
+        done = train(shape, rows["train"], rows["validation"], settings, _rng(seed, 0), progress, label, threads)
         fitted.append((done, alignment))
     fused, alignment = max(fitted, key=lambda pair: (pair[0].figures.macro_f1, -pair[0].loss))
     rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
     validation = rows["validation"]
     outputs = _outputs(table)
     image_shape = network.image_only(alignment.widths["text"], alignment.widths["image"], outputs)
-    image_only = train(image_shape, rows["train"], validation, settings, _rng(seed, 1), progress, "image-only head")
+    image_only = train(
+        image_shape, rows["train"], validation, settings, _rng(seed, 1), progress, "image-only head", threads
+    )
     text_shape = network.text_only(alignment.widths["text"], outputs)
-    text_only = train(text_shape, rows["train"], validation, settings, _rng(seed, 2), progress, "text-only head")
+    text_only = train(
+        text_shape, rows["train"], validation, settings, _rng(seed, 2), progress, "text-only head", threads
+    )
     temperatures = {
-        part: temperature.fit(fusion_heads.logits(done.head, validation.vectors()), validation.labels)
+        part: temperature.fit(logits_of(done.head, validation), validation.labels)
         for part, done in (("fused", fused), ("image_only", image_only), ("text_only", text_only))
     }
     return Head(
@@ -132,7 +137,7 @@ def check_rows(table: Table) -> None:
 
 def _rows(table: Table, alignment: Alignment, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Rows:
     text, image = apply(alignment, table.text[chosen], table.image[chosen])  # each (n, w)
-    return Rows(text, image, table.labels[chosen])
+    return Rows(np.concatenate([text, image], axis=1), alignment.widths["text"], table.labels[chosen])
 
 
 def _outputs(table: Table) -> int:

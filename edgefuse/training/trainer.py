@@ -11,27 +11,32 @@ from numpy.typing import NDArray
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent
 from edgefuse.training import losses, network, optimizer
+from edgefuse.training.first_linears import FirstLinears
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.spec import Modality
+from edgefuse_runtimes.team import Team
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
+
+JUDGED_AT_A_TIME = 1024
+"""Validation rows whose vectors are joined at a time, so that there is no second copy of them all."""
 
 
 @dataclass(frozen=True)
 class Rows:
     """Aligned vectors and labels of one part of a split."""
 
-    text: Floats
-    """(n, w_t)"""
-    image: Floats
-    """(n, w_i)"""
+    joined: Floats
+    """(n, w_t + w_i): text, then image"""
+    text_width: int
+    """w_t"""
     labels: Labels
     """(n,) class numbers"""
 
     def vectors(self) -> dict[Modality, Floats]:
-        """What a head reads."""
-        return {"text": self.text, "image": self.image}
+        """What a head reads: (n, w_t) and (n, w_i), as views."""
+        return {"text": self.joined[:, : self.text_width], "image": self.joined[:, self.text_width :]}
 
 
 @dataclass(frozen=True)
@@ -66,58 +71,100 @@ def train(
     rng: np.random.Generator,
     progress: Progress = silent,
     label: str = "training",
+    threads: int = 1,
 ) -> Trained:
     """Train a head and keep the epoch best in validation macro-F1; of equals, the one of lower loss.
 
-    The rows must hold every class in `training` and at least two training rows.
+    The rows must hold every class in `training` and at least two training rows. Any number of threads gives the same
+    head; numpy's BLAS should use one.
     """
     classes = int(training.labels.max()) + 1
     weights = losses.class_weights(training.labels, classes)  # (K,)
-    joined = np.concatenate([training.text, training.image], axis=1)  # (n, w_t + w_i)
-    parameters = network.initial(architecture, rng)  # (p,)
-    moments = optimizer.Moments.zeros(len(parameters))
-    running = network.initial_statistics(architecture)
-    best: Trained | None = None
-    for epoch in progress(label, range(1, settings.epochs + 1), settings.epochs):
-        for rows in batches(len(joined), settings.batch, rng):
-            running = train_batch(
-                architecture,
-                parameters,
-                moments,
-                running,
-                joined[rows],
-                training.labels[rows],
-                weights,
-                settings,
-                rng,
-            )
-        head = network.fold(architecture, network.views(architecture, parameters), running)
-        now = _judge(head, epoch, validation, weights)
-        if best is None or (now.figures.macro_f1, -now.loss) > (best.figures.macro_f1, -best.loss):
-            best = now
+    team = Team(threads)
+    try:
+        learner = Learner(architecture, network.initial(architecture, rng), settings, team)
+        best: Trained | None = None
+        for epoch in progress(label, range(1, settings.epochs + 1), settings.epochs):
+            learner.epoch(training, weights, rng)
+            now = _judge(learner.folded(), epoch, validation, weights)
+            if best is None or (now.figures.macro_f1, -now.loss) > (best.figures.macro_f1, -best.loss):
+                best = now
+    finally:
+        team.close()
     assert best is not None, "there is at least one epoch"
     return best
 
 
-def train_batch(
-    architecture: network.Architecture,
-    parameters: Floats,
-    moments: optimizer.Moments,
-    running: tuple[network.Statistics, ...],
-    rows: Floats,
-    labels: Labels,
-    weights: Floats,
-    settings: Settings,
-    rng: np.random.Generator | None = None,
-) -> tuple[network.Statistics, ...]:
-    """One step: `parameters` (p,) and `moments` change in place; returns the running statistics after it."""
-    views = network.views(architecture, parameters)
-    logits, trace = network.forward(architecture, views, rows, rng)  # (b, C)
-    _, slope = losses.loss(logits, labels, weights)  # (b, C)
-    gradients = np.empty_like(parameters)  # (p,)
-    network.backward(views, trace, slope, network.views(architecture, gradients))
-    optimizer.step(settings.optimizer, parameters, gradients, moments)
-    return network.track(running, trace.statistics, len(rows))
+class Learner:
+    """A head that learns: its parameters, their moments, and the running statistics of its BatchNorms."""
+
+    def __init__(self, architecture: network.Architecture, parameters: Floats, settings: Settings, team: Team) -> None:
+        """`parameters` (p,) are laid out as in `network.views`, and change in place."""
+        self._architecture = architecture
+        self._settings = settings
+        self._others = slice(architecture.first_count, None)  # all parameters but the first Linears' weights
+        self._gradients = np.zeros_like(parameters)  # (p,)
+        self._moments = optimizer.Moments.zeros(len(parameters))
+        self._views = network.views(architecture, parameters)
+        self._gradient_views = network.views(architecture, self._gradients)
+        self._first = FirstLinears(architecture, parameters, self._moments, settings.batch + 1, team)
+        self._running = network.initial_statistics(architecture)
+        self._steps = 0
+        self.parameters = parameters
+
+    def epoch(self, rows: Rows, weights: Floats, rng: np.random.Generator) -> None:
+        """One pass over the rows, in batches; `weights` (K,) are those of the classes."""
+        chosen = list(batches(len(rows.joined), self._settings.batch, rng))  # numbers of rows
+        memory = [np.empty((self._settings.batch + 1, rows.joined.shape[1]), np.float32) for _ in range(2)]
+        batch: Floats | None = _gather(rows, chosen[0], memory[0])  # (b, d)
+        products: tuple[Floats, ...] | None = None
+        for number, numbers in enumerate(chosen):
+            assert batch is not None
+            following = None
+            if number + 1 < len(chosen):
+                following = _gather(rows, chosen[number + 1], memory[(number + 1) % 2])
+            products = self.step(batch, rows.labels[numbers], weights, products, following, rng)
+            batch = following
+
+    def step(
+        self,
+        batch: Floats,
+        labels: Labels,
+        weights: Floats,
+        products: tuple[Floats, ...] | None = None,
+        following: Floats | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Floats, ...] | None:
+        """Learn from one batch (b, d) with its labels (b,).
+
+        Args:
+            batch: text and image joined.
+            labels: class numbers.
+            weights: (K,) of the classes.
+            products: what the step before returned for this batch, or None.
+            following: the batch after this one, if it is known.
+            rng: draws the dropout.
+
+        Returns:
+            The products of the `following` batch, each (n, h).
+        """
+        if products is None:
+            products = self._first.products(batch)
+        logits, trace = network.forward(self._architecture, self._views, products, rng)  # (b, C)
+        _, slope = losses.loss(logits, labels, weights)  # (b, C)
+        slopes = network.backward(self._views, trace, slope, self._gradient_views)
+        self._steps += 1
+        now = optimizer.step(self._settings.optimizer, self._steps)
+        products = self._first.step(now, batch, slopes, following)
+        rest = self._others
+        moments = optimizer.Moments(self._moments.first[rest], self._moments.second[rest])
+        optimizer.update(now, self.parameters[rest], moments, self._gradients[rest])
+        self._running = network.track(self._running, trace.statistics, len(batch))
+        return products
+
+    def folded(self) -> fusion.Head:
+        """The head as the device would run it now."""
+        return network.fold(self._architecture, self._views, self._running)
 
 
 def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -133,8 +180,24 @@ def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.
         yield order[start:stop]
 
 
+def _gather(rows: Rows, numbers: NDArray[np.int64], memory: Floats) -> Floats:
+    """The rows of these numbers (b,), copied into the memory (>= b, d)."""
+    return np.take(rows.joined, numbers, axis=0, out=memory[: len(numbers)], mode="clip")  # others take a copy first
+
+
 def _judge(head: fusion.Head, epoch: int, rows: Rows, weights: Floats) -> Trained:
-    logits = fusion.logits(head, rows.vectors())  # (n, C)
+    logits = logits_of(head, rows)  # (n, C)
     predicted = fusion.probabilities(logits).argmax(axis=1)  # (n,)
     loss, _ = losses.loss(logits, rows.labels, weights)
     return Trained(head, epoch, metrics.figures(rows.labels, predicted), loss)
+
+
+def logits_of(head: fusion.Head, rows: Rows) -> Floats:
+    """Logits (n, C) of all rows."""
+    vectors = rows.vectors()
+    return np.concatenate(
+        [
+            fusion.logits(head, {name: values[start : start + JUDGED_AT_A_TIME] for name, values in vectors.items()})
+            for start in range(0, len(rows.joined), JUDGED_AT_A_TIME)
+        ]
+    )

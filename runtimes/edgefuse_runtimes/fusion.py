@@ -1,15 +1,15 @@
 """The small heads that turn two aligned vectors into probabilities, ready for the device.
 
-A head is one or two branches, Linear -> ReLU, whose outputs are joined and go through one Linear. In training
-each branch ends in a BatchNorm; after training it is a constant scale and offset per unit, which is folded
-into the last Linear, so none is left here. Dropout does nothing after training.
+A head is one or two branches, each one or more layers of Linear -> ReLU; the branches' outputs are joined and go
+through one Linear. In training each layer ends in a BatchNorm; after training it is a constant scale and offset per
+unit, which is folded into the Linear after it, so none is left here. Dropout does nothing after training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,24 @@ INPUTS: dict[str, tuple[Modality, ...]] = {
 """What a branch may read, by its name in `head.npz`; both: concatenated, text first."""
 
 
+class Layer(NamedTuple):
+    """Linear -> ReLU."""
+
+    weight: Floats  # (h, d), as torch stores a Linear
+    bias: Floats  # (h,)
+
+
 @dataclass(frozen=True)
 class Branch:
-    """Linear -> ReLU over one modality, or over both joined."""
+    """Layers over one modality, or over both joined."""
 
     reads: tuple[Modality, ...]
-    weight: Floats
-    """(h, d), as torch stores a Linear."""
-    bias: Floats
-    """(h,)"""
+    layers: tuple[Layer, ...]
+
+    @property
+    def width(self) -> int:
+        """Of its output."""
+        return len(self.layers[-1].bias)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,9 @@ def to_arrays(head: Head) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"weight": head.weight, "bias": head.bias}
     for index, branch in enumerate(head.branches):
         arrays[f"branch{index}.reads"] = np.array("+".join(branch.reads))
-        arrays[f"branch{index}.weight"], arrays[f"branch{index}.bias"] = branch.weight, branch.bias
+        for depth, layer in enumerate(branch.layers):
+            name = _layer_name(index, depth)
+            arrays[f"{name}.weight"], arrays[f"{name}.bias"] = layer
     return arrays
 
 
@@ -87,8 +98,8 @@ def from_arrays(arrays: Arrays, widths: Mapping[Modality, int], classes: int) ->
     count = sum(name.endswith(".reads") for name in arrays)
     if count not in (1, 2):
         raise BadInput(f"The head has {count} branches in place of one or two; train the head again.")
-    branches = tuple(_read_branch(arrays, f"branch{index}", widths) for index in range(count))
-    hidden = sum(len(branch.bias) for branch in branches)
+    branches = tuple(_read_branch(arrays, index, widths) for index in range(count))
+    hidden = sum(branch.width for branch in branches)
     one_logit = classes == 2 and np.size(arrays.get("bias", ())) == 1
     outputs = 1 if one_logit else classes
     return Head(branches, float_array(arrays, "weight", (outputs, hidden)), float_array(arrays, "bias", (outputs,)))
@@ -116,15 +127,26 @@ def float_array(arrays: Arrays, name: str, shape: tuple[int, ...]) -> Floats:
 
 def _branch(branch: Branch, vectors: Mapping[Modality, Floats]) -> Floats:
     read = [vectors[modality] for modality in branch.reads]
-    inputs = read[0] if len(read) == 1 else np.concatenate(read, axis=-1)  # (..., d)
-    hidden: Floats = inputs @ branch.weight.T + branch.bias  # (..., h)
-    return np.maximum(hidden, np.float32(0))
+    values = read[0] if len(read) == 1 else np.concatenate(read, axis=-1)  # (..., d)
+    for layer in branch.layers:
+        values = np.maximum(values @ layer.weight.T + layer.bias, np.float32(0))  # (..., h)
+    return values
 
 
-def _read_branch(arrays: Arrays, name: str, widths: Mapping[Modality, int]) -> Branch:
-    reads = INPUTS.get(str(arrays.get(f"{name}.reads")))
+def _layer_name(branch: int, depth: int) -> str:
+    """Of a branch's first layer "branch0", as in heads that have no other; then "branch0.layer1" and so on."""
+    return f"branch{branch}.layer{depth}" if depth else f"branch{branch}"
+
+
+def _read_branch(arrays: Arrays, index: int, widths: Mapping[Modality, int]) -> Branch:
+    reads = INPUTS.get(str(arrays.get(f"branch{index}.reads")))
     if reads is None:
-        raise BadInput(f"The head does not say what {name} reads; train the head again.")
-    width, hidden = sum(widths[modality] for modality in reads), np.size(arrays.get(f"{name}.bias", ()))
-    weight = float_array(arrays, f"{name}.weight", (hidden, width))
-    return Branch(reads, weight, float_array(arrays, f"{name}.bias", (hidden,)))
+        raise BadInput(f"The head does not say what branch{index} reads; train the head again.")
+    width, layers = sum(widths[modality] for modality in reads), list[Layer]()
+    while not layers or f"{_layer_name(index, len(layers))}.weight" in arrays:
+        name = _layer_name(index, len(layers))
+        hidden = np.size(arrays.get(f"{name}.bias", ()))
+        weight = float_array(arrays, f"{name}.weight", (hidden, width))
+        layers.append(Layer(weight, float_array(arrays, f"{name}.bias", (hidden,))))
+        width = hidden
+    return Branch(reads, tuple(layers))

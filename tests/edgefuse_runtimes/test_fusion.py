@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,14 @@ def _head(kind: str, outputs: int = 3) -> fusion.Head:
     def draw(*shape: int) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
 
+    def branch(*reads: Any, widths: tuple[int, ...]) -> fusion.Branch:
+        return fusion.Branch(reads, tuple(fusion.Layer(draw(h, d), draw(h)) for d, h in pairwise(widths)))
+
     branches = {
-        "early": (fusion.Branch(("text", "image"), draw(8, 12), draw(8)),),
-        "late": (
-            fusion.Branch(("text",), draw(4, 6), draw(4)),
-            fusion.Branch(("image",), draw(4, 6), draw(4)),
-        ),
-        "image": (fusion.Branch(("image",), draw(8, 6), draw(8)),),
+        "early": (branch("text", "image", widths=(12, 8)),),
+        "late": (branch("text", widths=(6, 4)), branch("image", widths=(6, 4))),
+        "image": (branch("image", widths=(6, 8)),),
+        "deep": (branch("text", widths=(6, 7, 5, 4)), branch("image", widths=(6, 5, 4))),
     }[kind]
     return fusion.Head(branches, draw(outputs, 8), draw(outputs))
 
@@ -36,7 +38,7 @@ def _vectors(*shape: int) -> dict[Any, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name in ("text", "image")}
 
 
-@pytest.mark.parametrize("kind", ["early", "late", "image"])
+@pytest.mark.parametrize("kind", ["early", "late", "image", "deep"])
 def test_a_sample_alone_gets_what_it_gets_in_a_batch(kind: str) -> None:
     head, rows = _head(kind), _vectors(70, 6)
     together = fusion.probabilities(fusion.logits(head, rows))
@@ -50,9 +52,9 @@ def test_a_sample_alone_gets_what_it_gets_in_a_batch(kind: str) -> None:
 def test_early_fusion_puts_the_text_first() -> None:
     torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
     head, rows = _head("early"), _vectors(5, 6)
-    (branch,) = head.branches
+    ((layer,),) = (branch.layers for branch in head.branches)
     joined = torch.cat([torch.tensor(rows["text"]), torch.tensor(rows["image"])], dim=1)
-    hidden = torch.nn.functional.linear(joined, torch.tensor(branch.weight), torch.tensor(branch.bias))
+    hidden = torch.nn.functional.linear(joined, *map(torch.tensor, layer))
     wanted = torch.nn.functional.linear(hidden.relu(), torch.tensor(head.weight), torch.tensor(head.bias))
     np.testing.assert_allclose(fusion.logits(head, rows), wanted.numpy(), rtol=1e-5, atol=1e-6)
 
@@ -74,7 +76,9 @@ def test_one_logit_gives_two_probabilities() -> None:
     np.testing.assert_allclose(found, [[0.5, 0.5], [0.268941, 0.731059], [1, 0]], atol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "outputs", "classes"), [("early", 3, 3), ("late", 1, 2), ("image", 2, 2)])
+@pytest.mark.parametrize(
+    ("kind", "outputs", "classes"), [("early", 3, 3), ("late", 1, 2), ("image", 2, 2), ("deep", 3, 3)]
+)
 def test_arrays_bring_the_head_back(kind: str, outputs: int, classes: int) -> None:
     head, rows = _head(kind, outputs), _vectors(4, 6)
     again = fusion.from_arrays(fusion.to_arrays(head), WIDTHS, classes)

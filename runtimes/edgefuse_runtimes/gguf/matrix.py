@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.gguf.dequantize import Bytes, dequantize, supported_type
 from edgefuse_runtimes.gguf.reader import GgufFile
-from edgefuse_runtimes.gguf.team import Team
+from edgefuse_runtimes.team import Team
 
 Floats = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from edgefuse_runtimes.gguf.dequantize import read_tensor, supported_type
 from edgefuse_runtimes.gguf.llama import AttentionWeights, Block, FeedForwardWeights, Hyperparameters
 from edgefuse_runtimes.gguf.matrix import Matrix
 from edgefuse_runtimes.gguf.reader import GgufFile
-from edgefuse_runtimes.gguf.team import Team
+from edgefuse_runtimes.team import Team
 
 EMBEDDING = "token_embd.weight"
 FINAL_NORM = "output_norm.weight"

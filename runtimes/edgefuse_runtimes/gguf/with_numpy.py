@@ -19,10 +19,10 @@ from edgefuse_runtimes.gguf.dequantize import read_rows, read_tensor
 from edgefuse_runtimes.gguf.matrix import Matrix
 from edgefuse_runtimes.gguf.notes import Ids, check_notes, groups
 from edgefuse_runtimes.gguf.reader import read_gguf
-from edgefuse_runtimes.gguf.team import Team
 from edgefuse_runtimes.machine import blas_threads_setter
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.team import Team
 
 Floats = NDArray[np.float32]
 

@@ -177,4 +177,5 @@ def test_unmatched_widths_give_the_papers_heads(
     table = make_table(classes=tuple("abcdefg"), widths=(4096, 768), labels=lambda k, count: k % count)
     head = train_head(table, fusion=fusion, settings=Settings(epochs=1), match="none")
     assert head.training["parameters"] == count
-    assert sum(branch.weight.shape[1] for branch in head.fused.branches) == 4096 + 768
+    assert len({branch.reads for branch in head.fused.branches}) == {"early": 1, "late": 2}[fusion]
+    assert sum(branch.layers[0].weight.shape[1] for branch in head.fused.branches) == 4096 + 768

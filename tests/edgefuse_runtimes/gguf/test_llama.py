@@ -6,7 +6,7 @@ import pytest
 from edgefuse_runtimes.gguf import llama, weights
 from edgefuse_runtimes.gguf.dequantize import read_rows, read_tensor
 from edgefuse_runtimes.gguf.reader import read_gguf
-from edgefuse_runtimes.gguf.team import Team
+from edgefuse_runtimes.team import Team
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from edgefuse_runtimes.gguf import matrix
 from edgefuse_runtimes.gguf.dequantize import read_tensor
 from edgefuse_runtimes.gguf.matrix import Matrix
 from edgefuse_runtimes.gguf.reader import read_gguf
-from edgefuse_runtimes.gguf.team import Team
+from edgefuse_runtimes.team import Team
 
 NAMES = [f"blk.0.attn_{part}.weight" for part in "qkv"]
 

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from edgefuse_runtimes.gguf.team import Team
+from edgefuse_runtimes.team import Team
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -26,6 +26,28 @@ def test_parts_are_worked_on_at_the_same_time():
     all_here = threading.Barrier(3, timeout=30)
     team = Team(3)
     team.share(3, lambda first, last: all_here.wait())  # breaks if one part waits for another to end
+    team.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 3, 64])
+def test_every_number_is_taken_once(threads, count):
+    team, taken = Team(threads), []
+    team.each(count, taken.append)
+    team.close()
+    assert sorted(taken) == list(range(count))
+
+
+def test_a_free_thread_takes_the_next_number():
+    done = [threading.Event() for _ in range(5)]
+
+    def work(number):
+        if number == 0:  # ends only after all others were done, by the other thread
+            assert all(event.wait(timeout=30) for event in done[1:])
+        done[number].set()
+
+    team = Team(2)
+    team.each(5, work)
     team.close()
 
 

@@ -1,4 +1,4 @@
-"""Threads that share the rows of a product: numpy dequantises on one core only, its BLAS is no help there."""
+"""Threads that share work which numpy does on one core only, where its BLAS is no help: it lets go of the GIL there."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ class Team:
         others = [self._others.submit(work, *part) for part in parts[1:]] if self._others else []
         try:
             work(*parts[0])
+        finally:
+            for other in others:
+                other.result()
+
+    def each(self, count: int, work: Callable[[int], None]) -> None:
+        """Do `work(number)` for all numbers below `count`, each time by whichever thread is free, and wait for it."""
+        numbers = iter(range(count))  # the GIL lets one thread at a time take the next
+
+        def take() -> None:
+            for number in numbers:
+                work(number)
+
+        others = [self._others.submit(take) for _ in range(min(self._threads, count) - 1)] if self._others else []
+        try:
+            take()
         finally:
             for other in others:
                 other.result()
