@@ -31,6 +31,7 @@ VERBS = {
     "export": Verb("edgefuse_export.commands.export", "Turn pretrained encoders into small, fast files."),
     "datasets": Verb("edgefuse.commands.datasets", "List the data sets that can be read, and how."),
     "extract": Verb("edgefuse.commands.extract", "Run the encoders over a data set: the embedding table."),
+    "embeddings": Verb("edgefuse.commands.embeddings", "Import, export or show an embedding table."),
     "gap": Verb("edgefuse.commands.gap", "Measure the gap between text and image, and how widely each is spread."),
     "align": Verb("edgefuse.commands.align", "Fit the alignment alone, and tell what it does."),
     "train": Verb("edgefuse.commands.train", "Fit the alignment and train the head on an embedding table."),

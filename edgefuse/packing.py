@@ -35,11 +35,21 @@ def pack(
     """
     head = open_head(head_folder)
     for modality, identity in encoders.identity.items():
-        if head.encoders.get(modality) != identity:
+        known = dict(head.encoders.get(modality, {}))
+        imported = known.pop("imported", False)
+        if known == identity:
+            continue
+        if imported:
             raise BadInput(
-                f"The head {head_folder} was trained on vectors of another {modality} encoder than the one in "
-                f"{encoders.folder}; run 'edgefuse extract' and 'edgefuse train' with these encoders."
+                f"The head {head_folder} was trained on imported {modality} vectors of "
+                f"{known.get('name', 'another encoder')!r}, and nothing says that the encoder in {encoders.folder} "
+                "gives the same; run 'edgefuse extract' with it, or import the table again with --encoders if it made "
+                "them."
             )
+        raise BadInput(
+            f"The head {head_folder} was trained on vectors of another {modality} encoder than the one in "
+            f"{encoders.folder}; run 'edgefuse extract' and 'edgefuse train' with these encoders."
+        )
     if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
         raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
     images, texts, *_ = (golden_vectors(encoders.file, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)

@@ -104,6 +104,27 @@ def in_time(dates: Sequence[str]) -> tuple[list[str], list[str]]:
     return [part_of[block] for block in blocks], [f"{BLOCK_DAYS} days from {block}" for block in blocks]
 
 
+def with_validation(
+    parts: Sequence[str], labels: Sequence[str], groups: Sequence[str], seed: int, *, multilabel: bool = False
+) -> list[str]:
+    """A split into training and test rows alone, as papers publish it, with validation rows out of the training ones.
+
+    About 20 % of each class of the training rows become validation, whole groups of them.
+
+    Raises:
+        BadInput: the training rows are too few groups for both.
+    """
+    training = [k for k, part in enumerate(parts) if part == "train"]
+    members = _members([labels[k] for k in training], [groups[k] for k in training], multilabel)
+    dealt = _deal(members, REST_FRACTIONS, seed)
+    if len(set(dealt.values())) < len(REST_FRACTIONS):
+        raise BadInput(
+            "The given split has no validation rows, and its training rows have no class of two groups to take them "
+            "from; add samples or use finer groups."
+        )
+    return [dealt[group] if part == "train" else part for part, group in zip(parts, groups, strict=True)]
+
+
 def check_split(parts: Sequence[str], groups: Sequence[str], ids: Sequence[str]) -> None:
     """Accept a split that a data set brings along.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,8 +10,9 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,13 +109,14 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
         raise BadInput(f"The arrays {path} cannot be read ({error}); {remedy}.") from error
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one step: readers see the old file or the new one, never a part."""
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644 & ~_umask())  # mkstemp's 0600 would hide the file from other users
@@ -122,6 +125,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one step: readers see the old file or the new one, never a part."""
+    with new_file(path) as file:
+        file.write(data)
 
 
 def write_json(path: Path, value: Any) -> None:
