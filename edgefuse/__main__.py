@@ -2,4 +2,5 @@
 
 from edgefuse.cli import run
 
-run()
+if __name__ == "__main__":  # a worker process imports this too
+    run()

@@ -35,6 +35,7 @@ VERBS = {
     "gap": Verb("edgefuse.commands.gap", "Measure the gap between text and image, and how widely each is spread."),
     "align": Verb("edgefuse.commands.align", "Fit the alignment alone, and tell what it does."),
     "train": Verb("edgefuse.commands.train", "Fit the alignment and train the head on an embedding table."),
+    "sweep": Verb("edgefuse.commands.sweep", "Train heads for many shifts and seeds, and draw what the shift does."),
     "evaluate": Verb("edgefuse.commands.evaluate", "Judge a trained head on the test rows."),
     "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
     "kits": Verb("edgefuse.commands.kits", "Choose the kit that this device uses."),

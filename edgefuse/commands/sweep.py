@@ -1,0 +1,133 @@
+"""`edgefuse sweep`: heads for many shifts, kinds of fusion and seeds, on all cores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import numpy as np
+
+from edgefuse.commands.options import FOLDER, match_option
+from edgefuse.embeddings import open_table, table_digest
+from edgefuse.figures.canvas import save
+from edgefuse.figures.sweep import curves
+from edgefuse.heads import Fusion
+from edgefuse.progress import bar
+from edgefuse.sweep.cells import Cell, Result, matching_of
+from edgefuse.sweep.choice import Swept, judge
+from edgefuse.sweep.log import CellsFile
+from edgefuse.sweep.pool import Work, compute
+from edgefuse.sweep.report import csv_of, description, lines, summary
+from edgefuse.training import align
+from edgefuse.training.recipe import check_rows
+from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import write_bytes, write_json
+from edgefuse_runtimes.machine import physical_cores
+
+EXAMPLE = """\b
+Examples: edgefuse sweep V --output S
+          edgefuse sweep V --output S --fusion late --shifts 0,0.5,1 --seeds 10"""
+FILE = "cells.jsonl"
+
+
+def parse_shifts(context: click.Context, option: click.Parameter, value: str) -> tuple[float, ...]:
+    """A number of shifts from -1 to 1, evenly spaced, or the shifts themselves: ascending, each once."""
+    try:
+        if value.isdecimal() and int(value) >= 2:
+            return tuple((np.round(np.linspace(-1, 1, int(value)), 6) + 0.0).tolist())
+        found = tuple(sorted({float(part) + 0.0 for part in value.split(",")}))  # + 0.0: -0 is 0
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of shifts nor a list such as -1,0,0.5.") from None
+    if not all(-1 <= shift <= 1 for shift in found):
+        raise click.BadParameter(f"{value!r} has a shift outside -1 to 1.")
+    return found
+
+
+@click.command("sweep", epilog=EXAMPLE)
+@click.argument("table_folder", metavar="V", type=FOLDER)
+@click.option("--output", type=FOLDER, required=True, help="A folder, new or of the same sweep, which then goes on.")
+@click.option(
+    "--shifts",
+    callback=parse_shifts,
+    metavar="N|LIST",
+    default="21",
+    show_default=True,
+    help="How many shifts from -1 to 1, evenly spaced, or which: -1,0,0.5.",
+)
+@click.option(
+    "--fusion",
+    "fusions",
+    type=click.Choice(["early", "late"]),
+    multiple=True,
+    default=("early", "late"),
+    show_default=True,
+    help="Can be given twice.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Heads for each: seeds 0, 1, ..."
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
+@match_option
+@click.option("--jobs", type=click.IntRange(min=1), help="Heads trained at a time.  [default: the physical cores]")
+def command(
+    table_folder: Path,
+    output: Path,
+    shifts: tuple[float, ...],
+    fusions: tuple[str, ...],
+    seeds: int,
+    epochs: int,
+    match: align.Method,
+    jobs: int | None,
+) -> None:
+    """Train heads on the embedding table V for many shifts, both kinds of fusion and several seeds.
+
+    Accuracy and macro-F1 are those on validation rows; test rows are not read. The same command goes on where an
+    interrupted one stopped, and more shifts or seeds are added to what is there. The shift to take is chosen on the
+    mean over the seeds: of those within one standard error of the best, the one nearest to 0.
+    """
+    table = open_table(table_folder)
+    check_rows(table)
+    settings = Settings(epochs=epochs)
+    matching = matching_of(table, match)
+    if any(shifts) and match == "none" and table.text.shape[1] != table.image.shape[1]:
+        raise BadInput(
+            f"The text and image vectors of {table_folder} have unequal widths, and nothing can be shifted between "
+            "those; take another --match than none, or --shifts 0."
+        )
+    inputs = {"table_sha256": table_digest(table), "match": match, "settings": asdict(settings)}
+    kinds = cast(Sequence[Fusion], list(dict.fromkeys(fusions)))
+    cells = [Cell(fusion, shift, seed) for shift, seed, fusion in product(shifts, range(seeds), kinds)]
+    with CellsFile(output / FILE, json.loads(json.dumps(inputs))) as log:
+        todo = [cell for cell in cells if cell not in log.results]
+        if todo:
+            found = compute(Work(table, matching, settings), todo, min(jobs or physical_cores(), len(todo)))
+            for result in bar("heads", found, len(todo)):
+                log.append(result)
+        results = [log.results[cell] for cell in cells]
+    swept = judge(results)
+    rows = int(np.sum(table.splits == "validation"))
+    _write(output, inputs, rows, results, swept)
+    click.echo(
+        f"{table.dataset['name']}: {len(shifts)} shifts x {seeds} seeds, judged on {rows} validation rows, which chose "
+        "the epochs too, so the figures flatter"
+    )
+    for line in summary(swept):
+        click.echo(line)
+
+
+def _write(output: Path, inputs: dict[str, Any], rows: int, results: Sequence[Result], swept: Sequence[Swept]) -> None:
+    write_bytes(output / "sweep.csv", csv_of(results))
+    write_json(output / "sweep.json", {"schema": 1, **inputs, "validation_rows": rows, "fusions": description(swept)})
+    try:
+        figure = curves(lines(swept))
+    except BadInput as error:
+        click.echo(f"No figure was drawn: {error}", err=True)
+        return
+    for ending in ("png", "svg"):
+        save(figure, output / f"sweep.{ending}")

@@ -1,0 +1,1 @@
+"""Training a head again and again: for many shifts, both kinds of fusion and several seeds."""

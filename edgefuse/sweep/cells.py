@@ -1,0 +1,66 @@
+"""One cell of a sweep: one fused head, trained on a table's training rows and judged on its validation rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from edgefuse.embeddings import Table
+from edgefuse.heads import Fusion
+from edgefuse.training import align, recipe
+from edgefuse.training.trainer import Rows, Settings, train
+from edgefuse_runtimes.alignment import Alignment
+
+
+class Cell(NamedTuple):
+    """What is different from cell to cell."""
+
+    fusion: Fusion
+    shift: float
+    """lambda"""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the head of a cell did on the validation rows, at its best epoch."""
+
+    cell: Cell
+    accuracy: float
+    macro_f1: float
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The rows that all cells of one shift read."""
+
+    alignment: Alignment
+    training: Rows
+    validation: Rows
+
+
+def matching_of(table: Table, method: align.Method) -> align.Matching:
+    """The matching of a table's training rows, the same for all cells."""
+    rows = np.flatnonzero(table.splits == "train")
+    return align.match(table.text[rows], table.image[rows], method)
+
+
+def aligned(table: Table, matching: align.Matching, shift: float) -> Aligned:
+    """Fit the alignment for one shift and apply it."""
+    parts = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
+    alignment = align.fit(table.text[parts["train"]], table.image[parts["train"]], matching, shift)
+    training, validation = (recipe._rows(table, alignment, chosen) for chosen in parts.values())
+    return Aligned(alignment, training, validation)
+
+
+def run(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Result:
+    """Train and judge one cell: the head that `train_head` would train for this shift and seed."""
+    started = time.monotonic()
+    architecture = recipe._architecture(table, rows.alignment, cell.fusion)
+    done = train(architecture, rows.training, rows.validation, settings, recipe._rng(cell.seed, 0))
+    return Result(cell, done.figures.accuracy, done.figures.macro_f1, done.epoch, time.monotonic() - started)
