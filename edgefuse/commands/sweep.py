@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import click
-import numpy as np
 
 from edgefuse.commands.options import FOLDER, match_option
-from edgefuse.embeddings import open_table, table_digest
+from edgefuse.embeddings import open_table
 from edgefuse.figures.canvas import save
 from edgefuse.figures.sweep import curves
 from edgefuse.heads import Fusion
 from edgefuse.progress import bar
-from edgefuse.sweep.cells import Cell, Result, matching_of
-from edgefuse.sweep.choice import Swept, judge
-from edgefuse.sweep.log import CellsFile
-from edgefuse.sweep.pool import Work, compute
 from edgefuse.sweep.report import csv_of, description, lines, summary
+from edgefuse.sweep.running import Plan, Sweep, even_shifts, run_sweep
 from edgefuse.training import align
 from edgefuse.training.recipe import check_rows
 from edgefuse.training.trainer import Settings
@@ -33,14 +26,13 @@ from edgefuse_runtimes.machine import physical_cores
 EXAMPLE = """\b
 Examples: edgefuse sweep V --output S
           edgefuse sweep V --output S --fusion late --shifts 0,0.5,1 --seeds 10"""
-FILE = "cells.jsonl"
 
 
 def parse_shifts(context: click.Context, option: click.Parameter, value: str) -> tuple[float, ...]:
     """A number of shifts from -1 to 1, evenly spaced, or the shifts themselves: ascending, each once."""
     try:
         if value.isdecimal() and int(value) >= 2:
-            return tuple((np.round(np.linspace(-1, 1, int(value)), 6) + 0.0).tolist())
+            return even_shifts(int(value))
         found = tuple(sorted({float(part) + 0.0 for part in value.split(",")}))  # + 0.0: -0 is 0
     except ValueError:
         raise click.BadParameter(f"{value!r} is neither a number of shifts nor a list such as -1,0,0.5.") from None
@@ -93,39 +85,24 @@ def command(
     """
     table = open_table(table_folder)
     check_rows(table)
-    settings = Settings(epochs=epochs)
-    matching = matching_of(table, match)
-    if any(shifts) and match == "none" and table.text.shape[1] != table.image.shape[1]:
-        raise BadInput(
-            f"The text and image vectors of {table_folder} have unequal widths, and nothing can be shifted between "
-            "those; take another --match than none, or --shifts 0."
-        )
-    inputs = {"table_sha256": table_digest(table), "match": match, "settings": asdict(settings)}
     kinds = cast(Sequence[Fusion], list(dict.fromkeys(fusions)))
-    cells = [Cell(fusion, shift, seed) for shift, seed, fusion in product(shifts, range(seeds), kinds)]
-    with CellsFile(output / FILE, json.loads(json.dumps(inputs))) as log:
-        todo = [cell for cell in cells if cell not in log.results]
-        if todo:
-            found = compute(Work(table, matching, settings), todo, min(jobs or physical_cores(), len(todo)))
-            for result in bar("heads", found, len(todo)):
-                log.append(result)
-        results = [log.results[cell] for cell in cells]
-    swept = judge(results)
-    rows = int(np.sum(table.splits == "validation"))
-    _write(output, inputs, rows, results, swept)
+    plan = Plan(table, shifts, seeds, tuple(kinds), match, Settings(epochs=epochs))
+    sweep = run_sweep(plan, output, jobs=jobs or physical_cores(), progress=bar)
+    _write(output, sweep)
     click.echo(
-        f"{table.dataset['name']}: {len(shifts)} shifts x {seeds} seeds, judged on {rows} validation rows, which chose "
-        "the epochs too, so the figures flatter"
+        f"{table.dataset['name']}: {len(shifts)} shifts x {seeds} seeds, judged on {sweep.validation_rows} validation "
+        "rows, which chose the epochs too, so the figures flatter"
     )
-    for line in summary(swept):
+    for line in summary(sweep.swept):
         click.echo(line)
 
 
-def _write(output: Path, inputs: dict[str, Any], rows: int, results: Sequence[Result], swept: Sequence[Swept]) -> None:
-    write_bytes(output / "sweep.csv", csv_of(results))
-    write_json(output / "sweep.json", {"schema": 1, **inputs, "validation_rows": rows, "fusions": description(swept)})
+def _write(output: Path, sweep: Sweep) -> None:
+    write_bytes(output / "sweep.csv", csv_of(sweep.results))
+    facts = {"schema": 1, **sweep.inputs, "validation_rows": sweep.validation_rows}
+    write_json(output / "sweep.json", {**facts, "fusions": description(sweep.swept)})
     try:
-        figure = curves(lines(swept))
+        figure = curves(lines(sweep.swept))
     except BadInput as error:
         click.echo(f"No figure was drawn: {error}", err=True)
         return

@@ -21,16 +21,15 @@ def calibration_of(predictions: Predictions, draws: Draws, seed: int) -> dict[st
         "simulations": calibration.SIMULATIONS,
         "methods": {
             method: {
-                "before": calibration_figures(predictions, predictions.unscaled[method], draws, seed),
-                "after": calibration_figures(predictions, predictions.probabilities[method], draws, seed),
+                "before": _figures(predictions, predictions.unscaled[method], draws, seed),
+                "after": _figures(predictions, predictions.probabilities[method], draws, seed),
             }
             for method in METHODS
         },
     }
 
 
-def calibration_figures(predictions: Predictions, probabilities: Doubles, draws: Draws, seed: int) -> dict[str, Any]:
-    """The calibration of these probabilities (n, K), of one method."""
+def _figures(predictions: Predictions, probabilities: Doubles, draws: Draws, seed: int) -> dict[str, Any]:
     multilabel = predictions.multilabel
     truth = holds(predictions.labels, len(predictions.classes))  # (n, K)
     made = calibration.claims(probabilities, predictions.labels)
