@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +61,8 @@ class Head:
     """"rows", and accuracy and macro-F1 of the majority class and the three heads on the validation rows."""
     referral: Referral | None = None
     """When an answer is referred; None: never."""
+    seconds_per_epoch: dict[str, float] = field(default_factory=dict)
+    """Of training each of PARTS; {} where it is not known. Never part of a kit: times would make it another one."""
 
     def probabilities(self, text: Floats | None, image: Floats | None) -> Floats:
         """Class probabilities (K,) of the encoders' vectors of one sample (d_t,), (d_i,) or (n, K) of n.
@@ -126,6 +128,7 @@ def write_head(folder: Path, head: Head) -> None:
             {
                 **head.description(),
                 "table_path": table,
+                "seconds_per_epoch": head.seconds_per_epoch,
                 "arrays_sha256": hashlib.sha256(data.getvalue()).hexdigest(),
             },
         )
@@ -184,6 +187,7 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
             training=description["training"],
             validation=description["validation"],
             referral=None if referral is None else from_json(referral),
+            seconds_per_epoch=dict(description.get("seconds_per_epoch", {})),
             **heads,
         )
     except (KeyError, TypeError, ValueError) as error:

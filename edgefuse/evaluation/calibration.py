@@ -21,15 +21,16 @@ def calibration_of(predictions: Predictions, draws: Draws, seed: int) -> dict[st
         "simulations": calibration.SIMULATIONS,
         "methods": {
             method: {
-                "before": _figures(predictions, predictions.unscaled[method], draws, seed),
-                "after": _figures(predictions, predictions.probabilities[method], draws, seed),
+                "before": calibration_figures(predictions, predictions.unscaled[method], draws, seed),
+                "after": calibration_figures(predictions, predictions.probabilities[method], draws, seed),
             }
             for method in METHODS
         },
     }
 
 
-def _figures(predictions: Predictions, probabilities: Doubles, draws: Draws, seed: int) -> dict[str, Any]:
+def calibration_figures(predictions: Predictions, probabilities: Doubles, draws: Draws, seed: int) -> dict[str, Any]:
+    """The calibration of these probabilities (n, K), of one method."""
     multilabel = predictions.multilabel
     truth = holds(predictions.labels, len(predictions.classes))  # (n, K)
     made = calibration.claims(probabilities, predictions.labels)

@@ -19,6 +19,10 @@ def render(evaluation: Mapping[str, Any]) -> list[str]:
     """All lines."""
     lines = [*_heading(evaluation), "", *_figures(evaluation), "", *_differences(evaluation), "", *_classes(evaluation)]
     lines += ["", *_calibration(evaluation["calibration"])]
+    if evaluation["referral"] is not None:
+        lines += ["", *_referral(evaluation["referral"])]
+    for name, parts in evaluation["subgroups"].items():
+        lines += ["", *_subgroup(name, parts)]
     return [*lines, "", DRAWN] if evaluation["drawn"] else lines
 
 
@@ -111,6 +115,49 @@ def _calibration(calibration: Mapping[str, Any]) -> list[str]:
         )
     claims = f"{calibration['bins']} bins over {fused['after']['n']} claims of the {calibration['claims']}"
     return [*lines, click.style(claims, dim=True)]
+
+
+def _referral(referral: Mapping[str, Any]) -> list[str]:
+    """What answering only the surest rows would give, and what the head's own threshold gives."""
+    share, fused = referral["coverage"], referral["methods"]["fused"]
+    gain, area = fused["gain"], fused["area"]
+    lines = [
+        f"the surest {share:.0%} of the answers of fused: accuracy {_valued(fused['accuracy_at_coverage'])}, "
+        f"{_valued(gain, signed=True)} against all",
+        f"area under its risk-coverage curve: {_valued(area)}; least with as many errors {short(fused['least_area'])}",
+    ]
+    own = fused["threshold"]
+    if own is None:
+        return [*lines, "it has no threshold (see 'train --refer-accuracy') and refers nothing"]
+    return [
+        *lines,
+        f"its own threshold answers {_valued(own['coverage'])} of the rows, with accuracy {_valued(own['accuracy'])}",
+    ]
+
+
+def _valued(found: Mapping[str, Any], *, signed: bool = False) -> str:
+    return f"{short(found['value'], signed=signed)} {span(found['interval'], signed=signed)}".rstrip()
+
+
+def _subgroup(name: str, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each value; where rows or classes are few it is marked, and faint where rows are."""
+    titles = ("accuracy fused", "macro-F1 fused", "AUROC fused", "fused less image")
+    width = max(FIRST, len(name), *(len(value) for value in parts))
+    lines = [f"{name:<{width}}{'rows':>6}{'groups':>8}" + "".join(f"{title:>{CELL}}" for title in titles)]
+    for value, part in parts.items():
+        metrics, intervals = part["metrics"]["fused"], part["intervals"]["fused"]
+        cells = [f"{short(metrics[key])} {span(intervals[key])}".rstrip() for key in ("accuracy", "macro_f1", "auroc")]
+        cells.append(_valued(part["differences"]["image_only"]["macro_f1"], signed=True))
+        line = f"{value:<{width}}{part['n']:>6}{part['groups']:>8}" + "".join(f"{cell:>{CELL}}" for cell in cells)
+        lines.append(_marked(line, part["too_few"]))
+    return lines
+
+
+def _marked(line: str, too_few: Sequence[str]) -> str:
+    if "rows" in too_few:
+        return click.style(f"{line}  small", dim=True)
+    classes = "1 class" if len(too_few) == 1 else f"{len(too_few)} classes"
+    return f"{line}  few of {classes}" if too_few else line
 
 
 def _row(first: str, cells: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ def referral_of(predictions: Predictions, draws: Draws) -> dict[str, Any] | None
     heads = {}
     for method in METHODS[1:]:
         made = claims(predictions.probabilities[method], predictions.labels)
-        heads[method] = _curve(made, draws) | {"threshold": _threshold(made, predictions.thresholds[method], draws)}
+        heads[method] = _curve(made, draws) | {"threshold": threshold_of(predictions, method, draws)}
     return {"coverage": COVERAGE, "methods": heads}
 
 
@@ -51,10 +51,12 @@ def _curve(made: Claims, draws: Draws) -> dict[str, Any]:
     }
 
 
-def _threshold(made: Claims, thresholds: Doubles, draws: Draws) -> dict[str, Any] | None:
+def threshold_of(predictions: Predictions, method: str, draws: Draws) -> dict[str, Any] | None:
     """How many of the rows the head's own threshold keeps, and how right these answers are; None: it has none."""
+    thresholds = predictions.thresholds[method]  # (n,)
     if np.isnan(thresholds).any():
         return None
+    made = claims(predictions.probabilities[method], predictions.labels)
     keeps = made.chance >= thresholds  # (n,)
     totals = draws.totals(np.column_stack([np.ones(len(keeps)), keeps, keeps & made.right]))  # (1 + B, 3)
     rows, kept, right = totals.T  # (1 + B,)

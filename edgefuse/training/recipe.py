@@ -111,6 +111,11 @@ def train_head(
             "image_only": asdict(image_only.figures),
             "fused": asdict(fused.figures),
         },
+        seconds_per_epoch={
+            "fused": fused.seconds,
+            "image_only": image_only.seconds,
+            "text_only": text_only.seconds,
+        },
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,8 @@ class Trained:
     figures: metrics.Figures
     loss: float
     """Class-weighted loss on the validation rows."""
+    seconds: float = 0.0
+    """Of training per epoch, the mean of all; judging on the validation rows is not in it."""
 
 
 def train(
@@ -84,15 +87,18 @@ def train(
     try:
         learner = Learner(architecture, network.initial(architecture, rng), settings, team)
         best: Trained | None = None
+        seconds = 0.0
         for epoch in progress(label, range(1, settings.epochs + 1), settings.epochs):
+            started = time.perf_counter()
             learner.epoch(training, weights, rng)
+            seconds += time.perf_counter() - started
             now = _judge(learner.folded(), epoch, validation, weights)
             if best is None or (now.figures.macro_f1, -now.loss) > (best.figures.macro_f1, -best.loss):
                 best = now
     finally:
         team.close()
     assert best is not None, "there is at least one epoch"
-    return best
+    return replace(best, seconds=seconds / settings.epochs)
 
 
 class Learner:

@@ -47,6 +47,14 @@ def test_a_sample_alone_gets_what_it_gets_in_a_batch(trained: tuple[Head, Table]
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
 
 
+def test_it_knows_what_training_took_and_a_kit_does_not(trained: tuple[Head, Table], folder: Path) -> None:
+    head, _ = trained
+    assert list(head.seconds_per_epoch) == ["fused", "image_only", "text_only"]
+    assert all(seconds > 0 for seconds in head.seconds_per_epoch.values())
+    assert open_head(folder).seconds_per_epoch == head.seconds_per_epoch
+    assert "seconds_per_epoch" not in head.description()
+
+
 def test_a_kit_reads_it_from_the_description_without_the_tables_path(folder: Path) -> None:
     head = open_head(folder)
     in_kit = read_head(json.loads(json.dumps(head.description())), folder / "head.npz")

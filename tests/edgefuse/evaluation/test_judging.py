@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,35 +13,13 @@ from edgefuse.evaluation.judging import judge
 from edgefuse.evaluation.predictions import METHODS, Predictions
 from edgefuse.metrics import bootstrap
 
-
-def predictions(n: int = 120, classes: int = 3, *, multilabel: bool = False, seed: int = 0) -> Predictions:
-    """Methods that are the better the later they stand in METHODS; two rows a group."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, (n, classes)) if multilabel else rng.integers(0, classes, n)
-    truth = labels if multilabel else np.eye(classes)[labels]
-    probabilities = {}
-    for skill, method in enumerate(METHODS):
-        shift = 0.6 * skill
-        logits = shift * (rng.normal(size=(n, classes)) + shift * (truth - 0.5))  # Bayes's rule: calibrated
-        powers = np.exp(logits)
-        probabilities[method] = powers / (1 + powers) if multilabel else powers / powers.sum(axis=1, keepdims=True)
-    return Predictions(
-        ids=np.array([f"s{k}" for k in range(n)]),
-        labels=labels,
-        groups=np.array([f"g{k // 2}" for k in range(n)]),
-        subgroups={"sex": np.array(["female", "male", "male"])[np.arange(n) % 3]},
-        classes=tuple("abcdefg"[:classes]),
-        task="multilabel" if multilabel else "binary" if classes == 2 else "multiclass",
-        probabilities=probabilities,
-        unscaled=probabilities,
-        thresholds={method: np.full(n, np.nan) for method in METHODS[1:]},
-    )
+MakePredictions = Callable[..., Predictions]
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_the_figures_are_scikit_learns(multilabel: bool) -> None:
+def test_the_figures_are_scikit_learns(make_predictions: MakePredictions, multilabel: bool) -> None:
     reference = pytest.importorskip("sklearn.metrics", reason="compares with scikit-learn, not installed")
-    given = predictions(multilabel=multilabel)
+    given = make_predictions(multilabel=multilabel)
     found = judge(given, bootstrap=10)["metrics"]["fused"]
     probabilities = given.probabilities["fused"]
     predicted = (probabilities >= 0.5).astype(int) if multilabel else probabilities.argmax(axis=1)
@@ -53,8 +32,10 @@ def test_the_figures_are_scikit_learns(multilabel: bool) -> None:
 
 
 @pytest.mark.parametrize(("classes", "multilabel"), [(2, False), (3, False), (3, True)])
-def test_it_is_plain_json_with_an_interval_around_every_figure(classes: int, multilabel: bool) -> None:
-    found = judge(predictions(classes=classes, multilabel=multilabel), bootstrap=200)
+def test_it_is_plain_json_with_an_interval_around_every_figure(
+    make_predictions: MakePredictions, classes: int, multilabel: bool
+) -> None:
+    found = judge(make_predictions(classes=classes, multilabel=multilabel), bootstrap=200)
     assert json.loads(json.dumps(found, allow_nan=False))["n"] == 120
     assert (found["samples"], found["groups"]) == (120, 60)
     assert list(found["metrics"]) == list(found["intervals"]) == list(METHODS)
@@ -65,14 +46,14 @@ def test_it_is_plain_json_with_an_interval_around_every_figure(classes: int, mul
     assert found["differences"]["text_only"]["accuracy"]["interval"][0] > 0
 
 
-def test_the_same_seed_gives_the_same_intervals() -> None:
-    given = predictions()
+def test_the_same_seed_gives_the_same_intervals(make_predictions: MakePredictions) -> None:
+    given = make_predictions()
     assert judge(given, bootstrap=50, seed=1) == judge(given, bootstrap=50, seed=1)
     assert judge(given, bootstrap=50, seed=1)["intervals"] != judge(given, bootstrap=50, seed=2)["intervals"]
 
 
-def test_a_difference_is_paired_and_so_narrower_than_two_intervals() -> None:
-    given = predictions(400)
+def test_a_difference_is_paired_and_so_narrower_than_two_intervals(make_predictions: MakePredictions) -> None:
+    given = make_predictions(400)
     nearly = given.probabilities["fused"].copy()
     nearly[:4] = nearly[:4, ::-1]  # the same answers but for a few rows
     given = replace(given, probabilities=given.probabilities | {"image_only": nearly})
@@ -83,9 +64,9 @@ def test_a_difference_is_paired_and_so_narrower_than_two_intervals() -> None:
     assert low <= found["differences"]["image_only"]["accuracy"]["value"] <= high
 
 
-def test_intervals_are_those_of_figures_computed_draw_by_draw() -> None:
+def test_intervals_are_those_of_figures_computed_draw_by_draw(make_predictions: MakePredictions) -> None:
     reference = pytest.importorskip("sklearn.metrics", reason="compares with scikit-learn, not installed")
-    given = predictions(60)
+    given = make_predictions(60)
     found = judge(given, bootstrap=40, seed=3)["intervals"]["fused"]
     [weights] = bootstrap.draw(given.groups, 40, seed=3).row_weights()
     f1, areas = [], []
@@ -98,8 +79,8 @@ def test_intervals_are_those_of_figures_computed_draw_by_draw() -> None:
     np.testing.assert_allclose(found["auroc"], np.quantile(areas, [0.025, 0.975]))
 
 
-def test_a_class_without_rows_has_no_figure() -> None:
-    given = predictions()
+def test_a_class_without_rows_has_no_figure(make_predictions: MakePredictions) -> None:
+    given = make_predictions()
     rows = given.labels != 2
     found = judge(replace(given, labels=np.where(rows, given.labels, 0)), bootstrap=20)
     assert found["metrics"]["fused"]["class_auroc"]["c"] is None
@@ -108,8 +89,8 @@ def test_a_class_without_rows_has_no_figure() -> None:
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_temperature_scaling_is_seen_in_the_calibration(multilabel: bool) -> None:
-    given = predictions(400, multilabel=multilabel)
+def test_temperature_scaling_is_seen_in_the_calibration(make_predictions: MakePredictions, multilabel: bool) -> None:
+    given = make_predictions(400, multilabel=multilabel)
     sharp = given.probabilities["fused"] ** 4
     sharp = sharp if multilabel else sharp / sharp.sum(axis=1, keepdims=True)
     found = judge(replace(given, unscaled=given.unscaled | {"fused": sharp}), bootstrap=20)["calibration"]
@@ -122,8 +103,10 @@ def test_temperature_scaling_is_seen_in_the_calibration(multilabel: bool) -> Non
     assert len(after["reliability"]) == found["bins"]
 
 
-def test_the_surest_answers_are_more_often_right_and_the_curve_ends_at_all_rows() -> None:
-    found = judge(predictions(400), bootstrap=200)
+def test_the_surest_answers_are_more_often_right_and_all_are_the_curves_end(
+    make_predictions: MakePredictions,
+) -> None:
+    found = judge(make_predictions(400), bootstrap=200)
     fused = found["referral"]["methods"]["fused"]
     accuracy = found["metrics"]["fused"]["accuracy"]
     assert fused["curve"][-1] == {
@@ -137,8 +120,8 @@ def test_the_surest_answers_are_more_often_right_and_the_curve_ends_at_all_rows(
     assert fused["threshold"] is None
 
 
-def test_a_threshold_is_judged_on_the_rows_it_keeps() -> None:
-    given = predictions(400)
+def test_a_threshold_is_judged_on_the_rows_it_keeps(make_predictions: MakePredictions) -> None:
+    given = make_predictions(400)
     thresholds = given.thresholds | {"fused": np.full(400, 0.6), "text_only": np.full(400, np.inf)}
     found = judge(replace(given, thresholds=thresholds), bootstrap=200)["referral"]["methods"]
     kept = given.probabilities["fused"].max(axis=1) >= 0.6
@@ -151,5 +134,5 @@ def test_a_threshold_is_judged_on_the_rows_it_keeps() -> None:
     assert found["text_only"]["threshold"]["accuracy"] == {"value": None, "interval": None}
 
 
-def test_multilabel_rows_are_not_referred() -> None:
-    assert judge(predictions(multilabel=True), bootstrap=20)["referral"] is None
+def test_multilabel_rows_are_not_referred(make_predictions: MakePredictions) -> None:
+    assert judge(make_predictions(multilabel=True), bootstrap=20)["referral"] is None

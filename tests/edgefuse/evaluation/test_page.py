@@ -47,6 +47,8 @@ def evaluation(**changes: Any) -> dict[str, Any]:
             "bins": 10,
             "methods": {"fused": {"before": CALIBRATION | {"n": 80}, "after": CALIBRATION | {"n": 80}}},
         },
+        "referral": None,
+        "subgroups": {},
     } | changes
 
 
@@ -121,3 +123,36 @@ def test_the_drawn_example_and_a_split_of_its_own_are_said() -> None:
 )
 def test_shares_are_written_short(value: float | None, signed: bool, text: str) -> None:
     assert short(value, signed=signed) == text
+
+
+def test_what_referring_gives_is_told() -> None:
+    def valued(value: float, low: float, high: float) -> dict[str, Any]:
+        return {"value": value, "interval": [low, high]}
+
+    fused = {
+        "accuracy_at_coverage": valued(0.7, 0.6, 0.8),
+        "gain": valued(0.08, 0.04, 0.12),
+        "area": valued(0.2, 0.1, 0.3),
+        "least_area": 0.1,
+        "threshold": None,
+    }
+    printed = "\n".join(lines(referral={"coverage": 0.8, "methods": {"fused": fused}}))
+    assert "the surest 80% of the answers of fused: accuracy .700 [.60, .80], +.080 [+.04,+.12] against all" in printed
+    assert "area under its risk-coverage curve: .200 [.10, .30]; least with as many errors .100" in printed
+    assert "it has no threshold (see 'train --refer-accuracy') and refers nothing" in printed
+    fused["threshold"] = {"coverage": valued(0.5, 0.4, 0.6), "accuracy": {"value": None, "interval": None}}
+    printed = "\n".join(lines(referral={"coverage": 0.8, "methods": {"fused": fused}}))
+    assert "its own threshold answers .500 [.40, .60] of the rows, with accuracy -" in printed
+
+
+def test_small_subgroups_are_marked() -> None:
+    whole = evaluation()
+    part = {key: whole[key] for key in ("n", "groups", "metrics", "intervals", "differences")}
+    few = {"female": ["rows", "mel"], "male": [], "other": ["mel"], "unknown": ["mel", "nv"]}
+    printed = lines(subgroups={"sex": {value: part | {"too_few": found} for value, found in few.items()}})
+    start = next(k for k, line in enumerate(printed) if line.startswith("sex "))
+    assert printed[start + 1].endswith("  small")
+    assert printed[start + 2].split()[:4] == ["male", "80", "60", ".500"]
+    assert len(printed[start + 2]) == len(printed[start])
+    assert printed[start + 3].endswith("  few of 1 class")
+    assert printed[start + 4].endswith("  few of 2 classes")
