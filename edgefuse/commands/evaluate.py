@@ -10,6 +10,7 @@ from edgefuse.commands.options import FOLDER
 from edgefuse.evaluation.page import render
 from edgefuse.evaluation.record import evaluate_folder
 from edgefuse.progress import ticking
+from edgefuse_runtimes.machine import set_blas_threads
 
 
 @click.command("evaluate", epilog="Example: edgefuse evaluate H")
@@ -22,6 +23,7 @@ def command(head_folder: Path, table_folder: Path | None) -> None:
     the picture alone, with intervals, and how well the probabilities are calibrated. Writes all of it, and more, to
     H/evaluation.json.
     """
+    set_blas_threads(1)  # as in training, so that the times of both can be compared
     with ticking("judging"):
         evaluation = evaluate_folder(head_folder, table_folder)
     for sentence in evaluation["warnings"]:

@@ -23,6 +23,7 @@ def render(evaluation: Mapping[str, Any]) -> list[str]:
         lines += ["", *_referral(evaluation["referral"])]
     for name, parts in evaluation["subgroups"].items():
         lines += ["", *_subgroup(name, parts)]
+    lines += ["", *_cost(evaluation["cost"])]
     return [*lines, "", DRAWN] if evaluation["drawn"] else lines
 
 
@@ -151,6 +152,31 @@ def _subgroup(name: str, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         line = f"{value:<{width}}{part['n']:>6}{part['groups']:>8}" + "".join(f"{cell:>{CELL}}" for cell in cells)
         lines.append(_marked(line, part["too_few"]))
     return lines
+
+
+def _cost(cost: Mapping[str, Any]) -> list[str]:
+    """Time and memory of every method, its encoders' too."""
+    titles = ("head MB", "vectors MB", "training s", "inference s", "encoders s/row", "encoders MiB")
+    lines = [f"{'an epoch of':<{FIRST}}" + "".join(f"{title:>16}" for title in titles)]
+    for method, name in NAMES.items():
+        if method in cost["methods"]:
+            found = cost["methods"][method]
+            peak = found["encoder_peak_rss_bytes"]
+            cells = (
+                f"{found['head_mb']:.2f}",
+                f"{found['embeddings_mb_per_epoch']:.2f}",
+                _seconds(found["training_seconds_per_epoch"]),
+                _seconds(found["inference_seconds_per_epoch"]),
+                _seconds(found["encoder_seconds_per_sample"]),
+                "-" if peak is None else f"{peak / 2**20:.0f}",
+            )
+            lines.append(f"{name:<{FIRST}}" + "".join(f"{cell:>16}" for cell in cells))
+    rows = cost["rows"]
+    return [*lines, click.style(f"{rows['train']} training and {rows['test']} test rows, {cost['machine']}", dim=True)]
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
 
 
 def _marked(line: str, too_few: Sequence[str]) -> str:

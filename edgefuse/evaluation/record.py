@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse.embeddings import Table, open_table, table_digest
+from edgefuse.evaluation.cost import cost_of
 from edgefuse.evaluation.judging import DRAWS, judge
 from edgefuse.evaluation.predictions import predict
 from edgefuse.heads import ARRAYS, EVALUATION, Head, open_head
@@ -55,4 +56,5 @@ def evaluate(head: Head, table: Table, *, bootstrap: int = DRAWS) -> dict[str, A
         "split": {"part": "test", "seed": table.split_seed},
         "warnings": leak_sentences(head.dataset),
         **judge(predict(head, table, "test"), bootstrap=bootstrap),
+        "cost": cost_of(head, table),
     }

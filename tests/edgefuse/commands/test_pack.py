@@ -46,7 +46,8 @@ def test_a_head_that_was_not_evaluated_is_evaluated_first(
     evaluation = json.loads((head / "evaluation.json").read_text())
     (head / "evaluation.json").unlink()
     assert pack(tiny_encoders, head, "--name", "k").code == 0
-    assert json.loads((head / "evaluation.json").read_text()) == evaluation
+    again = json.loads((head / "evaluation.json").read_text())
+    assert {**again, "cost": None} == {**evaluation, "cost": None}  # which holds times
     assert Kit.open(tmp_path / "new.kit").manifest["evaluation"]["metrics"] == evaluation["metrics"]
 
 

@@ -19,6 +19,15 @@ CALIBRATION = {
     "log_loss": 1.4,
 }
 
+COST = {
+    "head_mb": 2.377,
+    "embeddings_mb_per_epoch": 241.48,
+    "training_seconds_per_epoch": 0.46,
+    "inference_seconds_per_epoch": 0.0123,
+    "encoder_seconds_per_sample": None,
+    "encoder_peak_rss_bytes": 300 << 20,
+}
+
 
 def evaluation(**changes: Any) -> dict[str, Any]:
     methods = ("majority", "text_only", "image_only", "fused")
@@ -49,6 +58,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         },
         "referral": None,
         "subgroups": {},
+        "cost": {"machine": "a Pi", "rows": {"train": 320, "test": 80}, "methods": {"fused": COST}},
     } | changes
 
 
@@ -156,3 +166,10 @@ def test_small_subgroups_are_marked() -> None:
     assert len(printed[start + 2]) == len(printed[start])
     assert printed[start + 3].endswith("  few of 1 class")
     assert printed[start + 4].endswith("  few of 2 classes")
+
+
+def test_time_and_memory_are_told_with_the_machine() -> None:
+    printed = lines()
+    start = next(k for k, line in enumerate(printed) if line.startswith("an epoch of"))
+    assert printed[start + 1].split() == ["fused", "2.38", "241.48", "0.46", "0.0123", "-", "300"]
+    assert printed[start + 2] == "320 training and 80 test rows, a Pi"

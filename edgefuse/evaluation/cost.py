@@ -1,0 +1,81 @@
+"""What every method takes, its encoders' time and memory beside its head's, as plain JSON types.
+
+Megabytes are 2^20 bytes of float32 numbers, as in the paper's Table 2; seconds are those of its Table 3.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from edgefuse.card import machine_words
+from edgefuse.embeddings import Table
+from edgefuse.evaluation.predictions import METHODS
+from edgefuse.heads import Head
+from edgefuse_runtimes import fusion
+from edgefuse_runtimes.spec import Modality
+
+REPEATS = 5
+MEGABYTE = 2**20
+READS: dict[str, tuple[Modality, ...]] = {
+    "text_only": ("text",),
+    "image_only": ("image",),
+    "fused": ("text", "image"),
+}
+
+
+def cost_of(head: Head, table: Table) -> dict[str, Any]:
+    """Time and memory of each head and of the encoders whose vectors it reads."""
+    rows = {part: np.flatnonzero(table.splits == part) for part in ("train", "test")}
+    return {
+        "machine": machine_words(),
+        "rows": {part: len(found) for part, found in rows.items()},
+        "encoders": table.cost,
+        "methods": {
+            method: {
+                "parameters": parameters(getattr(head, method)),
+                "head_mb": parameters(getattr(head, method)) * 4 / MEGABYTE,
+                "embeddings_mb_per_epoch": embeddings_mb(
+                    len(rows["train"]),
+                    sum(head.encoders[modality]["width"] for modality in READS[method]),
+                    len(head.fused.bias),
+                ),
+                "training_seconds_per_epoch": head.seconds_per_epoch.get(method),
+                "inference_seconds_per_epoch": _inference_seconds(head, method, table, rows["test"]),
+                "encoder_seconds_per_sample": _of_encoders(table.cost, method, "seconds_per_sample", sum),
+                "encoder_peak_rss_bytes": _of_encoders(table.cost, method, "peak_rss_bytes", max),
+            }
+            for method in METHODS[1:]
+        },
+    }
+
+
+def parameters(head: fusion.Head) -> int:
+    """How many numbers training changes: those of the head, and scale and offset of each BatchNorm folded into it."""
+    layers = [layer for branch in head.branches for layer in branch.layers]
+    linears = sum(layer.weight.size + layer.bias.size for layer in layers) + head.weight.size + head.bias.size
+    return linears + sum(2 * len(layer.bias) for layer in layers)
+
+
+def embeddings_mb(rows: int, width: int, outputs: int) -> float:
+    """What an epoch reads: vectors of this width in all, and a number of the label for each output, as in the paper."""
+    return rows * (width + outputs) * 4 / MEGABYTE
+
+
+def _inference_seconds(head: Head, method: str, table: Table, rows: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+    """The median of some passes over the rows with alignment and head, vectors in memory."""
+    text = table.text[rows] if "text" in READS[method] else None
+    image = table.image[rows] if "image" in READS[method] else None
+    taken = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        head.probabilities(text, image)
+        taken.append(time.perf_counter() - started)
+    return float(np.median(taken))
+
+
+def _of_encoders(cost: dict[str, Any], method: str, name: str, together: Any) -> float | None:
+    found = [cost.get(modality, {}).get(name) for modality in READS[method]]
+    return None if None in found else together(found)
