@@ -53,8 +53,9 @@ def main(head_folder: Path, table_folder: Path, other_folder: Path) -> None:
     click.echo(f"{'':<16}{'same label':>14}{'accuracy':>10}{'macro-F1':>10}{'mean shift of a probability':>30}")
     for name, (text, image) in mixtures.items():
         found = head.probabilities(text.text[test], image.image[test])  # (n, C)
-        same = int((found.argmax(axis=1) == reference.argmax(axis=1)).sum())
-        figures = metrics.figures(truth, found.argmax(axis=1))
+        said, before = (metrics.decide(one, multilabel=head.multilabel) for one in (found, reference))  # (n,) or (n, K)
+        same = int((said == before).reshape(len(test), -1).all(axis=1).sum())
+        figures = metrics.figures(truth, said)
         shift = np.abs(found - reference).max(axis=1).mean()
         click.echo(
             f"{name:<16}{f'{same} of {len(test)}':>14}{figures.accuracy:>10.3f}{figures.macro_f1:>10.3f}{shift:>30.3f}"

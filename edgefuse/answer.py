@@ -15,12 +15,12 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
     rows = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     width = max(len(name) for name in prediction.probabilities)
     color = "yellow" if prediction.referred else "green"
-    lines = ["", f"  {click.style(prediction.label, bold=True, fg=color)}  {rows[0][1]:.0%}", ""]
+    lines = ["", f"  {_headline(prediction, color)}", ""]
     if prediction.referred:
         refer = click.style("REFER", bold=True, fg=color)
         lines = ["", f"  {refer}  ask a clinician", f"  {prediction.reason}", *lines]
     for name, probability in rows:
-        first = name == prediction.label
+        first = name in prediction.labels
         bar = _bar(probability, unicode)
         lines.append(
             f"  {click.style(f'{name:<{width}}', bold=first)}  "
@@ -43,6 +43,15 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
     if remarks:
         lines += ["", *(f"  {click.style('note', fg='yellow')}     {remark}" for remark in remarks)]
     return "\n".join([*lines, ""])
+
+
+def _headline(prediction: Prediction, color: str) -> str:
+    """Every class that holds, with its probability."""
+    if not prediction.labels:
+        return click.style("none of the classes", bold=True, fg=color)
+    return ", ".join(
+        f"{click.style(name, bold=True, fg=color)}  {prediction.probabilities[name]:.0%}" for name in prediction.labels
+    )
 
 
 def _engine(prediction: Prediction, modality: str) -> str:

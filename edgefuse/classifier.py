@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgefuse.heads import answering
 from edgefuse.kit import Kit
+from edgefuse.labels import SEPARATOR
 from edgefuse.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.missing import missing_sentences
 from edgefuse.prediction import Clock, Prediction, milliseconds
@@ -174,21 +175,22 @@ class Classifier(Closing):
             engines["image"] = self._finish(self._image, peaks)
 
         with clock.stage("head"):
-            probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (C,)
+            probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (K,)
         given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
         missing = [modality for modality, is_given in given.items() if not is_given]
         notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
         notes += self.kit.leaks
-        best = int(probabilities.argmax())
-        label = self.kit.classes[best]
+        labels = self.kit.head.answer(probabilities)
+        label = SEPARATOR.join(labels)
         referral = self.kit.head.referral
         part = answering(missing[0] if missing else None)
-        reason = None if referral is None else referral.reason(part, label, float(probabilities[best]))
+        reason = None if referral is None else referral.reason(part, label, float(probabilities.max()))
         specs = {"image": self._image.spec, "text": self._text.spec}
         memory = process_memory()
         return Prediction(
             image=inputs.name,
             label=label,
+            labels=list(labels),
             referred=reason is not None,
             reason=reason,
             probabilities=dict(zip(self.kit.classes, map(float, probabilities), strict=True)),

@@ -18,6 +18,7 @@ from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_arrays, read_versioned, sha256, write_bytes, write_json
 from edgefuse_runtimes.folders import new_folder
+from edgefuse_runtimes.fusion import TASKS, Task
 from edgefuse_runtimes.fusion import Head as FusionHead
 from edgefuse_runtimes.spec import Modality
 
@@ -38,6 +39,7 @@ class Head:
 
     fusion: Fusion
     classes: tuple[str, ...]
+    task: Task
     alignment: Alignment
     fused: FusionHead
     image_only: FusionHead
@@ -64,6 +66,17 @@ class Head:
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
     """Of training each of PARTS; {} where it is not known. Never part of a kit: times would make it another one."""
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether any number of classes may hold."""
+        return self.task == "multilabel"
+
+    def answer(self, probabilities: Floats) -> tuple[str, ...]:
+        """The class of highest probability (K,); of a multilabel head every class with .5 or more."""
+        if self.multilabel:
+            return tuple(name for name, chance in zip(self.classes, probabilities, strict=True) if chance >= 0.5)
+        return (self.classes[int(probabilities.argmax())],)
+
     def probabilities(self, text: Floats | None, image: Floats | None) -> Floats:
         """Class probabilities (K,) of the encoders' vectors of one sample (d_t,), (d_i,) or (n, K) of n.
 
@@ -71,7 +84,7 @@ class Head:
         """
         part = answering("text" if text is None else "image" if image is None else None)
         temperature = self.temperature if part == "fused" else self.temperatures_alone.get(part, 1.0)
-        return fusion.probabilities(self.logits(part, text, image), temperature)
+        return fusion.probabilities(self.logits(part, text, image), temperature, multilabel=self.multilabel)
 
     def logits(self, part: str, text: Floats | None, image: Floats | None) -> Floats:
         """Logits (C,) or (n, C) of one of PARTS, from what it reads of the vectors (..., d_t) and (..., d_i)."""
@@ -89,6 +102,7 @@ class Head:
             "schema": SCHEMA,
             "fusion": self.fusion,
             "classes": list(self.classes),
+            "task": self.task,
             "temperature": self.temperature,
             **({"temperatures_alone": self.temperatures_alone} if self.temperatures_alone else {}),
             "encoders": self.encoders,
@@ -105,6 +119,11 @@ class Head:
         parts = {"alignment": alignment.to_arrays(self.alignment)}
         parts |= {part: fusion.to_arrays(getattr(self, part)) for part in PARTS}
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+
+def task_of(classes: int, *, multilabel: bool = False) -> Task:
+    """What a head for so many classes does."""
+    return "multilabel" if multilabel else "binary" if classes == 2 else "multiclass"
 
 
 def answering(missing: Modality | None) -> str:
@@ -161,12 +180,18 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
     arrays = read_arrays(path, "train the head again")
     try:
         classes = tuple(map(str, description["classes"]))
+        task = description.get("task", task_of(len(classes)))  # an older edgefuse knew no other
+        if task not in TASKS:
+            raise ValueError(f"task {task}")
         widths: dict[Modality, int] = {
             "text": int(description["encoders"]["text"]["width"]),
             "image": int(description["encoders"]["image"]["width"]),
         }
         fitted = alignment.from_arrays(_part(arrays, "alignment"), widths)
-        heads = {part: fusion.from_arrays(_part(arrays, part), fitted.widths, len(classes)) for part in PARTS}
+        heads = {
+            part: fusion.from_arrays(_part(arrays, part), fitted.widths, len(classes), multilabel=task == "multilabel")
+            for part in PARTS
+        }
         temperature, kind = float(description["temperature"]), description["fusion"]
         given = description.get("temperatures_alone")
         alone = {} if given is None else {part: float(given[part]) for part in ALONE.values()}
@@ -176,6 +201,7 @@ def read_head(description: Mapping[str, Any], path: Path) -> Head:
         return Head(
             fusion=kind,
             classes=classes,
+            task=task,
             alignment=fitted,
             temperature=temperature,
             temperatures_alone=alone,

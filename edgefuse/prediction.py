@@ -16,7 +16,9 @@ class Prediction:
     image: str | None
     """The picture's path as it was given, "(in memory)", or None where there was none."""
     label: str
-    """The likeliest class, also where the answer is referred."""
+    """The likeliest class, also where the answer is referred; multilabel: all of `labels`, joined by "|"."""
+    labels: list[str]
+    """The likeliest class; of a multilabel kit every class with a probability of .5 or more, which may be none."""
     referred: bool
     """Whether the answer is "ask a clinician": the head is not sure enough."""
     reason: str | None

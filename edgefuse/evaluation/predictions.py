@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from edgefuse.heads import Head
 from edgefuse.metrics.classification import Doubles, Labels, frequencies
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.errors import BadInput
-
-Task = Literal["binary", "multiclass", "multilabel"]
+from edgefuse_runtimes.fusion import Task
 
 METHODS = ("majority", "text_only", "image_only", "fused")
 """What is judged, in the order of every table."""
@@ -65,15 +64,16 @@ def predict(head: Head, table: Table, part: str) -> Predictions:
     for method in METHODS[1:]:
         logits = head.logits(method, table.text[rows], table.image[rows])  # (n, C)
         temperature = head.temperature if method == "fused" else head.temperatures_alone.get(method, 1.0)
-        probabilities[method] = fusion.probabilities(logits, temperature).astype(np.float64)  # (n, K)
-        unscaled[method] = fusion.probabilities(logits).astype(np.float64)  # (n, K)
+        scaled = fusion.probabilities(logits, temperature, multilabel=head.multilabel)  # (n, K)
+        probabilities[method] = scaled.astype(np.float64)
+        unscaled[method] = fusion.probabilities(logits, multilabel=head.multilabel).astype(np.float64)  # (n, K)
     return Predictions(
         ids=table.ids[rows],
         labels=table.labels[rows],
         groups=table.groups[rows],
         subgroups={name: values[rows] for name, values in table.subgroups.items()},
         classes=table.classes,
-        task="multilabel" if table.multilabel else "binary" if len(table.classes) == 2 else "multiclass",
+        task=head.task,
         probabilities=probabilities,
         unscaled=unscaled,
         thresholds={method: np.full(len(rows), _threshold(head, method)) for method in METHODS[1:]},

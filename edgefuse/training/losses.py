@@ -1,4 +1,4 @@
-"""What training makes small: weighted cross-entropy, or its binary form for one logit."""
+"""What training makes small: weighted cross-entropy, or its binary form for one logit, or for each of many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ Labels = NDArray[np.int64]
 
 
 def class_weights(labels: Labels, classes: int) -> Floats:
-    """w_c = N / (K n_c), shape (K,), over the training labels (n,): every class pulls alike."""
+    """w_c = N / (K n_c), shape (K,), over the training labels (n,): every class pulls alike.
+
+    Of multilabel rows (n, K) each class is a task of its own with two classes, its absence and itself, which pull
+    alike: N / (2 n_c), shape (2, K).
+    """
+    if labels.ndim == 2:
+        positive = labels.sum(axis=0)  # (K,)
+        counts = np.stack([len(labels) - positive, positive])  # (2, K)
+        return (len(labels) / (2 * counts)).astype(np.float32)
     counts = np.bincount(labels, minlength=classes)  # (K,)
     return (len(labels) / (classes * counts)).astype(np.float32)
 
@@ -22,21 +30,32 @@ def loss(logits: Floats, labels: Labels, weights: Floats) -> tuple[float, Floats
 
     Args:
         logits: (n, C), C = K classes, or C = 1 for two classes (binary cross-entropy of the second one).
-        labels: (n,) class numbers.
-        weights: (K,) class weights. The sum is divided by the rows' weights, as torch's cross_entropy does;
-        the binary loss likewise, so that the weights act there too.
+        labels: (n,) class numbers; multilabel: 0 and 1 (n, K), each with a binary cross-entropy of its own.
+        weights: (K,) class weights; multilabel: (2, K). The sum is divided by the weights of all that is summed, as
+        torch's cross_entropy does; the binary losses likewise, so that the weights act there too.
 
     Returns:
         The loss and its derivative (n, C).
     """
+    if labels.ndim == 2:
+        share = np.where(labels == 1, weights[1], weights[0])  # (n, K)
+        share /= share.sum()
+        value = float(np.sum(share * surprises(logits, labels)))
+        return value, share * (fusion.sigmoid(logits) - labels).astype(logits.dtype)
     share = weights[labels] / weights[labels].sum()  # (n,)
     chances = fusion.probabilities(logits)  # (n, K)
-    rows = np.arange(len(labels))
     slope = chances.copy()  # (n, K)
-    slope[rows, labels] -= 1
+    slope[np.arange(len(labels)), labels] -= 1
     slope *= share[:, None]
-    value = float(share @ -log_probabilities(logits)[rows, labels])
+    value = float(share @ surprises(logits, labels))
     return value, slope[:, 1:] if logits.shape[1] == 1 else slope
+
+
+def surprises(logits: Floats, labels: Labels) -> Floats:
+    """Minus the logarithms of the probabilities of what is so: (n,), or of multilabel labels (n, K)."""
+    if labels.ndim == 2:
+        return np.logaddexp(np.zeros_like(logits), np.where(labels == 1, -logits, logits))
+    return -log_probabilities(logits)[np.arange(len(labels)), labels]
 
 
 def log_probabilities(logits: Floats) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 
 from edgefuse.embeddings import Table, table_digest
-from edgefuse.heads import ALONE, Fusion, Head
+from edgefuse.heads import ALONE, Fusion, Head, task_of
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent
 from edgefuse.training import align, network, temperature
@@ -77,6 +77,7 @@ def train_head(
     return Head(
         fusion=fusion,
         classes=table.classes,
+        task=task_of(len(table.classes), multilabel=table.multilabel),
         alignment=alignment,
         fused=fused.head,
         image_only=image_only.head,
@@ -123,14 +124,19 @@ def check_rows(table: Table) -> None:
     """Accept a table that a head can be trained on.
 
     Raises:
-        BadInput: fewer than two classes, a class without training rows, or no validation rows.
+        BadInput: fewer than two classes, a class without training rows, a multilabel class that all training rows
+            have, or no validation rows.
     """
-    if table.multilabel:
-        raise BadInput(f"{table.folder} is a multilabel table; this edgefuse trains heads for one class a row only.")
-    if len(table.classes) < 2:
+    if len(table.classes) < 2 and not table.multilabel:
         raise BadInput(f"{table.folder} has one class only ({', '.join(table.classes)}); a head needs two or more.")
-    counts = np.bincount(table.labels[table.splits == "train"], minlength=len(table.classes))  # (K,)
-    missing = [name for name, count in zip(table.classes, counts, strict=True) if count == 0]
+    shares = metrics.frequencies(table.labels[table.splits == "train"], len(table.classes))  # (K,)
+    everywhere = [name for name, share in zip(table.classes, shares, strict=True) if share == 1]
+    if table.multilabel and everywhere:
+        raise BadInput(
+            f"{table.folder} has no training rows without the class {', '.join(everywhere)}; "
+            "add samples without it or leave the class out."
+        )
+    missing = [name for name, share in zip(table.classes, shares, strict=True) if share == 0]
     if missing:
         raise BadInput(
             f"{table.folder} has no training rows of the class {', '.join(missing)}; "
@@ -146,8 +152,8 @@ def _rows(table: Table, alignment: Alignment, chosen: np.ndarray[tuple[int], np.
 
 
 def _outputs(table: Table) -> int:
-    """Logits: one for two classes, else one per class."""
-    return 1 if len(table.classes) == 2 else len(table.classes)
+    """Logits: one for two classes of which one holds, else one per class."""
+    return 1 if len(table.classes) == 2 and not table.multilabel else len(table.classes)
 
 
 def _architecture(table: Table, alignment: Alignment, fusion: Fusion) -> network.Architecture:

@@ -33,7 +33,7 @@ class Rows:
     text_width: int
     """w_t"""
     labels: Labels
-    """(n,) class numbers"""
+    """(n,) class numbers; multilabel: 0 and 1 (n, K)"""
 
     def vectors(self) -> dict[Modality, Floats]:
         """What a head reads: (n, w_t) and (n, w_i), as views."""
@@ -81,8 +81,7 @@ def train(
     The rows must hold every class in `training` and at least two training rows. Any number of threads gives the same
     head; numpy's BLAS should use one.
     """
-    classes = int(training.labels.max()) + 1
-    weights = losses.class_weights(training.labels, classes)  # (K,)
+    weights = losses.class_weights(training.labels, int(training.labels.max()) + 1)  # (K,) or (2, K)
     team = Team(threads)
     try:
         learner = Learner(architecture, network.initial(architecture, rng), settings, team)
@@ -193,7 +192,8 @@ def _gather(rows: Rows, numbers: NDArray[np.int64], memory: Floats) -> Floats:
 
 def _judge(head: fusion.Head, epoch: int, rows: Rows, weights: Floats) -> Trained:
     logits = logits_of(head, rows)  # (n, C)
-    predicted = fusion.probabilities(logits).argmax(axis=1)  # (n,)
+    multilabel = rows.labels.ndim == 2
+    predicted = metrics.decide(fusion.probabilities(logits, multilabel=multilabel), multilabel=multilabel)
     loss, _ = losses.loss(logits, rows.labels, weights)
     return Trained(head, epoch, metrics.figures(rows.labels, predicted), loss)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ from edgefuse_runtimes.spec import Modality
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
 """Named arrays of an npz file."""
+
+Task = Literal["binary", "multiclass", "multilabel"]
+"""One of two classes holds (one logit), one of three or more does, or any number of classes (a logit each)."""
+TASKS: tuple[Task, ...] = get_args(Task)
 
 INPUTS: dict[str, tuple[Modality, ...]] = {
     "text+image": ("text", "image"),
@@ -67,15 +71,27 @@ def logits(head: Head, vectors: Mapping[Modality, Floats]) -> Floats:
     return joined @ head.weight.T + head.bias  # (..., C)
 
 
-def probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Class probabilities (..., K): softmax of logits / temperature; one logit stands for the second of
-    two."""
+def probabilities(logits: Floats, temperature: float = 1.0, *, multilabel: bool = False) -> Floats:
+    """Class probabilities (..., K): softmax of logits / temperature; one logit stands for the second of two.
+
+    multilabel: the sigmoid of each, so that they do not add up to 1.
+    """
     scaled = logits / np.float32(temperature)  # (..., C)
+    if multilabel:
+        return sigmoid(scaled)
     if scaled.shape[-1] == 1:
         scaled = np.concatenate([np.zeros_like(scaled), scaled], axis=-1)  # (..., 2): sigmoid as a softmax
     powers: Floats = np.exp(scaled - scaled.max(axis=-1, keepdims=True))  # (..., K)
     total: Floats = powers.sum(axis=-1, keepdims=True)  # (..., 1)
     return powers / total
+
+
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)), without overflow for any x."""
+    power: Floats = np.exp(-np.abs(x))
+    total: Floats = 1 + power
+    part: Floats = np.where(x < 0, power, np.ones_like(x))
+    return part / total
 
 
 def to_arrays(head: Head) -> dict[str, NDArray[Any]]:
@@ -89,7 +105,7 @@ def to_arrays(head: Head) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def from_arrays(arrays: Arrays, widths: Mapping[Modality, int], classes: int) -> Head:
+def from_arrays(arrays: Arrays, widths: Mapping[Modality, int], classes: int, *, multilabel: bool = False) -> Head:
     """A head for aligned vectors of these widths and so many classes; inverse of `to_arrays`.
 
     Raises:
@@ -100,7 +116,7 @@ def from_arrays(arrays: Arrays, widths: Mapping[Modality, int], classes: int) ->
         raise BadInput(f"The head has {count} branches in place of one or two; train the head again.")
     branches = tuple(_read_branch(arrays, index, widths) for index in range(count))
     hidden = sum(branch.width for branch in branches)
-    one_logit = classes == 2 and np.size(arrays.get("bias", ())) == 1
+    one_logit = classes == 2 and not multilabel and np.size(arrays.get("bias", ())) == 1
     outputs = 1 if one_logit else classes
     return Head(branches, float_array(arrays, "weight", (outputs, hidden)), float_array(arrays, "bias", (outputs,)))
 

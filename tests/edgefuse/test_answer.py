@@ -11,6 +11,7 @@ from edgefuse.prediction import Prediction
 PREDICTION = Prediction(
     image="photos/lesion.jpg",
     label="seborrhoeic",
+    labels=["seborrhoeic"],
     referred=False,
     reason=None,
     probabilities={"nv": 0.25, "seborrhoeic": 0.5, "bcc": 0.0, "mel": 0.25},
@@ -33,6 +34,13 @@ def test_the_label_stands_first_with_its_probability() -> None:
     assert page()[1] == "  seborrhoeic  50%"
 
 
+def test_of_several_labels_each_stands_with_its_probability_and_none_is_said_too() -> None:
+    several = Prediction(**(vars(PREDICTION) | {"label": "nv|mel", "labels": ["nv", "mel"]}))
+    assert page(prediction=several)[1] == "  nv  25%, mel  25%"
+    none = Prediction(**(vars(PREDICTION) | {"label": "", "labels": []}))
+    assert page(prediction=none)[1] == "  none of the classes"
+
+
 @pytest.mark.parametrize(("unicode", "block"), [(True, "█"), (False, "#")])
 def test_bars_are_aligned_sorted_and_as_long_as_their_share(unicode: bool, block: str) -> None:
     rows = page(unicode=unicode)[3:7]
@@ -48,7 +56,9 @@ def test_a_bar_grows_by_eighths_of_a_character_where_there_are_such() -> None:
     bars = []
     for eighths in range(BAR * 8 + 1):
         share = eighths / (BAR * 8)
-        prediction = Prediction(**(vars(PREDICTION) | {"label": "a", "probabilities": {"a": share, "b": 1 - share}}))
+        prediction = Prediction(
+            **(vars(PREDICTION) | {"label": "a", "labels": ["a"], "probabilities": {"a": share, "b": 1 - share}})
+        )
         [row] = [row for row in page(prediction=prediction)[3:5] if row.startswith("  a ")]
         bars.append(row[5 : 5 + BAR])
     assert len(set(bars)) == BAR * 8 + 1

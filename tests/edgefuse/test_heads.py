@@ -85,6 +85,18 @@ def test_a_head_of_an_older_edgefuse_has_no_temperatures_for_one_modality_alone(
     np.testing.assert_allclose(old.probabilities(None, table.image), wanted, atol=1e-6)
 
 
+def test_a_head_of_an_older_edgefuse_says_nothing_of_its_task(trained: tuple[Head, Table], folder: Path) -> None:
+    path, table = folder / "head.json", trained[1]
+    description = json.loads(path.read_text())
+    assert description.pop("task") == "multiclass"
+    path.write_text(json.dumps(description))
+    old = open_head(folder)
+    assert old.task == "multiclass"
+    np.testing.assert_array_equal(
+        old.probabilities(table.text, table.image), trained[0].probabilities(table.text, table.image)
+    )
+
+
 def test_an_existing_folder_is_not_overwritten(trained: tuple[Head, Table], folder: Path) -> None:
     with pytest.raises(BadInput, match="already exists"):
         write_head(folder, trained[0])
@@ -119,6 +131,7 @@ def test_a_flipped_bit_is_seen(folder: Path) -> None:
         ({"temperatures_alone": {"image_only": 1.0, "text_only": -1.0}}, "temperature"),
         ({"temperatures_alone": {"image_only": float("nan"), "text_only": 1.0}}, "temperature"),
         ({"fusion": "none"}, "fusion"),
+        ({"task": "regression"}, "task"),
         ({"referral": {"wanted_accuracy": 0.9}}, "damaged"),
         ({"referral": [0.9]}, "damaged"),
     ],

@@ -76,6 +76,20 @@ def test_one_logit_gives_two_probabilities() -> None:
     np.testing.assert_allclose(found, [[0.5, 0.5], [0.268941, 0.731059], [1, 0]], atol=1e-6)
 
 
+def test_multilabel_probabilities_are_a_sigmoid_each() -> None:
+    torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
+    logits = np.array([[0.0, 1.0, -200.0], [200.0, -3.0, 5.0]], np.float32)
+    found = fusion.probabilities(logits, 2.0, multilabel=True)
+    np.testing.assert_allclose(found, torch.sigmoid(torch.tensor(logits) / 2).numpy(), rtol=1e-6, atol=1e-40)
+
+
+def test_a_multilabel_head_of_two_classes_needs_two_logits() -> None:
+    arrays = fusion.to_arrays(_head("early", 1))
+    assert len(fusion.from_arrays(arrays, WIDTHS, 2).bias) == 1
+    with pytest.raises(BadInput, match=r"in place of float32 \(2, 8\)"):
+        fusion.from_arrays(arrays, WIDTHS, 2, multilabel=True)
+
+
 @pytest.mark.parametrize(
     ("kind", "outputs", "classes"), [("early", 3, 3), ("late", 1, 2), ("image", 2, 2), ("deep", 3, 3)]
 )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from edgefuse.heads import Head, open_head
 from edgefuse.kit import Kit
-from edgefuse.metrics.classification import class_f1, counted, figures
+from edgefuse.labels import SEPARATOR, names_of, to_numbers
+from edgefuse.metrics.classification import class_f1, counted, decide, figures, holds
 from edgefuse_export.parity.compare import standard_error
 from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.errors import BadInput
@@ -98,15 +99,14 @@ def compare_labels(
         both differ.
     """
     head = judge.head
-    number = {name: index for index, name in enumerate(head.classes)}
-    labels = np.array([number.get(label, -1) for label in samples.labels])  # (n,), -1: not known
+    labels, known = _labels(head, samples)  # (n,) or (n, K), and (n,)
     exported = head.probabilities(text.exported, image.exported)  # (n, K)
     sides: dict[str, Floats] = {
         "image": head.probabilities(text.exported, image.source),
         "text": head.probabilities(text.source, image.exported),
         "both": head.probabilities(text.source, image.source),
     }
-    resamples = _resamples(np.array(samples.groups)[labels >= 0])
+    resamples = _resamples(np.array(samples.groups)[known])
     return {
         "head": {
             "name": judge.name,
@@ -118,7 +118,7 @@ def compare_labels(
         },
         "samples": {
             "count": len(samples.ids),
-            "labelled": int((labels >= 0).sum()),
+            "labelled": int(known.sum()),
             "pictures_from": samples.pictures_from,
             "notes_from": samples.notes_from,
         },
@@ -126,20 +126,38 @@ def compare_labels(
             "resamples": RESAMPLES,
             "seed": SEED,
             "interval": INTERVAL,
-            "units": len(set(np.array(samples.groups)[labels >= 0])),
+            "units": len(set(np.array(samples.groups)[known])),
         },
         "comparisons": {
-            name: _comparison(head, samples, labels, source, exported, resamples) for name, source in sides.items()
+            name: _comparison(head, samples, labels, known, source, exported, resamples)
+            for name, source in sides.items()
         },
     }
 
 
+def _labels(head: Head, samples: Samples) -> tuple[Classes, NDArray[np.bool_]]:
+    """Class numbers (n,) of the samples, or of a multilabel head 0 and 1 (n, K), and which of them are known (n,).
+
+    A multilabel label may be empty: no class holds. Where all of them are, nothing is known.
+    """
+    named = [names_of(label, multilabel=head.multilabel) for label in samples.labels]
+    known = np.array([set(names) <= set(head.classes) for names in named], bool) & any(samples.labels)
+    texts = [label if is_known else head.classes[0] for label, is_known in zip(samples.labels, known, strict=True)]
+    return to_numbers(texts, head.classes, multilabel=head.multilabel), known
+
+
 def _comparison(
-    head: Head, samples: Samples, labels: Classes, source: Floats, exported: Floats, resamples: list[NDArray[np.int64]]
+    head: Head,
+    samples: Samples,
+    labels: Classes,
+    known: NDArray[np.bool_],
+    source: Floats,
+    exported: Floats,
+    resamples: list[NDArray[np.int64]],
 ) -> dict[str, Any]:
     """Agreement, flips and figures of two sets of probabilities (n, K)."""
-    before, after = source.argmax(axis=1), exported.argmax(axis=1)  # (n,) each
-    same, known = before == after, labels >= 0  # (n,) each
+    before, after = (decide(side, multilabel=head.multilabel) for side in (source, exported))  # (n,) or (n, K) each
+    same = (before == after).reshape(len(before), -1).all(axis=1)  # (n,)
     found: dict[str, Any] = {
         "agreement": {"mean": float(same.mean()), "standard_error": standard_error(same.astype(np.float64))},
         "flips": [
@@ -151,7 +169,7 @@ def _comparison(
             }
             for k in np.flatnonzero(~same)
         ],
-        "per_class": _per_class(head.classes, labels, before, after),
+        "per_class": _per_class(head.classes, labels, known, before, after),
     }
     if known.any():
         rows = labels[known], before[known], after[known]
@@ -161,20 +179,24 @@ def _comparison(
 
 
 def _answer(head: Head, probabilities: Floats) -> dict[str, Any]:
-    best = int(probabilities.argmax())
-    return {"label": head.classes[best], "probability": round(float(probabilities[best]), 6)}
+    """Its label, and the probability of that; of a multilabel one how sure it is of the class it is least sure of."""
+    label = SEPARATOR.join(head.answer(probabilities))
+    sure = np.maximum(probabilities, 1 - probabilities).min() if head.multilabel else probabilities.max()
+    return {"label": label, "probability": round(float(sure), 6)}
 
 
-def _per_class(names: Sequence[str], labels: Classes, before: Classes, after: Classes) -> list[dict[str, Any]]:
+def _per_class(
+    names: Sequence[str], labels: Classes, known: NDArray[np.bool_], before: Classes, after: Classes
+) -> list[dict[str, Any]]:
     """For each class: rows that the source's vectors put there, how many stayed there, and F1 of both sides."""
-    known = labels >= 0
+    truth, was, now = (holds(each, len(names)) == 1 for each in (labels, before, after))  # (n, K) each
     f1 = [class_f1(counted(labels[known], answers[known], len(names))) for answers in (before, after)]  # (K,) twice
     return [
         {
             "label": name,
-            "answered": int((before == k).sum()),
-            "stayed": int(((before == k) & (after == k)).sum()),
-            "labelled": int((labels == k).sum()),
+            "answered": int(was[:, k].sum()),
+            "stayed": int((was & now)[:, k].sum()),
+            "labelled": int(truth[known, k].sum()),
             "f1": {side: None if np.isnan(of[k]) else float(of[k]) for side, of in zip(SIDES, f1, strict=True)},
         }
         for k, name in enumerate(names)

@@ -32,7 +32,7 @@ class Samples:
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...]
     labels: tuple[str, ...]
-    """"" where a label is not known."""
+    """"" where a label is not known, or, in a multilabel table, where no class holds."""
     groups: tuple[str, ...]
     """Samples of one group (a lesion, a patient) are drawn together by a bootstrap."""
     pictures_from: str

@@ -68,6 +68,7 @@ def test_json_has_exactly_the_documented_keys(answer: Answer, picture: Path) -> 
     answered = [
         "image",
         "label",
+        "labels",
         "referred",
         "reason",
         "probabilities",

@@ -37,6 +37,24 @@ def test_the_fused_head_beats_chance_and_its_figures_are_those_of_the_head(
     assert len(head.fused.bias) == (1 if len(classes) == 2 else 3)
 
 
+def test_a_multilabel_class_that_all_training_rows_have_is_refused(make_table: MakeTable) -> None:
+    table = make_table()
+    holds = np.stack([table.labels == 1, table.splits == "train", table.labels == 2], axis=1).astype(np.int64)
+    with pytest.raises(BadInput, match="no training rows without the class bcc"):
+        train_head(replace(table, labels=holds, multilabel=True), fusion="early")
+
+
+def test_a_multilabel_head_finds_classes_that_hold_together(make_table: MakeTable) -> None:
+    table = make_table()
+    holds = np.stack([table.labels == 0, table.labels > 0, table.labels == 2], axis=1).astype(np.int64)
+    head = train_head(replace(table, labels=holds, multilabel=True), fusion="late")
+    rows = table.splits == "validation"
+    said = head.probabilities(table.text[rows], table.image[rows]) >= 0.5
+    assert head.task == "multilabel"
+    assert head.validation["fused"]["accuracy"] == pytest.approx((said == holds[rows]).all(axis=1).mean())
+    assert head.validation["fused"]["macro_f1"] > head.validation["majority"]["macro_f1"] + 0.2
+
+
 def test_test_rows_are_never_read(make_table: MakeTable) -> None:
     table = make_table()
     test = table.splits == "test"

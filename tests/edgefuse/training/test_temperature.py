@@ -18,6 +18,14 @@ def test_logits_that_are_too_sure_by_a_factor_are_found_out(outputs: int, wanted
     assert temperature.fit((wanted * true).astype(np.float32), labels) == pytest.approx(wanted, rel=0.05)
 
 
+@pytest.mark.parametrize("wanted", [0.7, 3.0])
+def test_multilabel_logits_too(wanted: float) -> None:
+    rng = np.random.default_rng(0)
+    true = 2 * rng.normal(size=(8000, 3))
+    labels = (rng.random(true.shape) < 1 / (1 + np.exp(-true))).astype(np.int64)
+    assert temperature.fit((wanted * true).astype(np.float32), labels) == pytest.approx(wanted, rel=0.05)
+
+
 def test_perfect_answers_do_not_make_it_boundless() -> None:
     found = temperature.fit(np.array([[5.0, 0.0], [0.0, 5.0]], np.float32), np.array([0, 1]))
     assert found == pytest.approx(temperature.LOWEST, rel=1e-2)

@@ -16,10 +16,12 @@ from edgefuse_runtimes.team import Team
 ROWS, TEXT, IMAGE = 200, 30, 20
 
 
-def _data(classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _data(classes: int, *, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(ROWS, TEXT + IMAGE)).astype(np.float32)
     chances = np.arange(1, classes + 1) / sum(range(1, classes + 1))
+    if multilabel:
+        return rows, (rng.random((ROWS, classes)) < chances).astype(np.int64)
     return rows, rng.choice(classes, ROWS, p=chances).astype(np.int64)
 
 
@@ -56,6 +58,10 @@ def _set(torch: Any, module: Any, values: tuple[np.ndarray, np.ndarray]) -> None
 
 
 def _torch_loss(torch: Any, logits: Any, labels: np.ndarray, weights: np.ndarray) -> Any:
+    if labels.ndim == 2:
+        each, wanted = torch.tensor(np.where(labels == 1, *weights[::-1])), torch.tensor(labels, dtype=torch.float32)
+        summed = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted, weight=each, reduction="sum")
+        return summed / each.sum()
     if logits.shape[1] > 1:
         return torch.nn.functional.cross_entropy(logits, torch.tensor(labels), weight=torch.tensor(weights))
     each = torch.tensor(weights[labels])
@@ -83,15 +89,22 @@ def _pairs(ours: network.Network, theirs: Any) -> list[tuple[np.ndarray, Any]]:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("depth", "hidden"), [(1, 64), (3, 16)])  # deep and wide, a unit soon is at 0 in one of both
 @pytest.mark.parametrize("kind", ["early", "late"])
-@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (2, 2), (7, 7)])
+@pytest.mark.parametrize(("classes", "outputs", "multilabel"), [(2, 1, False), (7, 7, False), (5, 5, True)])
 def test_three_epochs_go_as_in_torch(
-    kind: str, classes: int, outputs: int, depth: int, hidden: int, threads: int, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    classes: int,
+    outputs: int,
+    multilabel: bool,
+    depth: int,
+    hidden: int,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
     torch.set_num_threads(1)  # the matrices are tiny
     monkeypatch.setattr(first_linears, "PIECE", 500)  # so that there are several, of unequal sizes
     shape = {"early": network.early, "late": network.late}[kind](TEXT, IMAGE, outputs, hidden, depth)
-    rows, labels = _data(classes)
+    rows, labels = _data(classes, multilabel=multilabel)
     weights = losses.class_weights(labels, classes)
     parameters = network.initial(shape, np.random.default_rng(1))
     views = network.views(shape, parameters)
