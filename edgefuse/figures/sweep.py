@@ -46,7 +46,7 @@ def curves(lines: Sequence[Sequence[Line]]) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("shift λ   (−1 widens the gap, 1 closes it)")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -54,7 +54,7 @@ def _panel(axis: Axes, line: Line) -> None:
     shifts, mean, deviation = line.shifts, line.mean, line.deviation
     one = line.seeds == 1
     if not one:
-        label = f"± standard deviation over {line.seeds} seeds"
+        label = f"± deviation over {line.seeds} seeds"
         axis.fill_between(shifts, mean - deviation, mean + deviation, color=FUSED, alpha=0.22, linewidth=0, label=label)
     axis.plot(shifts, mean, color=FUSED, marker="o", markersize=3, label="one seed" if one else "mean over seeds")
     for value, style, what in ((line.noise, "--", "means"), (line.single, ":", "single runs")):
@@ -71,4 +71,5 @@ def _panel(axis: Axes, line: Line) -> None:
         linestyle="none",
         label="chosen on macro-F1",
     )
-    axis.set_xlim(shifts.min() - 0.05, shifts.max() + 0.05)
+    axis.set_xlim(shifts.min() - 0.06, shifts.max() + 0.06)
+    axis.set_xticks([tick for tick in (-1, -0.5, 0, 0.5, 1) if shifts.min() <= tick <= shifts.max()])

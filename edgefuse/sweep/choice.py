@@ -17,14 +17,26 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Noise:
-    """What as many draws of noise as there are shifts would give at best, if no shift mattered."""
+    """What the best of as many shifts would reach by noise alone, if no shift mattered.
+
+    Every shift is trained with the same seeds, and a seed's start values and batches are good or bad for all shifts
+    alike. So two deviations are told: with the seed's own effect, which single runs have, and without, which is all
+    that moves the means over the same seeds against one another.
+    """
 
     deviation: float
     """Standard deviation over seeds, pooled over the shifts."""
+    residual: float
+    """Standard deviation of what neither the shift nor the seed explains (two-way analysis of variance)."""
+    lead: float
+    """How far the best mean leads the mean of all by chance: `expected_maximum` * residual / sqrt(seeds)."""
     of_means: float
-    """Expected best of the curve of means over the seeds."""
+    """Expected best of the curve of means: overall mean + lead."""
     of_single_runs: float
-    """Expected best of a curve of single runs, one for each shift, as the paper's are."""
+    """Expected best of a curve of independent single runs, as the paper's are: overall mean + `expected_maximum` *
+    deviation."""
+    chance: float
+    """How often the best mean is as high as the one found if no shift matters, between 0 and 1: see `by_chance`."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +78,41 @@ def judge(results: Iterable[Result]) -> list[Swept]:
 def curve(values: Doubles) -> Curve:
     """The curve of values (L, S) of L shifts and S seeds."""
     count, seeds = values.shape
+    mean = values.mean(axis=1)  # (L,)
     if seeds == 1:
-        return Curve(values[:, 0], np.zeros(count), None)
+        return Curve(mean, np.zeros(count), None)
     deviation = values.std(axis=1, ddof=1)  # (L,)
     pooled = math.sqrt(np.mean(deviation**2))  # every shift has the same number of seeds
     overall, expected = float(values.mean()), expected_maximum(count)
-    noise = Noise(pooled, overall + expected * pooled / math.sqrt(seeds), overall + expected * pooled)
-    return Curve(values.mean(axis=1), deviation, noise)
+    rest = values - mean[:, None] - values.mean(axis=0) + overall  # (L, S)
+    residual = math.sqrt(np.sum(rest**2) / max((count - 1) * (seeds - 1), 1))
+    lead = expected * residual / math.sqrt(seeds)
+    single = overall + expected * pooled
+    return Curve(mean, deviation, Noise(pooled, residual, lead, overall + lead, single, by_chance(values)))
 
 
-def choose(shifts: Doubles, macro_f1: Curve, seeds: int) -> tuple[int, int]:
+def by_chance(values: Doubles, draws: int = 2000) -> float:
+    """The share of drawn sweeps whose best mean is as high as that of values (L, S), if the shifts are but names.
+
+    A permutation test: within each seed the values are dealt to the shifts anew, so that a seed keeps its own effect.
+    The sweep found counts as one of the draws (Davison and Hinkley 1997, section 4.2).
+    """
+    rng = np.random.default_rng(0)
+    found = float(values.mean(axis=1).max()) - 1e-12  # but for rounding
+    drawn = [float(rng.permuted(values, axis=0).mean(axis=1).max()) for _ in range(draws)]
+    return (1 + sum(best >= found for best in drawn)) / (1 + draws)
+
+
+def choose(shifts: Doubles, macro_f1: Curve) -> tuple[int, int]:
     """The numbers of the best shift and of the one to take, for shifts (L,).
 
-    The rule of one standard error (Breiman, Friedman, Olshen and Stone 1984, section 3.4.3): of all shifts whose mean
-    lies less than one standard error of a mean below the best, the simplest, which is the one nearest to 0; of two
-    equally near, the better one. The standard error is the pooled deviation over the root of the number of seeds.
+    The best of many leads by chance too. Of all shifts whose mean lies no further below the best than that lead, the
+    simplest is taken: the one nearest to 0, of two equally near the better one. (The rule of one standard error of
+    Breiman, Friedman, Olshen and Stone 1984, with the lead that L shifts give in place of one error.)
     """
     order = sorted(range(len(shifts)), key=lambda k: (-macro_f1.mean[k], abs(shifts[k])))
-    best = order[0]
-    error = 0.0 if macro_f1.noise is None else macro_f1.noise.deviation / math.sqrt(seeds)
-    near = [k for k in order if macro_f1.mean[k] >= macro_f1.mean[best] - error]
+    best, lead = order[0], 0.0 if macro_f1.noise is None else macro_f1.noise.lead
+    near = [k for k in order if macro_f1.mean[k] >= macro_f1.mean[best] - lead]
     return best, min(near, key=lambda k: abs(shifts[k]))  # the first of equals, which is the better
 
 
@@ -106,5 +133,5 @@ def _judge(fusion: Fusion, by_shift: dict[float, list[Result]]) -> Swept:
     seeds = len(by_shift[shifts[0]])
     accuracy = curve(np.array([[result.accuracy for result in row] for row in by_shift.values()]))
     macro_f1 = curve(np.array([[result.macro_f1 for result in row] for row in by_shift.values()]))
-    best, chosen = choose(np.array(shifts), macro_f1, seeds)
+    best, chosen = choose(np.array(shifts), macro_f1)
     return Swept(fusion, shifts, seeds, accuracy, macro_f1, best, chosen)

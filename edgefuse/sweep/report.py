@@ -42,24 +42,23 @@ def description(swept: Sequence[Swept]) -> dict[str, Any]:
 
 def summary(swept: Iterable[Swept]) -> list[str]:
     """The choice of each kind of fusion as lines."""
-    lines = []
+    told = []
     for one in swept:
         curve, shifts = one.macro_f1, one.shifts
-        lines.append(
-            f"{one.fusion}: shift {shifts[one.chosen]:g} chosen, macro-F1 {_at(curve, one.chosen)}; "
-            f"best {_at(curve, one.best)} at {shifts[one.best]:g}"
-            + (f", {_at(curve, shifts.index(0.0))} at 0" if 0.0 in shifts else "")
-        )
+        told.append(f"{one.fusion}: take shift {shifts[one.chosen]:g}, with macro-F1 {_at(curve, one.chosen)}")
+        if one.best != one.chosen:
+            told.append(f"  best: {_at(curve, one.best)} at {shifts[one.best]:g}")
+        if 0.0 in shifts and one.chosen != shifts.index(0.0):
+            told.append(f"  unshifted: {_at(curve, shifts.index(0.0))}")
         if curve.noise is None:
-            lines.append("  one seed tells nothing about noise; take more with --seeds.")
+            told.append("  One seed tells nothing about noise; take more with --seeds.")
             continue
-        beyond = curve.mean[one.best] > curve.noise.of_means
-        lines.append(
-            f"  if no shift mattered, the best of {len(shifts)} would be about {curve.noise.of_means:.3f} by chance "
-            f"({curve.noise.of_single_runs:.3f} of single runs): the best found is "
-            f"{'above' if beyond else 'not above'} that."
+        noise = curve.noise
+        told.append(
+            f"  If no shift mattered, the best of {len(shifts)} would reach about {noise.of_means:.3f} (of single runs "
+            f"{noise.of_single_runs:.3f}),\n  and what was found here in {100 * noise.chance:.0f} of 100 sweeps."
         )
-    return lines
+    return told
 
 
 def lines(swept: Sequence[Swept]) -> list[list[Line]]:
@@ -97,6 +96,8 @@ def _curve(curve: Curve) -> dict[str, Any]:
         if noise is None
         else {
             "deviation": noise.deviation,
+            "residual": noise.residual,
+            "chance": noise.chance,
             "best_of_means": noise.of_means,
             "best_of_single_runs": noise.of_single_runs,
         },

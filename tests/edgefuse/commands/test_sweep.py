@@ -44,7 +44,7 @@ def test_it_leaves_cells_table_summary_and_figures(make_table: Callable[..., Tab
         assert found["shifts"] == [-1, 0, 1]
         mine = [float(r["macro_f1"]) for r in rows if r["fusion"] == fusion and float(r["shift"]) == 1]
         assert found["macro_f1"]["mean"][2] == pytest.approx(sum(mine) / 2)
-        assert f"{fusion}: shift {found['chosen_shift']:g} chosen" in printed
+        assert f"{fusion}: take shift {found['chosen_shift']:g}, with" in printed
 
 
 def test_the_same_command_goes_on_and_trains_nothing_twice(make_table: Callable[..., Table], tmp_path: Path) -> None:
