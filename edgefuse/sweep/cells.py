@@ -11,7 +11,7 @@ import numpy as np
 from edgefuse.embeddings import Table
 from edgefuse.heads import Fusion
 from edgefuse.training import align, recipe
-from edgefuse.training.trainer import Rows, Settings, train
+from edgefuse.training.trainer import Rows, Settings, Trained, train
 from edgefuse_runtimes.alignment import Alignment
 
 
@@ -54,13 +54,18 @@ def aligned(table: Table, matching: align.Matching, shift: float) -> Aligned:
     """Fit the alignment for one shift and apply it."""
     parts = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
     alignment = align.fit(table.text[parts["train"]], table.image[parts["train"]], matching, shift)
-    training, validation = (recipe._rows(table, alignment, chosen) for chosen in parts.values())
+    training, validation = (recipe.aligned_rows(table, alignment, chosen) for chosen in parts.values())
     return Aligned(alignment, training, validation)
 
 
 def run(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Result:
-    """Train and judge one cell: the head that `train_head` would train for this shift and seed."""
+    """Train and judge one cell."""
     started = time.monotonic()
-    architecture = recipe._architecture(table, rows.alignment, cell.fusion)
-    done = train(architecture, rows.training, rows.validation, settings, recipe._rng(cell.seed, 0))
+    done = train_cell(table, rows, cell, settings)
     return Result(cell, done.figures.accuracy, done.figures.macro_f1, done.epoch, time.monotonic() - started)
+
+
+def train_cell(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Trained:
+    """Train one cell: the fused head that `train_head` trains for this shift and seed."""
+    architecture = recipe.architecture_of(table, rows.alignment, cell.fusion)
+    return train(architecture, rows.training, rows.validation, settings, recipe.generator(cell.seed, 0))

@@ -53,22 +53,22 @@ def train_head(
     fitted: list[tuple[Trained, Alignment]] = []
     for shift in sorted(shifts, key=abs):
         alignment = align.fit(text, image, matching, shift)
-        rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
+        rows = {name: aligned_rows(table, alignment, chosen) for name, chosen in part.items()}
         label = f"{fusion} head, shift {shift:g}"
-        shape = _architecture(table, alignment, fusion)
-        done = train(shape, rows["train"], rows["validation"], settings, _rng(seed, 0), progress, label, threads)
+        shape = architecture_of(table, alignment, fusion)
+        done = train(shape, rows["train"], rows["validation"], settings, generator(seed, 0), progress, label, threads)
         fitted.append((done, alignment))
     fused, alignment = max(fitted, key=lambda pair: (pair[0].figures.macro_f1, -pair[0].loss))
-    rows = {name: _rows(table, alignment, chosen) for name, chosen in part.items()}
+    rows = {name: aligned_rows(table, alignment, chosen) for name, chosen in part.items()}
     validation = rows["validation"]
     outputs = _outputs(table)
     image_shape = network.image_only(alignment.widths["text"], alignment.widths["image"], outputs)
     image_only = train(
-        image_shape, rows["train"], validation, settings, _rng(seed, 1), progress, "image-only head", threads
+        image_shape, rows["train"], validation, settings, generator(seed, 1), progress, "image-only head", threads
     )
     text_shape = network.text_only(alignment.widths["text"], outputs)
     text_only = train(
-        text_shape, rows["train"], validation, settings, _rng(seed, 2), progress, "text-only head", threads
+        text_shape, rows["train"], validation, settings, generator(seed, 2), progress, "text-only head", threads
     )
     temperatures = {
         part: temperature.fit(logits_of(done.head, validation), validation.labels)
@@ -93,7 +93,7 @@ def train_head(
             "seed": seed,
             "rows": len(part["train"]),
             **asdict(settings),
-            "parameters": _architecture(table, alignment, fusion).parameter_count,
+            "parameters": architecture_of(table, alignment, fusion).parameter_count,
             "matching": matching.method,
             "widths": alignment.widths,
             "gap": None if alignment.gap is None else float(np.linalg.norm(alignment.gap)),
@@ -146,7 +146,8 @@ def check_rows(table: Table) -> None:
         raise BadInput(f"{table.folder} has no validation rows, which choose the epoch; extract it with more samples.")
 
 
-def _rows(table: Table, alignment: Alignment, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Rows:
+def aligned_rows(table: Table, alignment: Alignment, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Rows:
+    """What a head reads of the chosen rows, (n, w_t + w_i)."""
     text, image = apply(alignment, table.text[chosen], table.image[chosen])  # each (n, w)
     return Rows(np.concatenate([text, image], axis=1), alignment.widths["text"], table.labels[chosen])
 
@@ -156,10 +157,12 @@ def _outputs(table: Table) -> int:
     return 1 if len(table.classes) == 2 and not table.multilabel else len(table.classes)
 
 
-def _architecture(table: Table, alignment: Alignment, fusion: Fusion) -> network.Architecture:
+def architecture_of(table: Table, alignment: Alignment, fusion: Fusion) -> network.Architecture:
+    """The fused head for a table's aligned rows and classes."""
     build = network.early if fusion == "early" else network.late
     return build(alignment.widths["text"], alignment.widths["image"], _outputs(table))
 
 
-def _rng(seed: int, stream: int) -> np.random.Generator:
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """What draws start values and batches: stream 0 those of the fused head, 1 of the image-only, 2 of the text-only."""
     return np.random.default_rng([seed, stream])
