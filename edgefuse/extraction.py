@@ -19,7 +19,7 @@ from edgefuse.datasets.parts import Division, divide
 from edgefuse.embeddings import COLUMNS, Row, Table, open_table, read_description, write_description
 from edgefuse.encoders import Encoders
 from edgefuse.encoding import Encoded, Portion, encode_portions
-from edgefuse.filling import fill
+from edgefuse.filling import Run, fill
 from edgefuse.golden import probe_sample
 from edgefuse.leaks import recorded
 from edgefuse.progress import Progress, silent
@@ -55,6 +55,10 @@ class Settings:
     """Told when an engine is replaced by another."""
 
 
+Encode = Callable[[Encoders, EncoderSpec, Settings, Sequence[Portion]], Iterator[tuple[int, int, Encoded]]]
+"""Runs an encoder over portions, here or elsewhere; yields as `filling.Run` says."""
+
+
 def extract(
     dataset: Dataset,
     encoders: Encoders,
@@ -64,6 +68,7 @@ def extract(
     split_seed: int = 0,
     skip_missing: bool = False,
     settings: Settings = Settings(),
+    encode: Encode | None = None,
     progress: Progress = silent,
 ) -> Extraction:
     """Make the embedding table `folder`, or go on where an interrupted run of the same inputs stopped.
@@ -76,6 +81,7 @@ def extract(
         BadInput: a picture cannot be read (with `skip_missing` its sample is left out instead), the given
             split is unusable, an encoder cannot be run, or `folder` holds something else.
     """
+    encode = encode or encode_here
     dataset = _readable(dataset, skip_missing, settings, progress)
     samples = dataset.samples
     division = divide(dataset, split, split_seed)
@@ -92,9 +98,9 @@ def extract(
     }
     _begin(folder, description, rows, subgroups)
     notes = [sample.text for sample in samples]
-    cut = _extract_notes(notes, encoders, folder, settings, progress)
+    cut = _extract_notes(notes, encoders, folder, partial(encode, encoders, encoders.text, settings), progress)
     pictures = [sample.image for sample in samples]
-    run = partial(_encode_here, encoders, encoders.image, settings)
+    run = partial(encode, encoders, encoders.image, settings)
     fill(folder, "image", range(len(pictures)), pictures, run, progress)
     return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
 
@@ -160,9 +166,7 @@ def _begin(folder: Path, description: dict[str, object], rows: Sequence[Row], su
     write_description(folder, description, rows, subgroups)
 
 
-def _extract_notes(
-    notes: Sequence[str], encoders: Encoders, folder: Path, settings: Settings, progress: Progress
-) -> int:
+def _extract_notes(notes: Sequence[str], encoders: Encoders, folder: Path, run: Run, progress: Progress) -> int:
     """Write the missing text shards; returns how many notes are over the token limit."""
     tokenization = encoders.text.tokenization
     assert tokenization is not None
@@ -170,17 +174,18 @@ def _extract_notes(
     tokens = {note: tokenize(tokenizer, tokenization, note) for note in dict.fromkeys(notes)}
     number = {note: k for k, note in enumerate(tokens)}
     distinct = [item.ids for item in tokens.values()]
-    run = partial(_encode_here, encoders, encoders.text, settings)
     fill(folder, "text", [number[note] for note in notes], distinct, run, progress)
     return sum(tokens[note].dropped > 0 for note in notes)
 
 
-def _encode_here(
+def encode_here(
     encoders: Encoders, spec: EncoderSpec, settings: Settings, portions: Sequence[Portion]
-) -> Iterator[tuple[int, Encoded]]:
+) -> Iterator[tuple[int, int, Encoded]]:
+    """Vectors of the portions by an encoder in this process, as `filling.Run` says."""
     forget_peak_memory()
     with _open(encoders, spec, settings) as encoder:
-        yield from enumerate(encode_portions(encoder, portions))
+        for index, encoded in enumerate(encode_portions(encoder, portions)):
+            yield index, 0, encoded
 
 
 def _open(encoders: Encoders, spec: EncoderSpec, settings: Settings) -> Encoder:

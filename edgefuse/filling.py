@@ -20,8 +20,8 @@ from edgefuse.mapped import read_shard
 from edgefuse.progress import Progress
 from edgefuse_runtimes.spec import Modality
 
-Run = Callable[[Sequence[Portion]], Iterator[tuple[int, Encoded]]]
-"""Encodes portions; yields the index of each with its vectors, as they come."""
+Run = Callable[[Sequence[Portion]], Iterator[tuple[int, int, Encoded]]]
+"""Encodes portions; yields vectors as they come, with the index of their portion and the place of the first in it."""
 
 
 def fill(
@@ -54,9 +54,9 @@ def fill(
 
     def encoded() -> Iterator[tuple[int, Floats]]:
         yield from known.items()
-        for index, done in run(portions) if portions else ():
+        for index, offset, done in run(portions) if portions else ():
             pending.append(done.spent)
-            yield from enumerate(done.vectors, start=numbers[index] * PORTION_SAMPLES)
+            yield from enumerate(done.vectors, start=numbers[index] * PORTION_SAMPLES + offset)
 
     def written(rows: int) -> None:
         add_cost(folder, modality, rows, pending)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,9 @@ from edgefuse.datasets.template import read_template
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Extraction, Settings, extract
 from edgefuse.progress import bar
+
+if TYPE_CHECKING:
+    from edgefuse.scheduling.cluster import Cluster
 
 
 @click.command(
@@ -67,6 +71,18 @@ from edgefuse.progress import bar
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split into parts.")
 @click.option("--skip-missing", is_flag=True, help="Leave out samples whose picture is missing or unreadable.")
 @click.option("--multilabel", is_flag=True, help='Any number of classes may hold: a label joins them by "|".')
+@click.option(
+    "--scheduler",
+    metavar="local:N|tcp://HOST:PORT",
+    help="Encode with N worker processes here, or with the workers of a Dask scheduler.",
+)
+@click.option(
+    "--shared-encoders",
+    metavar="DIR",
+    help="Where workers see a copy of the encoders, or of several folders of them.  [default: "
+    "EDGEFUSE_SHARED_ENCODERS of the workers, else the files are sent once]",
+)
+@click.option("--shared-root", metavar="DIR", help="Where workers see --root.  [default: pictures are sent]")
 @engine_option
 @threads_option
 def command(
@@ -80,6 +96,9 @@ def command(
     split_seed: int,
     skip_missing: bool,
     multilabel: bool,
+    scheduler: str | None,
+    shared_encoders: str | None,
+    shared_root: str | None,
     engine: str,
     threads: int | None,
     **columns: Any,
@@ -90,27 +109,42 @@ def command(
     divided into training, validation and test parts by group and label; only --split-seed changes that.
     """
     encoders = Encoders.open(encoders_folder)
-    done = extract(
-        open_dataset(
-            dataset,
-            root,
-            skip_missing=skip_missing,
-            multilabel=multilabel,
-            template=read_template(template) if template is not None else None,
-            allow_leaks=allow_leaks,
-            columns=_columns(**columns),
-        ),
-        encoders,
-        output,
-        split=split,
-        split_seed=split_seed,
+    samples = open_dataset(
+        dataset,
+        root,
         skip_missing=skip_missing,
-        settings=Settings(engine, threads, notify=_say),
-        progress=bar,
+        multilabel=multilabel,
+        template=read_template(template) if template is not None else None,
+        allow_leaks=allow_leaks,
+        columns=_columns(**columns),
     )
+    with ExitStack() as stack:
+        encode = None
+        if scheduler is not None:
+            seen = None if shared_root is None else (root or Path(dataset).parent, shared_root)
+            encode = stack.enter_context(_cluster(scheduler, shared_encoders, seen)).encode
+        done = extract(
+            samples,
+            encoders,
+            output,
+            split=split,
+            split_seed=split_seed,
+            skip_missing=skip_missing,
+            settings=Settings(engine, threads, notify=_say),
+            encode=encode,
+            progress=bar,
+        )
     for sentence in summary(done):
         _say(sentence)
     say_leaks(done.table.dataset, err=True)
+
+
+def _cluster(
+    scheduler: str, shared_encoders: str | None, shared_root: tuple[Path, str] | None
+) -> AbstractContextManager[Cluster]:
+    from edgefuse.scheduling.cluster import open_cluster
+
+    return open_cluster(scheduler, shared_encoders=shared_encoders, shared_root=shared_root, progress=bar)
 
 
 def _columns(*, subgroups: tuple[str, ...], **names: str | None) -> Columns | None:
