@@ -164,5 +164,5 @@ def architecture_of(table: Table, alignment: Alignment, fusion: Fusion) -> netwo
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
-    """What draws start values and batches: stream 0 those of the fused head, 1 of the image-only, 2 of the text-only."""
+    """What draws start values and batches: stream 0 of the fused head, 1 of the image-only, 2 of the text-only."""
     return np.random.default_rng([seed, stream])
