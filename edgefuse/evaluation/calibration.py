@@ -10,7 +10,7 @@ from edgefuse.evaluation.numbers import number
 from edgefuse.evaluation.predictions import METHODS, Predictions
 from edgefuse.metrics import bootstrap, calibration
 from edgefuse.metrics.bootstrap import Draws
-from edgefuse.metrics.classification import Doubles, holds
+from edgefuse.metrics.classification import Doubles, holds, ratio
 
 
 def calibration_of(predictions: Predictions, draws: Draws, seed: int) -> dict[str, Any]:
@@ -34,7 +34,10 @@ def calibration_figures(predictions: Predictions, probabilities: Doubles, draws:
     multilabel = predictions.multilabel
     truth = holds(predictions.labels, len(predictions.classes))  # (n, K)
     made = calibration.claims(probabilities, predictions.labels)
-    chance = calibration.chance_errors(probabilities, predictions.ids, multilabel=multilabel, seed=seed)
+    bins = calibration.reliability(made)
+    worlds = calibration.worlds(probabilities, predictions.ids, multilabel=multilabel, seed=seed)  # (s, bins)
+    chance = calibration.chance_errors(bins, worlds)  # (s,)
+    ranges = ratio(np.quantile(worlds, [0.025, 0.975], axis=0), bins.rows).T  # (bins, 2)
     losses = [
         calibration.brier_scores(probabilities, truth, multilabel=multilabel),
         calibration.log_losses(probabilities, truth, multilabel=multilabel),
@@ -42,7 +45,7 @@ def calibration_figures(predictions: Predictions, probabilities: Doubles, draws:
     brier, log_loss = (draws.totals(np.column_stack(losses)) / draws.totals(np.ones((len(truth), 1)))).T  # (1 + B,)
     return {
         "n": len(made.chance),
-        "ece": calibration.calibration_error(made),
+        "ece": calibration.calibration_error(bins),
         "ece_if_calibrated": {"mean": float(chance.mean()), "range": np.quantile(chance, [0.025, 0.975]).tolist()},
         "brier": float(brier[0]),
         "brier_interval": bootstrap.interval(brier),
@@ -55,7 +58,8 @@ def calibration_figures(predictions: Predictions, probabilities: Doubles, draws:
                 "rows": int(rows),
                 "chance": number(mean),
                 "accuracy": number(right),
+                "accuracy_if_calibrated": None if rows == 0 else expected.tolist(),
             }
-            for place, (rows, mean, right) in enumerate(zip(*calibration.reliability(made), strict=True))
+            for place, (rows, mean, right, expected) in enumerate(zip(*bins, ranges, strict=True))
         ],
     }

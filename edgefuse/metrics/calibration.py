@@ -54,18 +54,19 @@ def reliability(given: Claims, bins: int = BINS) -> Reliability:
     return Reliability(rows, ratio(chance, rows), ratio(right, rows))
 
 
-def calibration_error(given: Claims, bins: int = BINS) -> float:
+def calibration_error(bins: Reliability) -> float:
     """ECE: mean over claims of the distance in their bin between mean chance and share right (Guo et al. 2017)."""
-    return _error(given.chance, given.right, _bins(given.chance, bins), bins)
+    distance = np.nan_to_num(np.abs(bins.chance - bins.accuracy))  # (bins,)
+    return float((bins.rows * distance).sum() / bins.rows.sum())
 
 
-def chance_errors(
+def worlds(
     probabilities: Doubles, ids: NDArray[np.str_], *, multilabel: bool, seed: int, count: int = SIMULATIONS
 ) -> Doubles:
-    """The calibration errors (count,) of `count` worlds in which these probabilities (n, K) are exactly right.
+    """How many claims of each bin are right (count, bins) in worlds in which the probabilities (n, K) are exact.
 
-    ECE is above 0 by chance alone, and the more so the fewer the rows. In each world labels are drawn from the
-    probabilities, by one number for each id: rows of one sample, pooled over seeds, share their luck.
+    In each world labels are drawn from the probabilities, by one number for each id: rows of one sample, pooled over
+    seeds, share their luck (consistency resampling, Bröcker and Smith 2007).
     """
     names, sample = np.unique(ids, return_inverse=True)  # (n,)
     rng = np.random.default_rng(seed)
@@ -76,13 +77,21 @@ def chance_errors(
         ends = np.cumsum(probabilities, axis=1)  # (n, K)
         high = np.take_along_axis(ends, best, axis=1)  # (n, 1)
         low, columns = high - np.take_along_axis(probabilities, best, axis=1), 1
-    chance = (high - low).ravel()  # (m,)
-    place = _bins(chance, BINS)
-    errors = np.empty(count)
+    place = _bins((high - low).ravel(), BINS)  # (m,)
+    right = np.empty((count, BINS))
     for world in range(count):
         luck = rng.random((len(names), columns))[sample]  # (n, 1) or (n, K)
-        errors[world] = _error(chance, ((low <= luck) & (luck < high)).ravel(), place, BINS)
-    return errors
+        right[world] = np.bincount(place[((low <= luck) & (luck < high)).ravel()], minlength=BINS)
+    return right
+
+
+def chance_errors(bins: Reliability, right: Doubles) -> Doubles:
+    """The calibration errors (count,) of worlds with so many right claims in each bin (count, bins).
+
+    ECE is above 0 by chance alone, and the more so the fewer the rows.
+    """
+    claimed = np.nan_to_num(bins.chance) * bins.rows  # (bins,)
+    return np.asarray(np.abs(right - claimed).sum(axis=1) / bins.rows.sum())
 
 
 def brier_scores(probabilities: Doubles, truth: Labels, *, multilabel: bool = False) -> Doubles:
@@ -103,7 +112,3 @@ def log_losses(probabilities: Doubles, truth: Labels, *, multilabel: bool = Fals
 
 def _bins(chance: Doubles, bins: int) -> Labels:
     return np.minimum((chance * bins).astype(np.int64), bins - 1)  # (m,)
-
-
-def _error(chance: Doubles, right: NDArray[np.bool_], place: Labels, bins: int) -> float:
-    return float(np.abs(np.bincount(place, right - chance, bins)).sum() / len(chance))

@@ -38,27 +38,37 @@ def test_the_calibration_error_is_the_distance_weighted_by_rows() -> None:
     made = calibration.claims(*drawn(500))
     bins = calibration.reliability(made)
     distance = np.nan_to_num(np.abs(bins.chance - bins.accuracy))
-    assert calibration.calibration_error(made) == pytest.approx((bins.rows * distance).sum() / 500)
+    assert calibration.calibration_error(bins) == pytest.approx((bins.rows * distance).sum() / 500)
     by_hand = Claims(np.array([0.95, 0.95, 0.55, 1.0]), np.array([True, False, True, True]))
-    assert calibration.calibration_error(by_hand) == pytest.approx((abs(2.9 - 2) + 0.45) / 4)
+    assert calibration.calibration_error(calibration.reliability(by_hand)) == pytest.approx((abs(2.9 - 2) + 0.45) / 4)
 
 
 def test_a_calibrated_model_lies_within_what_chance_gives_and_a_too_sure_one_outside() -> None:
     ids = np.arange(800).astype(str)
     for sharpness, is_calibrated in ((1.0, True), (2.0, False)):
         probabilities, labels = drawn(800, sharpness=sharpness)
-        errors = calibration.chance_errors(probabilities, ids, multilabel=False, seed=0, count=300)
-        low, high = np.quantile(errors, [0.005, 0.995])
-        found = calibration.calibration_error(calibration.claims(probabilities, labels))
+        bins = calibration.reliability(calibration.claims(probabilities, labels))
+        right = calibration.worlds(probabilities, ids, multilabel=False, seed=0, count=300)
+        low, high = np.quantile(calibration.chance_errors(bins, right), [0.005, 0.995])
+        found = calibration.calibration_error(bins)
         assert bool(low < found < high) == is_calibrated
+
+
+def test_in_every_world_a_bin_is_right_as_often_as_a_coin_of_its_chance() -> None:
+    probabilities = np.tile([0.75, 0.25], (400, 1))
+    right = calibration.worlds(probabilities, np.arange(400).astype(str), multilabel=False, seed=0, count=2000)
+    assert right[:, 7].mean() == pytest.approx(300, abs=1)
+    assert right[:, 7].std() == pytest.approx(np.sqrt(400 * 0.75 * 0.25), rel=0.05)
+    assert right.sum() == right[:, 7].sum()
 
 
 def test_chance_gives_more_with_fewer_rows_and_when_rows_are_of_the_same_samples() -> None:
     probabilities, _ = drawn(400)
 
     def mean(chances: Doubles, ids: Labels) -> float:
-        errors = calibration.chance_errors(chances, ids.astype(str), multilabel=False, seed=0, count=200)
-        return float(errors.mean())
+        bins = calibration.reliability(calibration.claims(chances, np.zeros(len(chances), np.int64)))
+        right = calibration.worlds(chances, ids.astype(str), multilabel=False, seed=0, count=200)
+        return float(calibration.chance_errors(bins, right).mean())
 
     fewer, all_rows = mean(probabilities[:100], np.arange(100)), mean(probabilities, np.arange(400))
     repeated = mean(np.tile(probabilities[:100], (4, 1)), np.tile(np.arange(100), 4))
@@ -72,8 +82,10 @@ def test_multilabel_rows_claim_every_class() -> None:
     labels = (rng.random((300, 4)) < probabilities).astype(np.int64)
     made = calibration.claims(probabilities, labels)
     assert made.chance.shape == (1200,)
-    errors = calibration.chance_errors(probabilities, np.arange(300).astype(str), multilabel=True, seed=0, count=300)
-    assert np.quantile(errors, 0.005) < calibration.calibration_error(made) < np.quantile(errors, 0.995)
+    bins = calibration.reliability(made)
+    right = calibration.worlds(probabilities, np.arange(300).astype(str), multilabel=True, seed=0, count=300)
+    low, high = np.quantile(calibration.chance_errors(bins, right), [0.005, 0.995])
+    assert low < calibration.calibration_error(bins) < high
 
 
 @pytest.mark.parametrize("classes", [2, 5])
