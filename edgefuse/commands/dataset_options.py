@@ -1,0 +1,114 @@
+"""The options that name a data set and say how it is read, for every verb that reads pictures and notes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgefuse.commands.options import FOLDER
+from edgefuse.datasets import Dataset, open_dataset
+from edgefuse.datasets.table import Columns
+from edgefuse.datasets.template import read_template
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the options said."""
+
+    dataset: str
+    root: Path | None
+    template: str | None
+    allow_leaks: tuple[str, ...]
+    image_column: str | None
+    text_column: str | None
+    label_column: str | None
+    id_column: str | None
+    group_column: str | None
+    split_column: str | None
+    subgroups: tuple[str, ...]
+    skip_missing: bool
+    multilabel: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the pictures are."""
+        return self.root or Path(self.dataset).parent
+
+    def open(self) -> Dataset:
+        """The data set.
+
+        Raises:
+            BadInput: as `open_dataset`, or the template is none.
+        """
+        return open_dataset(
+            self.dataset,
+            self.root,
+            skip_missing=self.skip_missing,
+            multilabel=self.multilabel,
+            template=None if self.template is None else read_template(self.template),
+            allow_leaks=self.allow_leaks,
+            columns=self._columns(),
+        )
+
+    def _columns(self) -> Columns | None:
+        """The columns of a CSV file; None if no option names one."""
+        named = {name: getattr(self, f"{name}_column") for name in ("image", "text", "label", "id", "group", "split")}
+        given = {name: column for name, column in named.items() if column is not None}
+        return Columns(**given, subgroups=self.subgroups) if given or self.subgroups else None
+
+
+_OPTIONS = (
+    click.option(
+        "--dataset",
+        required=True,
+        metavar="NAME|TABLE.csv",
+        help="Its name, see 'edgefuse datasets', or a CSV file with the columns image, text, label and, if wanted, id, "
+        "group, split.",
+    ),
+    click.option("--root", type=FOLDER, help="Folder of the data set.  [default for a CSV file: where it lies]"),
+    click.option(
+        "--template",
+        metavar="FILE|TEXT",
+        help="The note of a row, with columns in braces: 'Age: {age}.'  [default: the data set's own]",
+    ),
+    click.option(
+        "--allow-leak",
+        "allow_leaks",
+        multiple=True,
+        metavar="NAME",
+        help="Take this field into the notes although it tells the label; all figures are then marked. Repeatable.",
+    ),
+    click.option("--image-column", metavar="NAME", help="Of a CSV file: the picture's path.  [default: image]"),
+    click.option("--text-column", metavar="NAME", help="Of a CSV file: the note.  [default: text]"),
+    click.option("--label-column", metavar="NAME", help="Of a CSV file: the class.  [default: label]"),
+    click.option("--id-column", metavar="NAME", help="Of a CSV file: a name for each row.  [default: id, if there]"),
+    click.option(
+        "--group-column", metavar="NAME", help="Of a CSV file: what stays together.  [default: group, if there]"
+    ),
+    click.option("--split-column", metavar="NAME", help="Of a CSV file: the part.  [default: split, if there]"),
+    click.option(
+        "--subgroup",
+        "subgroups",
+        multiple=True,
+        metavar="COLUMN",
+        help="Of a CSV file: give figures for each value of this column too. Repeatable.",
+    ),
+    click.option("--skip-missing", is_flag=True, help="Leave out samples whose picture is missing or unreadable."),
+    click.option("--multilabel", is_flag=True, help='Any number of classes may hold: a label joins them by "|".'),
+)
+
+
+def dataset_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options; it is called with `choice`, what they said."""
+
+    @functools.wraps(function)
+    def with_choice(**given: Any) -> Any:
+        choice = Choice(**{field.name: given.pop(field.name) for field in fields(Choice)})
+        return function(choice=choice, **given)
+
+    return functools.reduce(lambda command, option: option(command), reversed(_OPTIONS), with_choice)
