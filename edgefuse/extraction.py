@@ -94,7 +94,7 @@ def extract(
         "classes": list(dataset.classes),
         **({"multilabel": True} if dataset.multilabel else {}),
         "split_seed": division.seed,
-        "inputs_sha256": _digest(samples, rows),
+        "inputs_sha256": inputs_digest(samples, rows),
     }
     _begin(folder, description, rows, subgroups)
     notes = [sample.text for sample in samples]
@@ -141,7 +141,7 @@ def _subgroup_names(samples: Sequence[Sample]) -> tuple[str, ...]:
     return names
 
 
-def _digest(samples: Sequence[Sample], rows: Sequence[Row]) -> str:
+def inputs_digest(samples: Sequence[Sample], rows: Sequence[Row]) -> str:
     """A hash of all that makes two extractions with the same encoders one; folders may move in between."""
     facts = [
         [*row[: len(COLUMNS)], *row.subgroups, sample.image.name, sample.text]

@@ -139,5 +139,5 @@ def _with_one_output(model: Any, name: str) -> Any:
 
 
 def _load(folder: Path, family: Family) -> Any:
-    settings = {"add_pooling_layer": family.output == _POOLED} if family.has_pooler else {}
+    settings: dict[str, Any] = {"add_pooling_layer": family.output == _POOLED} if family.has_pooler else {}
     return load_model(folder, family.model, load_config(folder, "vision_config"), **settings)

@@ -62,7 +62,7 @@ def load(folder: Path, family: TextFamily, config: Any, progress: Progress = sil
         BadInput: weights are missing, damaged or not finite.
     """
     check_finite(folder, progress)
-    settings = {"add_pooling_layer": False} if family is BERT else {}
+    settings: dict[str, Any] = {"add_pooling_layer": False} if family is BERT else {}
     with quiet():
         model = load_model(folder, family.model, config, attn_implementation="eager", **settings)
         return TextModel(family, model, _plain_clip(model) if family is CLIP else _plain_bert(model))

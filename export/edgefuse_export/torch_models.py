@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ def load_config(folder: Path, half: str = "") -> Any:
         raise _unloadable(folder, error) from error
 
 
-def load_model(folder: Path, name: str, config: Any, **settings: Any) -> Any:
-    """The float32 model of transformers' class `name`; every weight that its output needs comes from `folder`.
+def load_model(folder: Path, name: str, config: Any, *, optional: Collection[str] = (), **settings: Any) -> Any:
+    """The float32 model of transformers' class `name`; every weight but the `optional` ones comes from `folder`.
 
     Raises:
         BadInput: weights are missing or do not fit the configuration.
@@ -57,7 +57,7 @@ def load_model(folder: Path, name: str, config: Any, **settings: Any) -> Any:
         )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise _unloadable(folder, error) from error
-    missing = sorted(set(info["missing_keys"]) - _UNUSED_WEIGHTS)
+    missing = sorted(set(info["missing_keys"]) - _UNUSED_WEIGHTS - set(optional))
     if missing:
         raise BadInput(
             f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]!r}; "
