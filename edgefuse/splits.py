@@ -160,7 +160,7 @@ def _deal(members: Mapping[str, Counter[str]], shares: Mapping[Part, float], see
         totals.update(counts)
     held = {part: Counter[str]() for part in shares}
     parts: dict[str, Part] = {}
-    for group in sorted(members, key=lambda name: (-members[name].total(), _lot(seed, name))):
+    for group in sorted(members, key=lambda name: (-members[name].total(), lot(seed, name))):
         counts = members[group]
         part = min(shares, key=lambda part: _fill(held[part], counts, totals) / shares[part])
         held[part].update(counts)
@@ -172,5 +172,6 @@ def _fill(held: Counter[str], wanted: Counter[str], totals: Counter[str]) -> flo
     return sum(wanted[label] / totals[label] * held[label] / totals[label] for label in sorted(wanted))
 
 
-def _lot(seed: int, name: str) -> bytes:
+def lot(seed: int, name: str) -> bytes:
+    """What groups are sorted by, to be in an order that only the seed and their names decide."""
     return hashlib.blake2b(f"{seed}:{name}".encode()).digest()

@@ -31,6 +31,7 @@ class Choice:
     group_column: str | None
     split_column: str | None
     subgroups: tuple[str, ...]
+    limit: int | None
     skip_missing: bool
     multilabel: bool
 
@@ -48,6 +49,7 @@ class Choice:
         return open_dataset(
             self.dataset,
             self.root,
+            limit=self.limit,
             skip_missing=self.skip_missing,
             multilabel=self.multilabel,
             template=None if self.template is None else read_template(self.template),
@@ -97,6 +99,11 @@ _OPTIONS = (
         multiple=True,
         metavar="COLUMN",
         help="Of a CSV file: give figures for each value of this column too. Repeatable.",
+    ),
+    click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        help="Take about so many samples: whole groups, drawn by lot.  [default: all]",
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out samples whose picture is missing or unreadable."),
     click.option("--multilabel", is_flag=True, help='Any number of classes may hold: a label joins them by "|".'),

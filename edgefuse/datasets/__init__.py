@@ -12,6 +12,7 @@ from edgefuse.datasets.adapter import Adapter
 from edgefuse.datasets.sample import Sample
 from edgefuse.datasets.template import Template, check, template_of
 from edgefuse.labels import names_of
+from edgefuse.splits import lot
 from edgefuse_runtimes.errors import BadInput
 
 __all__ = ["ADAPTERS", "Adapter", "Dataset", "Sample", "open_dataset"]
@@ -60,6 +61,7 @@ def open_dataset(
     name: str,
     root: Path | None = None,
     *,
+    limit: int | None = None,
     skip_missing: bool = False,
     labelled: bool = True,
     multilabel: bool = False,
@@ -70,7 +72,8 @@ def open_dataset(
     """The data set `name` of `ADAPTERS` in the folder `root`, or the CSV file `name` with its pictures there.
 
     Without `root`, a CSV file's pictures are looked for beside it. With `labelled` false, a CSV file's labels may be
-    missing. With `multilabel` a label joins the classes that hold by "|", and may be empty. Notes follow `template`,
+    missing. With `limit`, whole groups are drawn by lot until there are so many samples; the same ones on every
+    machine. With `multilabel` a label joins the classes that hold by "|", and may be empty. Notes follow `template`,
     or else the data set's own; one with a field that tells the label is refused unless `allow_leaks` names it.
 
     Raises:
@@ -81,6 +84,8 @@ def open_dataset(
     template = template or template_of(adapter.template)
     leaks = check(template, adapter.fields, adapter.leaks, allow_leaks, name)
     samples = adapter.read(root, template)
+    if limit is not None:
+        samples = _some(samples, limit)
     _check(name, samples, labelled and not multilabel)
     missing = [sample for sample in samples if not sample.image.is_file()]
     if missing and not skip_missing:
@@ -134,6 +139,18 @@ def _adapter(name: str, root: Path | None, columns: table.Columns | None, labell
     if columns:
         raise BadInput(f"The columns of {name} are known; only those of a CSV file can be named.")
     return ADAPTERS[name], root
+
+
+def _some(samples: list[Sample], limit: int) -> list[Sample]:
+    """At least `limit` samples, if there are so many, in their order: groups drawn by lot, each with all it has."""
+    sizes = Counter(sample.group for sample in samples)
+    drawn, count = set(), 0
+    for group in sorted(sizes, key=lambda name: lot(0, name)):
+        if count >= limit:
+            break
+        drawn.add(group)
+        count += sizes[group]
+    return [sample for sample in samples if sample.group in drawn]
 
 
 def _check(name: str, samples: Sequence[Sample], labelled: bool) -> None:

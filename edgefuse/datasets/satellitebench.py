@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+
+import numpy as np
 
 from edgefuse.datasets.adapter import Adapter
 from edgefuse.datasets.csv_file import Row, read_rows
@@ -50,7 +51,7 @@ def read(root: Path, template: Template) -> list[Sample]:
     for city in rows:
         weeks = list(_weeks(city, folder / city["Municipality code"]))
         if weeks:
-            median = statistics.median(week.cases for week in weeks)
+            median = float(np.median([week.cases for week in weeks]))
             samples += [_sample(week, median, template) for week in weeks]
     if not samples:
         raise BadInput(f"{folder} has no folder <Municipality code> with image_YYYY-MM-DD.tiff files; check --root.")

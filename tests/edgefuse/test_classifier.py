@@ -205,6 +205,17 @@ def test_neither_picture_nor_note_is_refused(tiny_kit: Path) -> None:
         Classifier.open(tiny_kit).predict(None, None)
 
 
+def test_a_kit_that_learned_from_leaks_says_so_in_every_answer(
+    tiny_kit: Path, picture: Path, tmp_path: Path, repack: Callable[..., None]
+) -> None:
+    leaking = Path(shutil.copytree(tiny_kit, tmp_path / "leaking.kit"))
+    repack(leaking, lambda manifest: manifest["dataset"].update(leaks=["dx_type"], split="paper"))
+    with Classifier.open(leaking, engine="numpy") as classifier:
+        fields, split = classifier.predict(picture, NOTE).notes
+    assert fields.startswith("LEAK: the notes hold dx_type, which tells the label")
+    assert split.startswith("LEAK: the split is the paper's, by picture")
+
+
 def test_a_kit_of_an_older_edgefuse_says_what_it_lacks(
     tiny_kit: Path, picture: Path, tmp_path: Path, repack: Callable[..., None]
 ) -> None:

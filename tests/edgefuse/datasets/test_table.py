@@ -136,3 +136,14 @@ def test_the_label_itself_is_refused_in_a_note(write: Write) -> None:
         open_dataset(table, template=template_of("{text} {label}"))
     dataset = open_dataset(table, template=template_of("{text} {label}"), allow_leaks=["label"])
     assert (dataset.samples[0].text, dataset.leaks) == ("t x", ("label",))
+
+
+def test_a_part_of_a_table_is_drawn_by_whole_groups(write: Write) -> None:
+    lines = [f"s{k},{'abc'[k % 3]}.png,t,x,g{k // 4}" for k in range(40)]
+    table = write("\n".join(["id,image,text,label,group", *lines]) + "\n")
+    dataset = open_dataset(table, limit=10)
+    assert len(dataset.samples) == 12
+    assert len({sample.group for sample in dataset.samples}) == 3
+    assert dataset == open_dataset(table, limit=10)
+    assert [s.id for s in dataset.samples] == sorted((s.id for s in dataset.samples), key=lambda name: int(name[1:]))
+    assert len(open_dataset(table, limit=1000).samples) == 40
