@@ -15,7 +15,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edgefuse.labels import names_of
 from edgefuse_runtimes.errors import BadInput
@@ -143,6 +143,12 @@ def check_split(parts: Sequence[str], groups: Sequence[str], ids: Sequence[str])
             raise BadInput(
                 f"The given split has the group {group!r} in both {first[group]} and {part}; keep a group in one part."
             )
+
+
+def split_words(dataset: Mapping[str, Any], seed: int | None) -> str:
+    """How a table was divided, from what its `dataset` and `split_seed` record."""
+    named = {"paper": "the paper's split by picture", "time": "split in time"}.get(dataset.get("split", ""))
+    return named or ("its own split" if seed is None else f"split seed {seed}")
 
 
 def _members(labels: Sequence[str], groups: Sequence[str], multilabel: bool) -> dict[str, Counter[str]]:

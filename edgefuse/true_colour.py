@@ -8,6 +8,7 @@ reflectance, is Sentinel Hub's own for true colour; it keeps dates comparable, w
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ from PIL import Image, UnidentifiedImageError
 
 from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import Picture
+from edgefuse_runtimes.image import MAX_PIXELS, Picture
 
 RED_GREEN_BLUE = (3, 2, 1)
 """Places of the bands 4, 3 and 2."""
 GAIN = 2.5
+MAX_VALUES = 16 * MAX_PIXELS
+"""Of all bands together: what a small file unpacks to must fit into memory."""
 WHITE = {"u1": 255.0, "u2": 10_000 / GAIN, "f4": 1 / GAIN, "f8": 1 / GAIN}
 """The value that becomes 255, by kind and bytes of values."""
 
@@ -48,6 +51,8 @@ def true_colours(path: Path) -> Image.Image:
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
+            if math.prod(series.shape) > MAX_VALUES:
+                raise BadInput(f"{path} holds {math.prod(series.shape):,} values, over {MAX_VALUES:,}; cut it smaller.")
             bands, axes = series.asarray(), series.axes
     except (tifffile.TiffFileError, IndexError, ValueError, OSError) as error:
         raise BadInput(f"{path} is not a TIFF file that can be read ({error}); check or replace it.") from error

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgefuse.splits import split_words
 from edgefuse.training.report import DRAWN, NAMES, figure_lines
 
 TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced acc.", "macro_f1": "macro-F1", "auroc": "AUROC"}
@@ -51,7 +52,7 @@ def span(interval: Sequence[float] | None, *, signed: bool = False) -> str:
 
 def _heading(evaluation: Mapping[str, Any]) -> list[str]:
     split, drawing = evaluation["split"], evaluation["bootstrap"]
-    where = "its own split" if split["seed"] is None else f"split seed {split['seed']}"
+    where = split_words(evaluation["dataset"], split["seed"])
     name = click.style(evaluation["dataset"]["name"], bold=True)
     return [
         f"{name}: {evaluation['n']} test rows of {evaluation['groups']} groups, {where}",

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgefuse.cost import cost_sentences
 from edgefuse.embeddings import Table
-from edgefuse.splits import PARTS
+from edgefuse.splits import PARTS, split_words
 
 MOST_VALUES = 12
 """Values of a subgroup that are listed."""
@@ -18,7 +18,7 @@ MOST_VALUES = 12
 def shown(table: Table) -> list[str]:
     """Rows, parts, classes, encoders, data set, leaks and cost."""
     dataset = table.dataset
-    divided = "its own split" if table.split_seed is None else f"split seed {table.split_seed}"
+    divided = split_words(table.dataset, table.split_seed)
     parts = Counter(table.splits.tolist())
     lines = [
         f"{table.folder}: {len(table.ids)} rows of {len(set(table.groups.tolist()))} groups",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edgefuse.splits import FRACTIONS, PARTS, check_split, folds, in_time, split_rows
+from edgefuse.splits import FRACTIONS, PARTS, check_split, folds, in_time, split_rows, split_words
 from edgefuse_runtimes.errors import BadInput
 
 # Rows as (label, group) pairs: up to four classes, groups of chance sizes that may hold several classes.
@@ -192,3 +192,10 @@ def test_a_split_in_time_needs_dates_and_enough_of_them() -> None:
         in_time(["2016-01-03", ""])
     with pytest.raises(BadInput, match="span 1 times 28 days, too few"):
         in_time(["2016-01-03", "2016-01-10", "2016-01-17"])
+
+
+def test_a_split_is_told_in_words() -> None:
+    assert split_words({}, 3) == "split seed 3"
+    assert split_words({}, None) == "its own split"
+    assert split_words({"split": "paper"}, None) == "the paper's split by picture"
+    assert split_words({"split": "time"}, None) == "split in time"

@@ -64,6 +64,15 @@ def test_a_file_that_is_none_gets_a_sentence(tmp_path: Path) -> None:
         true_colours(tmp_path / "flat.tiff")
 
 
+def test_a_file_that_unpacks_to_too_much_is_refused_before_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.tif", np.zeros(12, "u2"))
+    monkeypatch.setattr("edgefuse.true_colour.MAX_VALUES", 359)
+    with pytest.raises(BadInput, match=r"a\.tif holds 360 values, over 359; cut it smaller"):
+        opened(path)
+
+
 def test_without_tifffile_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.tif", np.zeros(12, "u2"))
     monkeypatch.setitem(sys.modules, "tifffile", None)
