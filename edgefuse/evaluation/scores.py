@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from edgefuse.evaluation.numbers import number
 from edgefuse.evaluation.predictions import METHODS, Predictions
 from edgefuse.metrics import bootstrap, classification
@@ -47,7 +45,7 @@ def figure_values(predictions: Predictions, method: str, draws: Draws) -> Values
     totals = draws.totals(classification.outcomes(predictions.labels, predicted, classes))  # (1 + B, 2 + 3 K)
     counts = classification.count(totals)
     truth = classification.holds(predictions.labels, classes)  # (n, K)
-    areas = np.concatenate([class_auroc(truth, probabilities, weights) for weights in draws.row_weights()])
+    areas = class_auroc(truth, probabilities, draws.row_weights())  # (1 + B, K)
     return {
         "accuracy": classification.accuracy(counts),
         "balanced_accuracy": classification.balanced_accuracy(counts, multilabel=multilabel),

@@ -18,7 +18,7 @@ from edgefuse.metrics.classification import Doubles
 
 LEVEL = 0.95
 """Of every interval."""
-ROW_WEIGHTS_AT_A_TIME = 2**20
+ROW_WEIGHTS_AT_A_TIME = 2**18  # what the processor's caches hold
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Draws:
 
     group: NDArray[np.int64]
     """(n,): number of each row's group"""
-    weights: NDArray[np.float32]
+    weights: NDArray[np.int32]
     """(1 + B, G): how often each group was drawn; once in line 0, which stands for the rows as they are"""
 
     def totals(self, values: Doubles) -> Doubles:
         """Sums (1 + B, m) of what each row adds (n, m), over the rows as they are and over every draw."""
         sums = np.zeros((self.weights.shape[1], values.shape[1]))  # (G, m)
         np.add.at(sums, self.group, values)
-        return self.weights @ sums
+        return self.weights.astype(np.float64) @ sums  # as floats, which the BLAS multiplies
 
-    def row_weights(self) -> Iterator[NDArray[np.float32]]:
+    def row_weights(self) -> Iterator[NDArray[np.int32]]:
         """The weights of the rows (b, n), for some lines of `weights` at a time, in order."""
         lines = max(1, ROW_WEIGHTS_AT_A_TIME // max(1, len(self.group)))
         for start in range(0, len(self.weights), lines):
@@ -51,7 +51,7 @@ def draw(groups: NDArray[np.str_], count: int, seed: int) -> Draws:
     drawn = np.random.default_rng(seed).integers(G, size=(count, G))  # (B, G)
     places = drawn + np.arange(count)[:, None] * G
     weights = np.bincount(places.ravel(), minlength=count * G).reshape(count, G)  # (B, G)
-    return Draws(group, np.vstack([np.ones((1, G)), weights]).astype(np.float32))
+    return Draws(group, np.vstack([np.ones((1, G), np.int64), weights]).astype(np.int32))
 
 
 def interval(values: Doubles) -> tuple[float, float] | None:

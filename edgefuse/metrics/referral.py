@@ -22,15 +22,15 @@ class Kept(NamedTuple):
     """(..., m): and of those among them that are right"""
 
 
-def kept(given: Claims, weights: NDArray[np.floating] | None = None) -> Kept:
-    """The claims (n,) that every threshold keeps, for weights (..., n) of the rows; none: all 1."""
-    weights = np.ones(len(given.chance)) if weights is None else weights  # (..., n)
+def kept(given: Claims, weights: NDArray[np.integer] | None = None) -> Kept:
+    """The claims (n,) that every threshold keeps, for whole weights (..., n) of the rows; none: all 1."""
+    weights = np.ones(len(given.chance), np.int32) if weights is None else weights  # (..., n)
     order = np.argsort(-given.chance, kind="stable")
     chance = given.chance[order]  # (n,), the surest first
     last = np.append(np.flatnonzero(np.diff(chance)), len(chance) - 1)  # (m,): the last row of each chance
-    heavy = weights[..., order].astype(np.float64)  # (..., n)
-    rows = np.cumsum(heavy, axis=-1)[..., last]  # (..., m)
-    right = np.cumsum(heavy * given.right[order], axis=-1)[..., last]  # (..., m)
+    heavy = weights[..., order]  # (..., n)
+    both = (heavy, heavy * given.right[order])
+    rows, right = (np.cumsum(each, axis=-1, dtype=np.int32)[..., last].astype(np.float64) for each in both)  # (..., m)
     return Kept(chance[last], rows, right)
 
 
