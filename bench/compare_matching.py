@@ -26,7 +26,7 @@ from edgefuse.progress import bar
 from edgefuse.splits import split_rows
 from edgefuse.sweep.cells import Cell, aligned, matching_of, train_cell
 from edgefuse.training.align import METHODS, Method
-from edgefuse.training.recipe import aligned_rows
+from edgefuse.training.aligned import aligned_rows
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.fusion import logits, probabilities

@@ -50,6 +50,26 @@ class MappedRows:
         return map(read_shard, self.paths)
 
 
+@dataclass(frozen=True)
+class ChosenRows:
+    """Some rows (m, d) of others; `chosen[start:stop]` copies these, and only these."""
+
+    rows: Floats | MappedRows
+    numbers: NDArray[np.int64]
+    """(m,)"""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(m, d)"""
+        return len(self.numbers), self.rows.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, key: slice) -> Floats:
+        return self.rows[self.numbers[key]]
+
+
 def parts(rows: Floats | MappedRows) -> Iterator[Floats]:
     """Rows (n, d) bit by bit, (m, d) each, without a copy of them all: the shards, or an array as it is."""
     return rows.shards() if isinstance(rows, MappedRows) else iter((rows,))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgefuse.commands.options import FOLDER, match_option, say_leaks, threads_option
 from edgefuse.embeddings import open_table
-from edgefuse.heads import Head, write_head
+from edgefuse.heads import Fusion, Head, write_head
 from edgefuse.progress import bar
 from edgefuse.training import align, referral
+from edgefuse.training.optimizer import AdamW
 from edgefuse.training.recipe import SHIFTS, train_head
-from edgefuse.training.report import DRAWN, figure_lines
+from edgefuse.training.report import DRAWN, figure_lines, spread_lines
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.folders import require_new
 from edgefuse_runtimes.machine import physical_cores, set_blas_threads
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+SHARE = click.FloatRange(0, 1, max_open=True)
 
 
 @click.command("train", epilog="Example: edgefuse train V --fusion early --seed 0 --output H")
@@ -29,7 +34,14 @@ from edgefuse_runtimes.machine import physical_cores, set_blas_threads
 )
 @click.option("--output", type=FOLDER, required=True, help="The head: a new folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of start values and batches.")
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
+@click.option(
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Train N times, from --seed on: figures get mean and spread, the head best on validation rows is kept.",
+)
 @click.option(
     "--shift",
     type=click.FloatRange(-1, 1),
@@ -43,17 +55,60 @@ from edgefuse_runtimes.machine import physical_cores, set_blas_threads
     type=click.FloatRange(0, 1, min_open=True),
     help="Refer answers that are not sure enough: those that are given shall be right as often as A, such as .9.",
 )
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
+@click.option("--batch-size", type=click.IntRange(min=2), default=64, show_default=True, help="Rows in a batch.")
+@click.option("--learning-rate", type=POSITIVE, default=1e-3, show_default=True, help="Of AdamW.")
+@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of AdamW.")
+@click.option(
+    "--hidden", metavar="N", type=click.IntRange(min=1), help="Units of a block.  [default: 128, late 64 each]"
+)
+@click.option("--depth", type=click.IntRange(min=1), default=1, show_default=True, help="Blocks one after the other.")
+@click.option("--dropout", metavar="P", type=SHARE, default=0.0, show_default=True, help="Share of units left out.")
+@click.option(
+    "--class-weights",
+    type=click.Choice(["balanced", "none"]),
+    default="balanced",
+    show_default=True,
+    help="balanced: rare classes weigh more, so that all pull alike.",
+)
+@click.option(
+    "--patience",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Stop after N epochs that are not better on validation rows.  [default: never]",
+)
+@click.option(
+    "--noise",
+    metavar="SIGMA",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Add normal noise to each number of the vectors of length 1 in training; SIGMA times the root of their width "
+    "should be well below 1.",
+)
+@click.option(
+    "--alignment-loss",
+    metavar="BETA",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Late fusion: pull the two branches of a pair together, with this weight beside the classes' loss.",
+)
 @threads_option
 def command(
     table_folder: Path,
-    fusion: str,
+    fusion: Fusion,
     output: Path,
     seed: int,
-    epochs: int,
+    seeds: int,
     shift: float | None,
     match: align.Method,
     refer_accuracy: float | None,
+    learning_rate: float,
+    weight_decay: float,
+    batch_size: int,
     threads: int | None,
+    **options: Any,
 ) -> None:
     """Fit the alignment and train the head on the embedding table V, made by 'edgefuse extract'.
 
@@ -61,18 +116,23 @@ def command(
     read. A text-only and an image-only head are trained beside it, to compare with.
     """
     require_new(output)
+    adamw = AdamW(learning_rate=learning_rate, weight_decay=weight_decay)
+    settings = Settings(batch=batch_size, optimizer=adamw, **options)
     set_blas_threads(1)  # the trainer's own threads share the work better
     table = open_table(table_folder)
     head = train_head(
         table,
-        fusion="early" if fusion == "early" else "late",
+        fusion=fusion,
         seed=seed,
-        settings=Settings(epochs=epochs),
+        seeds=seeds,
+        settings=settings,
         shifts=None if shift is None else (shift,),
         match=match,
         threads=threads or physical_cores(),
         progress=bar,
     )
+    for remark in remarks(head):
+        click.echo(remark, err=True)
     if refer_accuracy is not None:
         head = replace(head, referral=referral.fit(head, table, refer_accuracy))
     write_head(output, head)
@@ -95,7 +155,20 @@ def summary(head: Head) -> list[str]:
         "validation rows (they chose epoch and shift, so the figures flatter):",
         *figure_lines(head.validation, head.validation["rows"]),
     ]
+    if "spread" in head.validation:
+        lines += spread_lines(head.validation["spread"], kept["seeds"])
     return [*lines, DRAWN] if head.dataset["drawn"] else lines
+
+
+def remarks(head: Head) -> list[str]:
+    """What the user should know about the settings."""
+    lengths = {name: head.training["noise"] * width**0.5 for name, width in head.training["widths"].items()}
+    return [
+        f"The noise moves {name} vectors of length 1 by about {length:.2f}: little of what they tell is left; "
+        "take a smaller --noise."
+        for name, length in lengths.items()
+        if length >= 0.5
+    ]
 
 
 def referral_line(head: Head, wanted: float) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 
 from edgefuse.embeddings import Table
 from edgefuse.heads import Fusion
-from edgefuse.training import align, recipe
+from edgefuse.training import align
+from edgefuse.training.aligned import aligned_rows, architecture_of, training_rows
+from edgefuse.training.recipe import generator
 from edgefuse.training.trainer import Rows, Settings, Trained, train
 from edgefuse_runtimes.alignment import Alignment
 
@@ -46,15 +48,15 @@ class Aligned:
 
 def matching_of(table: Table, method: align.Method) -> align.Matching:
     """The matching of a table's training rows, the same for all cells."""
-    rows = np.flatnonzero(table.splits == "train")
-    return align.match(table.text[rows], table.image[rows], method)
+    return align.match(*training_rows(table), method)
 
 
 def aligned(table: Table, matching: align.Matching, shift: float) -> Aligned:
     """Fit the alignment for one shift and apply it."""
-    parts = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
-    alignment = align.fit(table.text[parts["train"]], table.image[parts["train"]], matching, shift)
-    training, validation = (recipe.aligned_rows(table, alignment, chosen) for chosen in parts.values())
+    alignment = align.fit(*training_rows(table), matching, shift)
+    training, validation = (
+        aligned_rows(table, alignment, np.flatnonzero(table.splits == part)) for part in ("train", "validation")
+    )
     return Aligned(alignment, training, validation)
 
 
@@ -67,5 +69,5 @@ def run(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Result:
 
 def train_cell(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Trained:
     """Train one cell: the fused head that `train_head` trains for this shift and seed."""
-    architecture = recipe.architecture_of(table, rows.alignment, cell.fusion)
-    return train(architecture, rows.training, rows.validation, settings, recipe.generator(cell.seed, 0))
+    architecture = architecture_of(table, rows.alignment, cell.fusion, settings)
+    return train(architecture, rows.training, rows.validation, settings, generator(cell.seed, 0))

@@ -29,10 +29,13 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.mapped import ChosenRows
 from edgefuse_runtimes.alignment import Alignment, Steps, matched, shifted
 from edgefuse_runtimes.errors import BadInput
 
 Floats = NDArray[np.float32]
+Vectors = Floats | ChosenRows
+"""Rows in memory, or rows of a table that are read a part at a time."""
 
 Method = Literal["pca", "project", "interpolate", "none"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -65,7 +68,7 @@ class Matching(NamedTuple):
 AS_THEY_ARE = Matching("none", Way(), Way())
 
 
-def match(text: Floats, image: Floats, method: Method = DEFAULT) -> Matching:
+def match(text: Vectors, image: Vectors, method: Method = DEFAULT) -> Matching:
     """Fit how training rows (n, d_t) and (n, d_i), pair by pair, come to one width; equal widths stay as they are.
 
     pca: the wider to the narrower width, by the directions that keep most of it.
@@ -86,7 +89,7 @@ def match(text: Floats, image: Floats, method: Method = DEFAULT) -> Matching:
     return Matching(method, way, Way()) if d_t > d_i else Matching(method, Way(), way)
 
 
-def principal_directions(rows: Floats, width: int) -> Floats:
+def principal_directions(rows: Vectors, width: int) -> Floats:
     """The orthonormal directions (d, width) that keep most of the rows (n, d), brought to unit length.
 
     No mean is subtracted: so a row keeps its length as well as any projection allows (Eckart and Young 1936),
@@ -104,7 +107,7 @@ def principal_directions(rows: Floats, width: int) -> Floats:
     return np.ascontiguousarray(directions * towards, np.float32)
 
 
-def agreeing_directions(wide: Floats, narrow: Floats) -> Floats:
+def agreeing_directions(wide: Vectors, narrow: Vectors) -> Floats:
     """The orthonormal directions W (d, w) in which rows (n, d) agree most with their partners (n, w).
 
     All rows are brought to unit length. Of all W with W'W = 1 this has the largest trace(W'C), where the
@@ -124,7 +127,7 @@ def agreeing_directions(wide: Floats, narrow: Floats) -> Floats:
     return np.ascontiguousarray(left @ right, np.float32)
 
 
-def fit(text: Floats, image: Floats, matching: Matching, shift: float) -> Alignment:
+def fit(text: Vectors, image: Vectors, matching: Matching, shift: float) -> Alignment:
     """The alignment of training rows (n, d_t) and (n, d_i) for one lambda.
 
     Raises:
@@ -144,31 +147,31 @@ def fit(text: Floats, image: Floats, matching: Matching, shift: float) -> Alignm
     )
 
 
-def gap_of(text: Floats, image: Floats, matching: Matching) -> Floats | None:
+def gap_of(text: Vectors, image: Vectors, matching: Matching) -> Floats | None:
     """Mean of the matched image rows minus mean of the matched text rows (w,); None where widths stay unequal."""
     means = [_moments(rows, way, None)[0] for rows, way in ((text, matching.text), (image, matching.image))]
     return None if len(means[0]) != len(means[1]) else (means[1] - means[0]).astype(np.float32)
 
 
-def may_shift(text: Floats, image: Floats, matching: Matching) -> bool:
+def may_shift(text: Vectors, image: Vectors, matching: Matching) -> bool:
     """Whether rows (n, d_t) and (n, d_i) come to one width, in which there is a gap."""
     return text.shape[1] == image.shape[1] or matching.method != "none"
 
 
-def parts(rows: Floats) -> Iterator[Floats]:
+def parts(rows: Vectors) -> Iterator[Floats]:
     """Rows (n, d) some at a time, so that what is computed of them stays small."""
     for start in range(0, len(rows), ROWS_AT_A_TIME):
         yield rows[start : start + ROWS_AT_A_TIME]  # (<= 1024, d)
 
 
-def _steps(rows: Floats, way: Way, gap: Floats | None, share: float) -> Steps:
+def _steps(rows: Vectors, way: Way, gap: Floats | None, share: float) -> Steps:
     offset = None if gap is None else np.float32(share) * gap  # (w,)
     centre, deviation = _moments(rows, way, offset)
     scale = deviation if deviation > SMALLEST_SCALE else 1.0
     return Steps(way.projection, centre.astype(np.float32), np.array(scale, np.float32), way.stretch)
 
 
-def _moments(rows: Floats, way: Way, offset: Floats | None) -> tuple[NDArray[np.float64], float]:
+def _moments(rows: Vectors, way: Way, offset: Floats | None) -> tuple[NDArray[np.float64], float]:
     """Mean (w,) of rows (n, d) once they are matched and moved by `offset`, and their deviation over all numbers.
 
     Part by part; squares around the means of parts are put together as Chan, Golub and LeVeque (1983) do.

@@ -51,6 +51,25 @@ def loss(logits: Floats, labels: Labels, weights: Floats) -> tuple[float, Floats
     return value, slope[:, 1:] if logits.shape[1] == 1 else slope
 
 
+def apart(outputs: Floats) -> tuple[float, Floats]:
+    """How far the two branches of a late head are apart, and its derivative by their outputs (n, 2 h), text first.
+
+    mean_i || t_i / |t_i| - p_i / |p_i| ||^2 over the pairs of outputs t and p: it pulls the two of a pair to one
+    direction, whatever their lengths.
+    """
+    text, image = np.split(outputs, 2, axis=1)  # (n, h) each
+    lengths = [np.linalg.norm(rows, axis=1, keepdims=True) + np.float32(1e-12) for rows in (text, image)]  # (n, 1)
+    units = [rows / length for rows, length in zip((text, image), lengths, strict=True)]  # (n, h)
+    difference = units[0] - units[1]  # (n, h)
+    value = float(np.sum(difference**2) / len(outputs))
+    by_units = difference * np.float32(2 / len(outputs)), difference * np.float32(-2 / len(outputs))
+    slopes = [
+        (slope - unit * np.sum(slope * unit, axis=1, keepdims=True)) / length  # (n, h): a unit cannot grow
+        for slope, unit, length in zip(by_units, units, lengths, strict=True)
+    ]
+    return value, np.concatenate(slopes, axis=1)
+
+
 def surprises(logits: Floats, labels: Labels) -> Floats:
     """Minus the logarithms of the probabilities of what is so: (n,), or of multilabel labels (n, K)."""
     if labels.ndim == 2:

@@ -14,9 +14,11 @@ from edgefuse.embeddings import Table, table_digest
 from edgefuse.heads import ALONE, Fusion, Head, task_of
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent
-from edgefuse.training import align, network, temperature
-from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, logits_of, train
-from edgefuse_runtimes.alignment import Alignment, apply
+from edgefuse.training import align, temperature
+from edgefuse.training.aligned import Kind, aligned_rows, architecture_of, training_rows
+from edgefuse.training.runs import Runs
+from edgefuse.training.trainer import PAPER, Rows, Settings, logits_of, train
+from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
 
 SHIFTS = (0.0, 0.5, 1.0)
@@ -28,62 +30,74 @@ def train_head(
     *,
     fusion: Fusion,
     seed: int = 0,
+    seeds: int = 1,
     settings: Settings = PAPER,
     shifts: Sequence[float] | None = None,
     match: align.Method = align.DEFAULT,
     threads: int = 1,
     progress: Progress = silent,
 ) -> Head:
-    """Train the fused head and both baselines on a table.
+    """Train the fused head and both baselines on a table, each from `seeds` seeds: `seed`, `seed` + 1, ...
 
     Unequal widths are matched by `match`. Every lambda of `shifts` (None: SHIFTS, but only 0 where widths stay
-    unequal) starts from the same parameters and sees the same batches; the one whose head is best on the validation
-    rows is kept, of equals the one nearest to 0. The baselines use its alignment. Any number of `threads` gives the
-    same head; numpy's BLAS should use one.
+    unequal) starts from the same parameters and sees the same batches; the one whose heads are best on the validation
+    rows, in the mean over the seeds, is kept, of equals the one nearest to 0. The baselines use its alignment. Of each
+    head the seed best on validation rows is kept. Any number of `threads` gives the same heads; numpy's BLAS should
+    use one.
 
     Raises:
-        BadInput: the table has fewer than two classes, a class without training rows, or no validation rows.
+        BadInput: the table has fewer than two classes, a class without training rows, or no validation rows; or the
+            settings do not fit the fusion.
     """
     check_rows(table)
+    check_settings(settings, fusion)
+    every = tuple(range(seed, seed + seeds))
     part = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
-    text, image = table.text[part["train"]], table.image[part["train"]]  # (n, d_t), (n, d_i)
+    text, image = training_rows(table)
     matching = align.match(text, image, match)
     if shifts is None:
         shifts = SHIFTS if align.may_shift(text, image, matching) else (0.0,)
-    fitted: list[tuple[Trained, Alignment]] = []
+    rows: dict[str, Rows] = {}
+
+    def align_all(alignment: Alignment) -> None:
+        for name, chosen in part.items():
+            rows[name] = aligned_rows(table, alignment, chosen, rows[name].joined if name in rows else None)
+
+    def run(kind: Kind, stream: int, alignment: Alignment, label: str) -> Runs:
+        shape = architecture_of(table, alignment, kind, settings)
+        labels = [label if seeds == 1 else f"{label}, seed {each}" for each in every]
+        given = [(generator(each, stream), progress, label) for each, label in zip(every, labels, strict=True)]
+        return Runs(
+            every, tuple(train(shape, rows["train"], rows["validation"], settings, *one, threads) for one in given)
+        )
+
+    fitted: list[tuple[Runs, Alignment]] = []
     for shift in sorted(shifts, key=abs):
         alignment = align.fit(text, image, matching, shift)
-        rows = {name: aligned_rows(table, alignment, chosen) for name, chosen in part.items()}
-        label = f"{fusion} head, shift {shift:g}"
-        shape = architecture_of(table, alignment, fusion)
-        done = train(shape, rows["train"], rows["validation"], settings, generator(seed, 0), progress, label, threads)
-        fitted.append((done, alignment))
-    fused, alignment = max(fitted, key=lambda pair: (pair[0].figures.macro_f1, -pair[0].loss))
-    rows = {name: aligned_rows(table, alignment, chosen) for name, chosen in part.items()}
+        align_all(alignment)
+        fitted.append((run(fusion, 0, alignment, f"{fusion} head, shift {shift:g}"), alignment))
+    fused, alignment = max(fitted, key=lambda pair: pair[0].score)
+    align_all(alignment)
+    runs = {
+        "fused": fused,
+        "image_only": run("image_only", 1, alignment, "image-only head"),
+        "text_only": run("text_only", 2, alignment, "text-only head"),
+    }
+    kept = {name: found.kept for name, found in runs.items()}
     validation = rows["validation"]
-    outputs = _outputs(table)
-    image_shape = network.image_only(alignment.widths["text"], alignment.widths["image"], outputs)
-    image_only = train(
-        image_shape, rows["train"], validation, settings, generator(seed, 1), progress, "image-only head", threads
-    )
-    text_shape = network.text_only(alignment.widths["text"], outputs)
-    text_only = train(
-        text_shape, rows["train"], validation, settings, generator(seed, 2), progress, "text-only head", threads
-    )
     temperatures = {
-        part: temperature.fit(logits_of(done.head, validation), validation.labels)
-        for part, done in (("fused", fused), ("image_only", image_only), ("text_only", text_only))
+        name: temperature.fit(logits_of(one.head, validation), validation.labels) for name, one in kept.items()
     }
     return Head(
         fusion=fusion,
         classes=table.classes,
         task=task_of(len(table.classes), multilabel=table.multilabel),
         alignment=alignment,
-        fused=fused.head,
-        image_only=image_only.head,
-        text_only=text_only.head,
+        fused=kept["fused"].head,
+        image_only=kept["image_only"].head,
+        text_only=kept["text_only"].head,
         temperature=temperatures["fused"],
-        temperatures_alone={part: temperatures[part] for part in ALONE.values()},
+        temperatures_alone={name: temperatures[name] for name in ALONE.values()},
         encoders=table.encoders,
         dataset=table.dataset,
         split_seed=table.split_seed,
@@ -91,33 +105,41 @@ def train_head(
         table_path=table.folder,
         training={
             "seed": seed,
+            "seeds": seeds,
+            "seeds_kept": {name: found.seed for name, found in runs.items()},
             "rows": len(part["train"]),
             **asdict(settings),
-            "parameters": architecture_of(table, alignment, fusion).parameter_count,
+            "hidden": architecture_of(table, alignment, fusion, settings).branches[0].hidden[0],
+            "parameters": architecture_of(table, alignment, fusion, settings).parameter_count,
             "matching": matching.method,
             "widths": alignment.widths,
             "gap": None if alignment.gap is None else float(np.linalg.norm(alignment.gap)),
             "shift": alignment.shift,
             "shifts_tried": list(shifts),
-            "epochs_kept": {
-                "fused": fused.epoch,
-                "image_only": image_only.epoch,
-                "text_only": text_only.epoch,
-            },
+            "epochs_kept": {name: one.epoch for name, one in kept.items()},
+            "epochs_done": {name: one.epochs for name, one in kept.items()},
         },
         validation={
             "rows": len(validation.labels),
             "majority": asdict(metrics.majority(rows["train"].labels, validation.labels)),
-            "text_only": asdict(text_only.figures),
-            "image_only": asdict(image_only.figures),
-            "fused": asdict(fused.figures),
+            **{name: asdict(kept[name].figures) for name in ("text_only", "image_only", "fused")},
+            **({"spread": {name: found.spread() for name, found in runs.items()}} if seeds > 1 else {}),
         },
-        seconds_per_epoch={
-            "fused": fused.seconds,
-            "image_only": image_only.seconds,
-            "text_only": text_only.seconds,
-        },
+        seconds_per_epoch={name: one.seconds for name, one in kept.items()},
     )
+
+
+def check_settings(settings: Settings, fusion: Fusion) -> None:
+    """Accept settings that can be trained with.
+
+    Raises:
+        BadInput: an alignment loss for early fusion, which has no branches to pull together.
+    """
+    if settings.alignment_loss and fusion != "late":
+        raise BadInput(
+            "An alignment loss pulls the branches of text and image together, which only late fusion has; "
+            "choose --fusion late or leave out --alignment-loss."
+        )
 
 
 def check_rows(table: Table) -> None:
@@ -144,23 +166,6 @@ def check_rows(table: Table) -> None:
         )
     if not np.any(table.splits == "validation"):
         raise BadInput(f"{table.folder} has no validation rows, which choose the epoch; extract it with more samples.")
-
-
-def aligned_rows(table: Table, alignment: Alignment, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Rows:
-    """What a head reads of the chosen rows, (n, w_t + w_i)."""
-    text, image = apply(alignment, table.text[chosen], table.image[chosen])  # each (n, w)
-    return Rows(np.concatenate([text, image], axis=1), alignment.widths["text"], table.labels[chosen])
-
-
-def _outputs(table: Table) -> int:
-    """Logits: one for two classes of which one holds, else one per class."""
-    return 1 if len(table.classes) == 2 and not table.multilabel else len(table.classes)
-
-
-def architecture_of(table: Table, alignment: Alignment, fusion: Fusion) -> network.Architecture:
-    """The fused head for a table's aligned rows and classes."""
-    build = network.early if fusion == "early" else network.late
-    return build(alignment.widths["text"], alignment.widths["image"], _outputs(table))
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from edgefuse_runtimes.team import Team
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-JUDGED_AT_A_TIME = 1024
+JUDGED_AT_A_TIME = 512
 """Validation rows whose vectors are joined at a time, so that there is no second copy of them all."""
 
 
@@ -34,6 +35,8 @@ class Rows:
     """w_t"""
     labels: Labels
     """(n,) class numbers; multilabel: 0 and 1 (n, K)"""
+    units: tuple[float, float] = (1.0, 1.0)
+    """What length 1 of text and image vectors, before they were divided by the alignment's scales, is here."""
 
     def vectors(self) -> dict[Modality, Floats]:
         """What a head reads: (n, w_t) and (n, w_i), as views."""
@@ -47,6 +50,18 @@ class Settings:
     epochs: int = 30
     batch: int = 64
     optimizer: optimizer.AdamW = field(default_factory=optimizer.AdamW)
+    hidden: int | None = None
+    """Units of every block; None: 64 in each branch of late fusion, else 128."""
+    depth: int = 1
+    """Blocks one after the other in every branch."""
+    dropout: float = 0.0
+    class_weights: Literal["balanced", "none"] = "balanced"
+    patience: int | None = None
+    """Epochs without a better one after which training ends; None: all epochs are done."""
+    noise: float = 0.0
+    """Deviation of the noise that is added to each number of the vectors of length 1, anew in every batch."""
+    alignment_loss: float = 0.0
+    """Weight of `losses.apart` in heads of two branches."""
 
 
 PAPER = Settings()
@@ -62,6 +77,8 @@ class Trained:
     figures: metrics.Figures
     loss: float
     """Class-weighted loss on the validation rows."""
+    epochs: int = 0
+    """That were done."""
     seconds: float = 0.0
     """Of training per epoch, the mean of all; judging on the validation rows is not in it."""
 
@@ -78,26 +95,37 @@ def train(
 ) -> Trained:
     """Train a head and keep the epoch best in validation macro-F1; of equals, the one of lower loss.
 
+    With `settings.patience` training ends once so many epochs in a row were not better than the best.
+
     The rows must hold every class in `training` and at least two training rows. Any number of threads gives the same
     head; numpy's BLAS should use one.
     """
     weights = losses.class_weights(training.labels, int(training.labels.max()) + 1)  # (K,) or (2, K)
+    if settings.class_weights == "none":
+        weights = np.ones_like(weights)
     team = Team(threads)
     try:
         learner = Learner(architecture, network.initial(architecture, rng), settings, team)
         best: Trained | None = None
-        seconds = 0.0
-        for epoch in progress(label, range(1, settings.epochs + 1), settings.epochs):
+        seconds: list[float] = []
+
+        def epochs() -> Iterator[int]:
+            for number in range(1, settings.epochs + 1):
+                yield number
+                if settings.patience is not None and best is not None and number - best.epoch >= settings.patience:
+                    return
+
+        for epoch in progress(label, epochs(), settings.epochs):
             started = time.perf_counter()
             learner.epoch(training, weights, rng)
-            seconds += time.perf_counter() - started
+            seconds.append(time.perf_counter() - started)
             now = _judge(learner.folded(), epoch, validation, weights)
             if best is None or (now.figures.macro_f1, -now.loss) > (best.figures.macro_f1, -best.loss):
                 best = now
     finally:
         team.close()
     assert best is not None, "there is at least one epoch"
-    return replace(best, seconds=seconds / settings.epochs)
+    return replace(best, epochs=len(seconds), seconds=float(np.mean(seconds)))
 
 
 class Learner:
@@ -121,13 +149,14 @@ class Learner:
         """One pass over the rows, in batches; `weights` (K,) are those of the classes."""
         chosen = list(batches(len(rows.joined), self._settings.batch, rng))  # numbers of rows
         memory = [np.empty((self._settings.batch + 1, rows.joined.shape[1]), np.float32) for _ in range(2)]
-        batch: Floats | None = _gather(rows, chosen[0], memory[0])  # (b, d)
+        noise = self._noise(rows)
+        batch: Floats | None = _gather(rows, chosen[0], memory[0], noise, rng)  # (b, d)
         products: tuple[Floats, ...] | None = None
         for number, numbers in enumerate(chosen):
             assert batch is not None
             following = None
             if number + 1 < len(chosen):
-                following = _gather(rows, chosen[number + 1], memory[(number + 1) % 2])
+                following = _gather(rows, chosen[number + 1], memory[(number + 1) % 2], noise, rng)
             products = self.step(batch, rows.labels[numbers], weights, products, following, rng)
             batch = following
 
@@ -157,7 +186,11 @@ class Learner:
             products = self._first.products(batch)
         logits, trace = network.forward(self._architecture, self._views, products, rng)  # (b, C)
         _, slope = losses.loss(logits, labels, weights)  # (b, C)
-        slopes = network.backward(self._views, trace, slope, self._gradient_views)
+        pull = None
+        if self._settings.alignment_loss and len(self._architecture.branches) == 2:
+            _, pull = losses.apart(trace.joined)  # (b, H)
+            pull *= np.float32(self._settings.alignment_loss)
+        slopes = network.backward(self._views, trace, slope, self._gradient_views, pull)
         self._steps += 1
         now = optimizer.step(self._settings.optimizer, self._steps)
         products = self._first.step(now, batch, slopes, following)
@@ -166,6 +199,13 @@ class Learner:
         optimizer.update(now, self.parameters[rest], moments, self._gradients[rest])
         self._running = network.track(self._running, trace.statistics, len(batch))
         return products
+
+    def _noise(self, rows: Rows) -> Floats | None:
+        """The deviation (d,) of the noise that is added to the rows, as they are after the alignment's last step."""
+        if not self._settings.noise:
+            return None
+        widths = rows.text_width, rows.joined.shape[1] - rows.text_width
+        return np.repeat(np.float32(self._settings.noise) * np.array(rows.units, np.float32), widths)
 
     def folded(self) -> fusion.Head:
         """The head as the device would run it now."""
@@ -185,9 +225,15 @@ def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.
         yield order[start:stop]
 
 
-def _gather(rows: Rows, numbers: NDArray[np.int64], memory: Floats) -> Floats:
-    """The rows of these numbers (b,), copied into the memory (>= b, d)."""
-    return np.take(rows.joined, numbers, axis=0, out=memory[: len(numbers)], mode="clip")  # others take a copy first
+def _gather(
+    rows: Rows, numbers: NDArray[np.int64], memory: Floats, noise: Floats | None, rng: np.random.Generator
+) -> Floats:
+    """The rows of these numbers (b,), copied into the memory (>= b, d), with noise of this deviation (d,)."""
+    batch = memory[: len(numbers)]
+    np.take(rows.joined, numbers, axis=0, out=batch, mode="clip")  # any other mode takes a copy first
+    if noise is not None:
+        batch += rng.standard_normal(batch.shape, np.float32) * noise
+    return batch
 
 
 def _judge(head: fusion.Head, epoch: int, rows: Rows, weights: Floats) -> Trained:

@@ -38,6 +38,39 @@ def test_it_writes_a_head_and_prints_validation_figures(make_table: Callable[...
     assert DRAWN not in printed
 
 
+def test_every_option_reaches_the_settings(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    options = {
+        "batch-size": 32,
+        "learning-rate": 0.002,
+        "weight-decay": 0.5,
+        "hidden": 5,
+        "depth": 2,
+        "dropout": 0.25,
+        "class-weights": "none",
+        "patience": 1,
+        "noise": 0.01,
+        "alignment-loss": 0.3,
+    }
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    _train(make_table().folder, tmp_path / "H", *arguments, fusion="late")
+    kept = open_head(tmp_path / "H").training
+    found = {**kept, **kept["optimizer"], "batch_size": kept["batch"]}
+    assert {name: found[name.replace("-", "_")] for name in options} == options
+
+
+def test_several_seeds_are_told_with_mean_and_spread(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    printed = _train(make_table().folder, tmp_path / "H", "--seeds", "2")
+    spread = open_head(tmp_path / "H").validation["spread"]["fused"]["macro_f1"]
+    assert "over 2 seeds" in printed
+    assert f"{spread['mean']:.3f} ± {spread['sd']:.3f}" in printed
+
+
+def test_noise_that_drowns_the_vectors_is_remarked_on(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    arguments = [str(make_table().folder), "--fusion", "early", "--epochs", "1", "--noise", "0.2"]
+    outcome = CliRunner().invoke(command, [*arguments, "--output", str(tmp_path / "H")], catch_exceptions=False)
+    assert "moves image vectors of length 1 by about 0.80" in outcome.stderr
+
+
 def test_a_wanted_accuracy_gives_a_threshold_or_a_sentence(make_table: Callable[..., Table], tmp_path: Path) -> None:
     table = make_table()
     printed = _train(table.folder, tmp_path / "H", "--refer-accuracy", "0.9")

@@ -13,9 +13,12 @@ from sklearn.metrics import log_loss
 
 from edgefuse.embeddings import Table
 from edgefuse.heads import Fusion
+from edgefuse.training import align
+from edgefuse.training.aligned import aligned_rows, training_rows
 from edgefuse.training.recipe import train_head
 from edgefuse.training.temperature import HIGHEST, LOWEST
 from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.alignment import matched, shifted
 from edgefuse_runtimes.errors import BadInput
 
 MakeTable = Callable[..., Table]
@@ -107,6 +110,68 @@ def test_a_given_shift_is_kept_and_the_seed_decides_the_rest(make_table: MakeTab
     assert one.alignment.shift == -0.5
     np.testing.assert_array_equal(one.fused.weight, same.fused.weight)
     assert not np.array_equal(one.fused.weight, other.fused.weight)
+
+
+def test_of_several_seeds_the_best_on_validation_is_kept_and_mean_and_spread_are_stored(make_table: MakeTable) -> None:
+    table, settings = make_table(), Settings(epochs=2)
+    given = {"fusion": "late", "settings": settings, "shifts": (0.5,)}
+    alone = [train_head(table, seed=seed, **given) for seed in (3, 4, 5)]
+    together = train_head(table, seed=3, seeds=3, **given)
+    assert (together.training["seed"], together.training["seeds"]) == (3, 3)
+    for part in ("fused", "image_only", "text_only"):
+        figures = [head.validation[part]["macro_f1"] for head in alone]
+        kept = together.training["seeds_kept"][part] - 3
+        assert figures[kept] == max(figures) == together.validation[part]["macro_f1"]
+        np.testing.assert_array_equal(getattr(together, part).weight, getattr(alone[kept], part).weight)
+        spread = together.validation["spread"][part]["macro_f1"]
+        assert spread == pytest.approx({"mean": np.mean(figures), "sd": np.std(figures, ddof=1)})
+    assert "spread" not in alone[0].validation
+
+
+def test_the_shift_is_the_best_in_the_mean_over_the_seeds(make_table: MakeTable) -> None:
+    table, settings, shifts = make_table(), Settings(epochs=2), (-1.0, 0.0, 1.0)
+    given = {"fusion": "early", "settings": settings, "seeds": 2}
+    means = {
+        shift: train_head(table, shifts=(shift,), **given).validation["spread"]["fused"]["macro_f1"]["mean"]
+        for shift in shifts
+    }
+    assert means[train_head(table, shifts=shifts, **given).alignment.shift] == max(means.values())
+
+
+def test_width_depth_and_dropout_are_those_of_all_three_heads(make_table: MakeTable) -> None:
+    table = make_table()
+    head = train_head(table, fusion="late", settings=Settings(epochs=1, hidden=6, depth=2, dropout=0.2))
+    for part in (head.fused, head.image_only, head.text_only):
+        assert all([len(layer.bias) for layer in branch.layers] == [6, 6] for branch in part.branches)
+    assert (head.training["hidden"], head.training["depth"], head.training["dropout"]) == (6, 2, 0.2)
+    assert head.training["parameters"] == 2 * ((16 + 3) * 6 + (6 + 3) * 6) + (12 + 1) * 3
+
+
+def test_noise_is_added_to_the_vectors_of_length_1_before_the_last_step(make_table: MakeTable) -> None:
+    table = make_table()
+    text, image = training_rows(table)
+    alignment = align.fit(text, image, align.match(text, image), 0.5)
+    rows = aligned_rows(table, alignment, text.numbers)
+    theta = np.random.default_rng(0).normal(0, 0.01, (len(text), alignment.widths["image"])).astype(np.float32)
+    unit = shifted(matched(image[:], None), np.float32(-0.25) * alignment.gap)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
+    noisy = (unit + theta - alignment.image.centre) / alignment.image.scale
+    np.testing.assert_allclose(rows.vectors()["image"] + rows.units[1] * theta, noisy, atol=1e-4)
+
+
+def test_an_alignment_loss_is_nothing_to_the_baselines(make_table: MakeTable) -> None:
+    table = make_table()
+    plain, pulled = (
+        train_head(table, fusion="late", settings=Settings(epochs=2, alignment_loss=beta), shifts=(0.0,))
+        for beta in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(plain.text_only.weight, pulled.text_only.weight)
+    assert not np.array_equal(plain.fused.weight, pulled.fused.weight)
+
+
+def test_an_alignment_loss_needs_two_branches(make_table: MakeTable) -> None:
+    with pytest.raises(BadInput, match="only late fusion has"):
+        train_head(make_table(), fusion="early", settings=Settings(alignment_loss=0.1))
 
 
 def test_equal_notes_everywhere_still_train(make_table: MakeTable) -> None:
