@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -101,9 +102,17 @@ class Cluster:
                             self.said.add(sentence)
                             settings.notify(sentence)
                     yield task.portion, task.offset, reply.encoded
+        except EdgefuseError:
+            raise
+        except Exception as error:
+            if self.client.status != "running":
+                raise EngineUnavailable(
+                    f"The scheduler at {self.address} is gone; start it again, and run the same command to go on."
+                ) from error
+            raise
         finally:
-            for future in running:
-                future.cancel()
+            with contextlib.suppress(Exception):  # where the scheduler is gone, so are they
+                self.client.cancel(list(running))
 
     def supply(self, encoders: Encoders, work: Work) -> None:
         """Send the encoder's files to every machine whose workers do not find them, to one worker of each."""
@@ -170,7 +179,7 @@ class Cluster:
         return [SharedPicture(str(Path(there) / k), path.stat().st_size) for k, path in zip(inside, paths, strict=True)]
 
     def _workers(self) -> list[str]:
-        return list(self.client.scheduler_info(n_workers=-1)["workers"])
+        return list(self.client.nthreads())
 
     def _finished(self, distributed: Any, futures: list[Any]) -> list[Any]:
         """Those that ended in whatever way; [] after a while in which none did."""
@@ -180,8 +189,6 @@ class Cluster:
         try:
             return list(distributed.wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
-            if self.client.status != "running":
-                raise self._lost() from None
             return []
 
     def _reply(self, distributed: Any, future: Any, task: _Task, work: Work, encoders: Encoders) -> Reply | None:
@@ -191,8 +198,6 @@ class Cluster:
             assert isinstance(reply, Reply)
             return reply
         if future.status in ("cancelled", "lost"):
-            if self.client.status != "running":
-                raise self._lost()
             task.attempts += 1
             error: BaseException | None = None
         else:
@@ -214,11 +219,6 @@ class Cluster:
         if error is not None:
             raise EngineUnavailable(f"A worker at {self.address} failed: {type(error).__name__}: {error}") from error
         return None
-
-    def _lost(self) -> EngineUnavailable:
-        return EngineUnavailable(
-            f"The scheduler at {self.address} is gone; start it again, and run the same command to go on."
-        )
 
 
 @dataclass

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 import pytest
 
@@ -162,6 +163,20 @@ def test_without_workers_it_gives_up_and_goes_on_later(
         pytest.raises(EngineUnavailable, match=r"No worker is left at tcp://.*run the same command again to go on"),
     ):
         extract(many, Encoders.open(tiny_encoders), tmp_path / "V", settings=ONE_THREAD, encode=cluster.encode)
+
+
+def test_a_scheduler_that_goes_away_is_a_sentence(
+    many: Dataset, tiny_encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "LOOK_SECONDS", 0.1)
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "500ms"}),
+        distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as local,
+        open_cluster(local.scheduler_address, shared_encoders=str(tiny_encoders)) as cluster,
+    ):
+        threading.Timer(1.0, local.close).start()
+        with pytest.raises(EngineUnavailable, match=r"The scheduler at tcp://.* is gone; start it again"):
+            extract(many, Encoders.open(tiny_encoders), tmp_path / "V", settings=ONE_THREAD, encode=cluster.encode)
 
 
 @pytest.mark.parametrize(
