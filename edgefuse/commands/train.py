@@ -120,6 +120,8 @@ def command(
     settings = Settings(batch=batch_size, optimizer=adamw, **options)
     set_blas_threads(1)  # the trainer's own threads share the work better
     table = open_table(table_folder)
+    if refer_accuracy is not None:
+        referral.check(table)  # before the work, not after it
     head = train_head(
         table,
         fusion=fusion,

@@ -16,7 +16,7 @@ from edgefuse.metrics.classification import Doubles, holds, ratio
 def calibration_of(predictions: Predictions, draws: Draws, seed: int) -> dict[str, Any]:
     """Calibration error beside that of a perfectly calibrated model, Brier score and log loss of every method."""
     return {
-        "claims": "every class" if predictions.multilabel else "likeliest class",
+        "claims": "every class" if predictions.multilabel else "the likeliest class",
         "bins": calibration.BINS,
         "simulations": calibration.SIMULATIONS,
         "methods": {

@@ -115,7 +115,7 @@ def _calibration(calibration: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{name:<24}{short(found['ece']):>8}{by_chance:>22}{short(found['brier']):>10}{short(found['log_loss']):>10}"
         )
-    claims = f"{calibration['bins']} bins over {fused['after']['n']} claims of the {calibration['claims']}"
+    claims = f"{calibration['bins']} bins over {fused['after']['n']} claims, of {calibration['claims']}"
     return [*lines, click.style(claims, dim=True)]
 
 

@@ -12,29 +12,26 @@ from edgefuse.figures import confusion, reliability, risk_coverage
 from edgefuse.figures.canvas import METHODS, Figure, save
 from edgefuse.figures.reliability import Curve
 from edgefuse.figures.risk_coverage import Line, Point
+from edgefuse.metrics.classification import ratio
 
 HEADS = ("text_only", "image_only", "fused")
+OUTCOMES = ("found", "missed", "said wrongly", "rightly not said")
+"""Of a multilabel class."""
 
 
 def figures_of(evaluation: Mapping[str, Any]) -> dict[str, Figure]:
-    """By name: "reliability" of the fused head, "risk-coverage" and "confusion" of all heads.
-
-    Multilabel evaluations have the first one only.
+    """By name: "reliability" of the fused head, "confusion" and, but for multilabel, "risk-coverage" of all heads.
 
     Raises:
         BadInput: matplotlib is not installed.
     """
-    found = {"reliability": _reliability(evaluation["calibration"]["methods"]["fused"])}
+    found = {
+        "reliability": _reliability(evaluation["calibration"]["methods"]["fused"]),
+        "confusion": _confusion(evaluation),
+    }
     if evaluation["referral"] is not None:
         majority = evaluation["metrics"]["majority"]["accuracy"]
         found["risk-coverage"] = _risk_coverage(evaluation["referral"], majority)
-        found["confusion"] = confusion.draw(
-            [
-                confusion.Matrix(_name(method), METHODS[method], np.array(evaluation["confusion"][method]))
-                for method in HEADS
-            ],
-            evaluation["classes"],
-        )
     return found
 
 
@@ -81,6 +78,22 @@ def _risk_coverage(referral: Mapping[str, Any], majority: float) -> Figure:
         label = "fused at its own threshold" + ("" if own["threshold"] is None else f", {own['threshold'] * 100:.0f} %")
         point = Point(own["coverage"]["value"], own["accuracy"]["value"], label)
     return risk_coverage.draw(lines, marked=referral["coverage"], majority=majority, own=point)
+
+
+def _confusion(evaluation: Mapping[str, Any]) -> Figure:
+    """Shades are shares of the class's rows; what was said wrongly is shaded by its share of the other rows."""
+    classes, counts = evaluation["classes"], evaluation["rows_per_class"]
+    matrices = []
+    for method in HEADS:
+        matrix = np.array(evaluation["confusion"][method])  # (K, K), multilabel: (K, 2, 2)
+        shares = ratio(matrix, matrix.sum(axis=-1, keepdims=True))
+        if matrix.ndim == 3:  # of each class: has it and was said to have it, has it and was not, ...
+            matrix, shares = (each[:, ::-1, ::-1].reshape(len(classes), 4) for each in (matrix, shares))
+        matrices.append(confusion.Matrix(_name(method), METHODS[method], matrix, np.nan_to_num(shares)))
+    rows = [f"{name} ({counts[name]})" for name in classes]
+    if evaluation["task"] == "multilabel":
+        return confusion.draw(matrices, rows, OUTCOMES, "rows with the class, and without it")
+    return confusion.draw(matrices, rows, classes, "answered as")
 
 
 def _name(method: str) -> str:

@@ -23,39 +23,39 @@ class Matrix(NamedTuple):
     title: str
     color: str
     counts: NDArray[np.int64]
-    """(K, K): rows of class i that were answered as class j"""
+    """(K, M): rows of class i that were answered as j"""
+    shares: NDArray[np.float64]
+    """(K, M), from 0 to 1: how dark each count is shaded"""
 
 
 @house_style()
-def draw(matrices: Sequence[Matrix], classes: Sequence[str]) -> Figure:
-    """A panel for each matrix: counts, shaded by their share of the class's rows."""
-    side = max(2.2, CELL * len(classes))
-    figure, [axes] = panels(1, len(matrices), size=(side + 0.5, side + 0.6), sharey=True)
+def draw(matrices: Sequence[Matrix], rows: Sequence[str], columns: Sequence[str], told: str) -> Figure:
+    """A panel for each matrix, with the names of its K rows and M columns, and what the columns are."""
+    size = (max(2.2, CELL * len(columns)) + 0.5, max(1.4, CELL * len(rows)) + 0.8)
+    figure, [axes] = panels(1, len(matrices), size=size, sharey=True)
     for axis, matrix in zip(axes, matrices, strict=True):
-        _matrix(axis, matrix, classes)
-    axes[0].set_ylabel("class of the row, and how many have it")
+        _matrix(axis, matrix, rows, columns)
+        axis.set_xlabel(told)
+    axes[0].set_ylabel("class (its rows)")
     return figure
 
 
-def _matrix(axis: Axes, matrix: Matrix, classes: Sequence[str]) -> None:
-    counts = matrix.counts
-    rows = counts.sum(axis=1, keepdims=True)  # (K, 1)
-    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)  # (K, K)
+def _matrix(axis: Axes, matrix: Matrix, rows: Sequence[str], columns: Sequence[str]) -> None:
     shades = importable("matplotlib.colors", "report").LinearSegmentedColormap.from_list("", ["white", matrix.color])
-    axis.imshow(share, cmap=shades, vmin=0, vmax=1)
-    for i, j in np.ndindex(counts.shape):
-        if counts[i, j]:
-            color = "white" if _luminance(shades(share[i, j])[:3]) < DARK else INK
-            weight = "bold" if i == j else "normal"
-            axis.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=8, color=color, fontweight=weight)
-    places = range(len(classes))
-    axis.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
-    axis.set_yticks(places, [f"{name} ({total})" for name, total in zip(classes, rows[:, 0], strict=True)])
-    axis.set_xlabel("answered as")
+    axis.imshow(matrix.shares, cmap=shades, vmin=0, vmax=1, aspect="auto")
+    square = len(rows) == len(columns)
+    for i, j in np.ndindex(matrix.counts.shape):
+        if matrix.counts[i, j]:
+            color = "white" if _luminance(shades(matrix.shares[i, j])[:3]) < DARK else INK
+            weight = "bold" if square and i == j else "normal"
+            words = {"ha": "center", "va": "center", "fontsize": 8, "color": color, "fontweight": weight}
+            axis.text(j, i, str(matrix.counts[i, j]), **words)
+    axis.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(len(rows)), rows)
+    for set_ticks, count in ((axis.set_xticks, len(columns)), (axis.set_yticks, len(rows))):
+        set_ticks(np.arange(count - 1) + 0.5, minor=True)
     axis.set_title(matrix.title)
     axis.grid(visible=False)
-    for set_ticks in (axis.set_xticks, axis.set_yticks):
-        set_ticks(np.arange(len(classes) - 1) + 0.5, minor=True)
     axis.grid(which="minor", color="white", linewidth=1.2)
     axis.tick_params(which="both", length=0)
     for spine in axis.spines.values():

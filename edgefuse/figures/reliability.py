@@ -74,4 +74,4 @@ def _curve(axis: Axes, curve: Curve) -> None:
 def _counts(axis: Axes, curve: Curve) -> None:
     edges = np.linspace(0, 1, len(curve.rows) + 1)  # (b + 1,)
     axis.bar(edges[:-1], curve.rows, width=np.diff(edges), align="edge", color=curve.color, alpha=0.6, linewidth=0)
-    axis.set_xlabel("probability of the answer")
+    axis.set_xlabel("probability claimed")

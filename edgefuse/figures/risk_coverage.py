@@ -70,12 +70,10 @@ def draw(lines: Sequence[Line], *, marked: float, majority: float | None = None,
 
 
 def _gain(axis: Axes, line: Line, marked: float) -> None:
-    """A line at the marked coverage, with the accuracy there and that of all rows."""
+    """A ring at the marked coverage, and above the panel, where no line runs, what it gains."""
     here = int(np.argmin(np.abs(line.coverage - marked)))
     gain = line.accuracy[here] - line.accuracy[-1]
-    place = (marked, line.accuracy[here])
     axis.axvline(marked, color=INK, linewidth=0.8, linestyle=":", zorder=1)
-    axis.plot(*place, marker="o", markersize=7, markerfacecolor="none", markeredgecolor=INK, zorder=4)
-    said = f"{marked * 100:.0f} % answered:\n{line.accuracy[here]:.3f}, {gain:+.3f} against all"
-    near = {"xytext": (-6, -34), "textcoords": "offset points", "ha": "right"}
-    axis.annotate(said, place, **near, fontsize=8, color=INK, zorder=5)
+    axis.plot(marked, line.accuracy[here], marker="o", markersize=7, mfc="none", mec=INK, zorder=4)
+    said = f"{line.method}: {line.accuracy[here]:.3f} where {marked * 100:.0f} % are answered, {gain:+.3f} against all"
+    axis.set_title(said, fontsize=9, fontweight="normal")

@@ -19,14 +19,23 @@ def fit(head: Head, table: Table, wanted: float) -> Referral | None:
     Raises:
         BadInput: the table is multilabel, or has no validation rows.
     """
+    check(table)
+    validation = predict(head, table, "validation")
+    thresholds = {method: _threshold(validation, method, wanted) for method in reversed(METHODS[1:])}
+    return None if thresholds[FUSED].threshold is None else Referral(wanted, thresholds)
+
+
+def check(table: Table) -> None:
+    """Accept a table whose head can refer.
+
+    Raises:
+        BadInput: it is multilabel.
+    """
     if table.multilabel:
         raise BadInput(
             "A multilabel head says of each class whether it holds, so no single answer can be referred; "
             "leave out --refer-accuracy."
         )
-    validation = predict(head, table, "validation")
-    thresholds = {method: _threshold(validation, method, wanted) for method in reversed(METHODS[1:])}
-    return None if thresholds[FUSED].threshold is None else Referral(wanted, thresholds)
 
 
 def _threshold(validation: Predictions, method: str, wanted: float) -> Threshold:

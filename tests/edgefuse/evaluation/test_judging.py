@@ -98,7 +98,7 @@ def test_temperature_scaling_is_seen_in_the_calibration(make_predictions: MakePr
     assert before["ece"] > after["ece"]
     assert before["ece"] > before["ece_if_calibrated"]["range"][1]
     assert before["brier_interval"][0] < before["brier"] < before["brier_interval"][1]
-    assert found["claims"] == ("every class" if multilabel else "likeliest class")
+    assert found["claims"] == ("every class" if multilabel else "the likeliest class")
     assert sum(each["rows"] for each in after["reliability"]) == after["n"] == (1200 if multilabel else 400)
     assert len(after["reliability"]) == found["bins"]
 

@@ -52,7 +52,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "intervals": dict.fromkeys(methods, BOUNDS | intervals_by_class),
         "differences": {name: dict.fromkeys(FIGURES, difference) for name in methods[:-1]},
         "calibration": {
-            "claims": "likeliest class",
+            "claims": "the likeliest class",
             "bins": 10,
             "methods": {"fused": {"before": CALIBRATION | {"n": 80}, "after": CALIBRATION | {"n": 80}}},
         },
@@ -108,7 +108,7 @@ def test_every_class_has_a_line_with_its_rows() -> None:
 
 def test_the_calibration_error_stands_beside_what_chance_gives() -> None:
     assert "after temperature           .200       .040 [.02, .07]      .600     1.400" in lines()
-    assert "10 bins over 80 claims of the likeliest class" in lines()
+    assert "10 bins over 80 claims, of the likeliest class" in lines()
 
 
 def test_the_drawn_example_and_a_split_of_its_own_are_said() -> None:

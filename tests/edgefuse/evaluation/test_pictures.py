@@ -21,7 +21,7 @@ def test_all_are_drawn_from_what_the_file_holds(predictions: Predictions, tmp_pa
     thresholds = predictions.thresholds | {"fused": np.full(len(predictions.ids), 0.6)}
     evaluation = json.loads(json.dumps(judge(replace(predictions, thresholds=thresholds), bootstrap=50)))
     paths = write_figures(evaluation, tmp_path / "figures")
-    names = [f"{name}.{form}" for name in ("reliability", "risk-coverage", "confusion") for form in ("png", "svg")]
+    names = [f"{name}.{form}" for name in ("reliability", "confusion", "risk-coverage") for form in ("png", "svg")]
     assert [path.name for path in paths] == names
     assert all(path.stat().st_size > 5000 for path in paths)
     figures = figures_of(evaluation)
@@ -37,5 +37,15 @@ def test_few_rows_leave_bins_empty_and_are_drawn(make_predictions: Callable[...,
     assert set(figures_of(evaluation)) == {"reliability", "risk-coverage", "confusion"}
 
 
-def test_multilabel_has_its_reliability(make_predictions: Callable[..., Predictions]) -> None:
-    assert set(figures_of(judge(make_predictions(multilabel=True), bootstrap=10))) == {"reliability"}
+def test_of_multilabel_classes_it_is_drawn_what_was_found_and_missed(
+    make_predictions: Callable[..., Predictions],
+) -> None:
+    given = make_predictions(multilabel=True)
+    figures = figures_of(judge(given, bootstrap=10))
+    assert set(figures) == {"reliability", "confusion"}
+    truth, said = given.labels[:, 0] == 1, given.probabilities["fused"][:, 0] >= 0.5
+    wanted = [truth & said, truth & ~said, ~truth & said, ~truth & ~said]
+    fused = figures["confusion"].axes[2]
+    first_row = [int(text.get_text()) for text in fused.texts if text.get_position()[1] == 0]
+    assert first_row == [each.sum() for each in wanted]
+    np.testing.assert_allclose(fused.images[0].get_array()[0, :2].sum(), 1)
