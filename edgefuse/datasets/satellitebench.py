@@ -20,6 +20,8 @@ MISSING = "not recorded"
 TABLE = "metadata.csv"
 FOLDERS = ("10_municipalities/images", "images")
 """Where the cities' folders are, as PhysioNet has them or moved up."""
+MADE = ("date", "cases", "label")
+"""Fields that are no column: of a picture's week."""
 
 _WEEK_COLUMN = re.compile(r"(\d{4})/w(\d{1,2})")
 _FILE_NAME = re.compile(r"image_(\d{4}-\d{2}-\d{2})\.tiff?")
@@ -44,7 +46,7 @@ def read(root: Path, template: Template) -> list[Sample]:
         BadInput: the metadata is missing, no UTF-8 CSV or lacks a column, a picture is not called
             image_YYYY-MM-DD.tiff, or its week has no number of cases.
     """
-    needed = [name for name in template.fields if name not in ("date", "cases")]
+    needed = [name for name in template.fields if name not in MADE]
     rows = read_rows(root / TABLE, required=("Municipality code", "Municipality", *needed))
     folder = next((root / name for name in FOLDERS if (root / name).is_dir()), root / FOLDERS[0])
     samples = []
@@ -90,12 +92,13 @@ def _weeks(city: Row, folder: Path) -> Iterator[_CityWeek]:
 
 def _sample(week: _CityWeek, median: float, template: Template) -> Sample:
     city = week.city
-    known = {"date": str(week.day), "cases": f"{week.cases:g}"}
+    label = "many cases" if week.cases > median else "few cases"
+    known = dict(zip(MADE, (str(week.day), f"{week.cases:g}", label), strict=True))
     return Sample(
         id=f"{city['Municipality code']}_{week.day}",
         image=week.image,
         text=template.fill({name: known.get(name) or _words(name, city) for name in template.fields}),
-        label="many cases" if week.cases > median else "few cases",
+        label=label,
         group=city["Municipality"],
         subgroups={"city": city["Municipality"], "year": str(week.day.year)},
         date=str(week.day),
@@ -132,6 +135,7 @@ ADAPTER = Adapter(
         "Householdswithoutinternetaccess(%)": "share of households without internet",
     },
     leaks={
+        "label": "it is the label",
         "cases": "the week's own number of cases, of which the label is made",
         **{f"Cases{year}": "the year's sum has the week's own cases in it" for year in (2016, 2017, 2018)},
     },

@@ -73,14 +73,23 @@ def test_many_cases_are_more_than_that_citys_own_median(write: Callable[..., Pat
     assert [sample.label for sample in samples] == ["few cases", "few cases", "many cases"] * 2
 
 
-@pytest.mark.parametrize("field", ["cases", "Cases2016"])
-def test_the_number_of_cases_is_refused_unless_it_is_allowed(write: Callable[..., Path], field: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "texts"),
+    [
+        ("cases", ["10", "20", "30"]),
+        ("Cases2016", ["60", "60", "60"]),
+        ("label", ["few cases", "few cases", "many cases"]),
+    ],
+)
+def test_the_number_of_cases_is_refused_unless_it_is_allowed(
+    write: Callable[..., Path], field: str, texts: list[str]
+) -> None:
     root = write({"Cali": [10, 20, 30]})
     template = template_of(f"{{{field}}}")
     with pytest.raises(BadInput, match=f"--allow-leak {field}"):
         open_dataset("satellitebench", root, template=template)
     samples = open_dataset("satellitebench", root, template=template, allow_leaks=[field]).samples
-    assert [sample.text for sample in samples] == (["10", "20", "30"] if field == "cases" else ["60"] * 3)
+    assert [sample.text for sample in samples] == texts
 
 
 def test_by_city_in_time_or_as_the_paper_does(write: Callable[..., Path]) -> None:
