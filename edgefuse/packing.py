@@ -16,8 +16,8 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.folders import new_folder
 
-LEFT_OUT = ("subgroups", "cost")
-"""Of the evaluation: most of its length, and times, which would make each kit another one; no answer needs them."""
+LEFT_OUT = ("subgroups", "cost", "reliability", "curve")
+"""Of the evaluation, at any depth: most of its length, and times, which would make each kit another one."""
 
 
 def pack(
@@ -75,7 +75,7 @@ def pack(
                 "encoders": described,
                 "head": head.description(),
                 "dataset": head.dataset,
-                "evaluation": {name: part for name, part in evaluation.items() if name not in LEFT_OUT},
+                "evaluation": shortened(evaluation),
                 "golden": [
                     {"image": picture, "text": note, "probabilities": [round(float(p), 6) for p in row]}
                     for picture, note, row in zip(PICTURES, NOTES, probabilities, strict=True)
@@ -83,3 +83,12 @@ def pack(
             },
         )
     return Kit.open(output)
+
+
+def shortened(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What a kit takes over of an evaluation: no answer needs the rest, and each one reads the whole manifest."""
+    return {
+        name: shortened(part) if isinstance(part, dict) else part
+        for name, part in evaluation.items()
+        if name not in LEFT_OUT
+    }

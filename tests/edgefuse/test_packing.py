@@ -14,7 +14,7 @@ from edgefuse.encoders import Encoders
 from edgefuse.golden import COUNT, golden_vectors
 from edgefuse.heads import open_head
 from edgefuse.kit import Kit
-from edgefuse.packing import LEFT_OUT, pack
+from edgefuse.packing import pack, shortened
 from edgefuse_runtimes.errors import BadInput
 
 
@@ -37,7 +37,7 @@ def test_the_manifest_tells_encoders_head_data_set_and_figures(
     kit, encoders, head = Kit.open(tiny_kit), Encoders.open(tiny_encoders), open_head(tiny_workshop / "head")
     assert (kit.image, kit.text) == (encoders.image, encoders.text)
     assert kit.head.description() == head.description()
-    assert kit.manifest["evaluation"] == {name: evaluation[name] for name in evaluation if name not in LEFT_OUT}
+    assert kit.manifest["evaluation"] == shortened(evaluation)
     assert kit.manifest["dataset"]["drawn"] is True
     assert kit.drawn
     assert str(tiny_workshop) not in (tiny_kit / "kit.json").read_text()  # no path of the workshop goes along
@@ -88,3 +88,8 @@ def test_what_else_lies_in_the_encoders_folder_stays_out_of_the_kit(
     kit = pack(Encoders.open(folder), tiny_workshop / "head", evaluation, tmp_path / "kit", name="k", version="1")
     assert "golden/patient.png" not in kit.manifest["files"]
     assert not (kit.folder / "golden" / "patient.png").exists()
+
+
+def test_a_kit_takes_over_no_times_and_no_curves() -> None:
+    evaluation = {"n": 3, "cost": {"fused": 1}, "calibration": {"ece": 0.1, "reliability": [1]}, "subgroups": {}}
+    assert shortened(evaluation) == {"n": 3, "calibration": {"ece": 0.1}}
