@@ -235,6 +235,18 @@ def test_a_kit_of_an_older_edgefuse_says_what_it_lacks(
         assert "the kit records no accuracy of it; pack it again" in classifier.predict(picture, None).notes[0]
 
 
+def test_the_figures_that_an_older_edgefuse_packed_are_told(
+    tiny_kit: Path, picture: Path, tmp_path: Path, repack: Callable[..., None]
+) -> None:
+    old = Path(shutil.copytree(tiny_kit, tmp_path / "old.kit"))
+    metrics = {name: {"accuracy": 0.5, "macro_f1": 0.25} for name in ("majority", "text_only", "image_only", "fused")}
+    schema_1 = {"schema": 1, "drawn": True, "n": 40, "groups": 40, "metrics": metrics}
+    repack(old, lambda manifest: manifest.update(evaluation=schema_1))
+    with Classifier.open(old, engine="numpy") as classifier:
+        [note] = classifier.predict(picture, None).notes
+    assert "(accuracy 0.50 on 40 test rows of the drawn example, the fused head 0.50)" in note
+
+
 # The text cache
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from edgefuse.heads import Head, open_head
 from edgefuse.kit import Kit
 from edgefuse.labels import SEPARATOR, names_of, to_numbers
-from edgefuse.metrics.classification import class_f1, counted, decide, figures, holds
+from edgefuse.metrics.bootstrap import LEVEL, Draws, draw, interval
+from edgefuse.metrics.classification import (
+    Doubles,
+    accuracy,
+    class_f1,
+    count,
+    counted,
+    decide,
+    holds,
+    macro_f1,
+    outcomes,
+)
 from edgefuse_export.parity.compare import standard_error
 from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.errors import BadInput
@@ -24,7 +35,7 @@ from edgefuse_runtimes.spec import EncoderSpec, Modality
 Floats = NDArray[np.float32]
 Classes = NDArray[np.int64]
 
-RESAMPLES, SEED, INTERVAL = 1000, 0, 0.95
+RESAMPLES, SEED = 1000, 0
 """Of the bootstrap."""
 
 
@@ -106,7 +117,7 @@ def compare_labels(
         "text": head.probabilities(text.source, image.exported),
         "both": head.probabilities(text.source, image.source),
     }
-    resamples = _resamples(np.array(samples.groups)[known])
+    draws = draw(np.array(samples.groups)[known], RESAMPLES, SEED) if known.any() else None
     return {
         "head": {
             "name": judge.name,
@@ -125,12 +136,11 @@ def compare_labels(
         "bootstrap": {
             "resamples": RESAMPLES,
             "seed": SEED,
-            "interval": INTERVAL,
+            "interval": LEVEL,
             "units": len(set(np.array(samples.groups)[known])),
         },
         "comparisons": {
-            name: _comparison(head, samples, labels, known, source, exported, resamples)
-            for name, source in sides.items()
+            name: _comparison(head, samples, labels, known, source, exported, draws) for name, source in sides.items()
         },
     }
 
@@ -153,7 +163,7 @@ def _comparison(
     known: NDArray[np.bool_],
     source: Floats,
     exported: Floats,
-    resamples: list[NDArray[np.int64]],
+    draws: Draws | None,
 ) -> dict[str, Any]:
     """Agreement, flips and figures of two sets of probabilities (n, K)."""
     before, after = (decide(side, multilabel=head.multilabel) for side in (source, exported))  # (n,) or (n, K) each
@@ -171,10 +181,11 @@ def _comparison(
         ],
         "per_class": _per_class(head.classes, labels, known, before, after),
     }
-    if known.any():
-        rows = labels[known], before[known], after[known]
-        found["accuracy"] = _with_intervals(lambda *pair: figures(*pair).accuracy, *rows, resamples)
-        found["macro_f1"] = _with_intervals(lambda *pair: figures(*pair).macro_f1, *rows, resamples)
+    if draws is not None:
+        totals = [draws.totals(outcomes(labels[known], side[known], len(head.classes))) for side in (before, after)]
+        sides = [count(each) for each in totals]
+        found["accuracy"] = _with_intervals(*map(accuracy, sides))
+        found["macro_f1"] = _with_intervals(*map(macro_f1, sides))
     return found
 
 
@@ -206,35 +217,11 @@ def _per_class(
 SIDES = ("source", "exported")
 
 
-def _with_intervals(
-    measure: Callable[[Classes, Classes], float],
-    labels: Classes,
-    before: Classes,
-    after: Classes,
-    resamples: list[NDArray[np.int64]],
-) -> dict[str, dict[str, float]]:
-    """A measure of both sides and its difference (exported less source), each with its percentile interval."""
-    pairs = np.array([[measure(labels[rows], answers[rows]) for answers in (before, after)] for rows in resamples])
-    draws = np.column_stack([pairs, pairs[:, 1] - pairs[:, 0]])  # (resamples, 3)
-    low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], axis=0)  # (3,) each
-    values = [measure(labels, before), measure(labels, after)]
-    return {
-        name: {"value": value, "low": float(low[k]), "high": float(high[k])}
-        for k, (name, value) in enumerate(zip((*SIDES, "difference"), [*values, values[1] - values[0]], strict=True))
-    }
-
-
-def _resamples(groups: NDArray[np.str_]) -> list[NDArray[np.int64]]:
-    """Row numbers of every resample: as many groups as there are, drawn with replacement, each with all its rows.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 6 and 13; whole groups are drawn
-    because pictures of one lesion or patient are alike.
-    """
-    names, which = np.unique(groups, return_inverse=True)
-    rows = [np.flatnonzero(which == group) for group in range(len(names))]
-    dice = np.random.default_rng(SEED)
-    if not len(names):
-        return []
-    return [
-        np.concatenate([rows[group] for group in dice.integers(len(names), size=len(names))]) for _ in range(RESAMPLES)
-    ]
+def _with_intervals(before: Doubles, after: Doubles) -> dict[str, dict[str, float]]:
+    """A figure (1 + B,) of both sides and its difference (exported less source), each with its interval."""
+    found = {}
+    for name, values in zip((*SIDES, "difference"), (before, after, after - before), strict=True):
+        value = float(values[0])
+        low, high = interval(values) or (value, value)  # of a single group, which leaves nothing to draw
+        found[name] = {"value": value, "low": low, "high": high}
+    return found
