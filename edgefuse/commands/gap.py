@@ -70,7 +70,7 @@ def command(
         after = fitted.after(before)
         told.append(description(fitted, before, after))
         if figures is not None:
-            clouds.append(_cloud(folder.resolve().name, fitted, before, after))
+            clouds.append(_cloud(folder.absolute().name, fitted, before, after))
     if figures is not None:
         _draw(clouds, figures)
     for line in [json.dumps({"tables": told})] if as_json else summary(told):
@@ -97,13 +97,13 @@ def summary(told: list[dict[str, Any]]) -> list[str]:
     """The measures as lines, with two columns for each table."""
 
     def line(name: str, cells: Iterable[object]) -> str:
-        return f"{name:<30}" + "".join(f"{cell:>12}" for cell in cells)
+        return (f"{name:<30}" + "".join(f"{cell:>12}" for cell in cells)).rstrip()
 
     def pairs(values: Iterable[object]) -> list[object]:
         return [cell for value in values for cell in (value, "")]
 
     lines = [
-        " " * 30 + "".join(f"{Path(one['table']).resolve().name[:23]:>24}" for one in told),
+        " " * 30 + "".join(f"{_name(one)[:23]:>24}" for one in told),
         line("", [cell for one in told for cell in ("before", f"shift {one['shift']:g}")]),
         line("training rows", pairs(one["rows"] for one in told)),
         line("width", pairs(one["width"] for one in told)),
@@ -115,10 +115,14 @@ def summary(told: list[dict[str, Any]]) -> list[str]:
         widths = one["widths"]
         if one["matching"] != "none":
             lines.append(
-                f"{Path(one['table']).resolve().name}: text of {widths['text']} and image of {widths['image']} numbers "
-                f"were brought to {one['width']} first, by {one['matching']}."
+                f"{_name(one)}: text of {widths['text']} and image of {widths['image']} numbers were brought to "
+                f"{one['width']} first, by {one['matching']}."
             )
     return lines
+
+
+def _name(told: dict[str, Any]) -> str:
+    return Path(told["table"]).absolute().name
 
 
 def _cloud(name: str, fitted: Fit, before: Pair, after: Pair) -> Any:

@@ -59,9 +59,9 @@ match_option = click.option(
     type=click.Choice(METHODS),
     default=DEFAULT,
     show_default=True,
-    help="How unequal widths of text and image come to one: pca, project: the wider to the narrower, by what it holds "
-    "most of, or by what agrees with its partner; interpolate: the narrower stretched to the wider, as the paper does; "
-    "none: they stay, and nothing can be shifted.",
+    help="How unequal widths of text and image come to one: project: the wider to the narrower, so that pairs agree "
+    "best; pca: the wider to the narrower, by what it holds most of; interpolate: the narrower stretched to the wider, "
+    "as the paper does; none: they stay, and nothing can be shifted.",
 )
 
 

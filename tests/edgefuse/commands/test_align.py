@@ -46,7 +46,7 @@ def test_it_is_the_fit_that_train_makes(make_table: Callable[..., Table], tmp_pa
 
 def test_the_page_tells_widths_matching_and_gap(make_table: Callable[..., Table]) -> None:
     page = _align(make_table().folder)
-    assert "fitted on 180 training rows, widths matched by pca" in page
+    assert "fitted on 180 training rows, widths matched by project" in page
     assert "shift 1" in page
     assert "60 validation rows" in page
 

@@ -30,10 +30,10 @@ def test_tables_stand_side_by_side_and_the_matching_is_told(make_table: Callable
     assert page[0].split() == ["medical", "everyday"]
     assert page[1].split() == ["before", "shift", "0.5", "before", "shift", "0.5"]
     assert [line for line in page if "were brought" in line] == [
-        "medical: text of 24 and image of 16 numbers were brought to 16 first, by pca."
+        "medical: text of 24 and image of 16 numbers were brought to 16 first, by project."
     ]
     told = json.loads(_gap(tmp_path / "medical", tmp_path / "everyday", "--shift", "0.5", "--json").stdout)["tables"]
-    assert [one["matching"] for one in told] == ["pca", "none"]
+    assert [one["matching"] for one in told] == ["project", "none"]
     numbers = next(line for line in page if line.startswith("length of the gap")).split()[4:]
     assert numbers == [f"{one[state]['gap']:.4f}" for one in told for state in ("before", "after")]
 
