@@ -28,7 +28,7 @@ learn the rest of a note slowly there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,13 @@ METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "project"
 
 ROWS_AT_A_TIME = 1024
+COLUMNS_AT_A_TIME = 512
+EXACT_WIDTH = 1024
+"""Widest vectors of which all principal directions are computed, to take the first of them."""
+SPARE_DIRECTIONS = 64
+MOST_ITERATIONS = 30
+ENOUGH = 1e-6
+"""Growth of what is kept of the rows, as a share, at which directions are good enough."""
 SMALLEST_SCALE = 1e-6
 """Rows of unit length that differ by less are equal but for rounding, which must not be blown up."""
 
@@ -100,15 +107,42 @@ def principal_directions(rows: Vectors, width: int) -> Floats:
     and the mean, without which there is no gap, stays in. Directions point to the mean's side, for a definite
     sign.
     """
-    gram, total = np.zeros((rows.shape[1], rows.shape[1])), np.zeros(rows.shape[1])  # (d, d), (d,)
+    wide = rows.shape[1] > EXACT_WIDTH
+    kind: type[np.floating[Any]] = np.float32 if wide else np.float64  # half the memory where it is much
+    gram, total = np.zeros((rows.shape[1], rows.shape[1]), kind), np.zeros(rows.shape[1])  # (d, d), (d,)
     for part in parts(rows):
-        unit = matched(part, None).astype(np.float64)  # (<= 1024, d)
-        gram += unit.T @ unit
+        unit = matched(part, None).astype(kind, copy=False)  # (<= 1024, d)
+        for start in range(0, len(gram), COLUMNS_AT_A_TIME):
+            some = slice(start, start + COLUMNS_AT_A_TIME)
+            gram[:, some] += unit.T @ unit[:, some]
         total += unit.sum(axis=0)
-    _, vectors = np.linalg.eigh(gram)  # (d, d), smallest first
-    directions = vectors[:, ::-1][:, :width]  # (d, width)
+    directions = leading_directions(gram, width)  # (d, width)
     towards = np.where(total @ directions < 0, -1, 1)  # (width,)
     return np.ascontiguousarray(directions * towards, np.float32)
+
+
+def leading_directions(gram: NDArray[np.floating[Any]], width: int) -> NDArray[np.floating[Any]]:
+    """The orthonormal eigenvectors (d, width) of the largest eigenvalues of a symmetric (d, d), largest first.
+
+    Of a wide one all eigenvectors would take five times its memory, and minutes. There some directions more than
+    wanted are multiplied by it again and again and made orthonormal (subspace iteration; Golub and Van Loan, Matrix
+    Computations, section 8.2.4) until the sum of their eigenvalues, which is what they keep of the rows, grows no
+    more; then they are turned into the eigenvectors of what they span.
+    """
+    if len(gram) <= EXACT_WIDTH:
+        return np.asarray(np.linalg.eigh(gram)[1][:, ::-1][:, :width])  # (d, width)
+    start = np.random.default_rng(0).standard_normal((len(gram), min(width + SPARE_DIRECTIONS, len(gram))))
+    basis = np.linalg.qr(start.astype(gram.dtype))[0]  # (d, w)
+    kept = 0.0
+    for _ in range(MOST_ITERATIONS):
+        image = gram @ basis  # (d, w)
+        inner = basis.T @ image  # (w, w)
+        before, kept = kept, float(np.trace(inner, dtype=np.float64))
+        if kept - before <= ENOUGH * kept:
+            break
+        basis = np.linalg.qr(image)[0]
+    turn = np.linalg.eigh(basis.T @ (gram @ basis))[1][:, ::-1][:, :width]  # (w, width)
+    return np.asarray(basis @ turn)
 
 
 def agreeing_directions(wide: Vectors, narrow: Vectors) -> Floats:

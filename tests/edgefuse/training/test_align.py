@@ -169,6 +169,24 @@ def test_a_head_of_every_method_opens_again_and_answers_one_sample_as_in_a_batch
     np.testing.assert_allclose(alone, together, rtol=1e-5)
 
 
+def test_directions_of_wide_vectors_are_found_step_by_step_and_keep_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    spectrum = 0.97 ** np.arange(300)  # falls slowly, so that neighbours are hard to tell apart
+    rows = (rng.normal(size=(500, 300)) * spectrum) @ np.linalg.qr(rng.normal(size=(300, 300)))[0]
+    gram = rows.T @ rows
+    exact = align.leading_directions(gram, 40)
+    monkeypatch.setattr(align, "EXACT_WIDTH", 100)
+    found = align.leading_directions(gram, 40)
+    np.testing.assert_allclose(found.T @ found, np.eye(40), atol=1e-10)
+    single = align.leading_directions(gram.astype(np.float32), 40)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single.T @ single, np.eye(40), atol=1e-5)
+    kept, best = (np.trace(directions.T @ gram @ directions) for directions in (found, exact))
+    assert kept == pytest.approx(best, rel=1e-5)
+    assert np.trace(single.T @ gram @ single) == pytest.approx(best, rel=1e-5)
+    np.testing.assert_allclose(np.abs((found[:, :10] * exact[:, :10]).sum(axis=0)), 1, atol=1e-3)
+
+
 @pytest.mark.parametrize(("fusion", "count"), [("early", 623_879), ("late", 312_583)])
 def test_unmatched_widths_give_the_papers_heads(
     make_table: Callable[..., Table], fusion: Literal["early", "late"], count: int
