@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 from edgefuse.embeddings import Table, open_table
-from edgefuse.evaluation.record import evaluate
+from edgefuse.evaluation.predictions import METHODS, Predictions, predict
 from edgefuse.heads import Head
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import bar
@@ -31,14 +31,21 @@ from edgefuse_runtimes.machine import set_blas_threads
 STRENGTHS = (0.01, 0.1, 1.0)
 """Values of C that the logistic regression may have."""
 
-PARTS = ("majority", "text_only", "image_only", "fused")
-
 
 def divided(table: Table, seed: int) -> Table:
     """The table with the split that `edgefuse extract --split-seed SEED` would have made."""
     labels = [table.classes[label] for label in table.labels]
     parts = split_rows(labels, table.groups.tolist(), seed)
     return dataclasses.replace(table, splits=np.array(parts), split_seed=seed)
+
+
+def macro_f1(predictions: Predictions) -> dict[str, float]:
+    """Macro-F1 of each method."""
+    probabilities = predictions.probabilities
+    return {
+        method: metrics.figures(predictions.labels, metrics.decide(probabilities[method])).macro_f1
+        for method in METHODS
+    }
 
 
 def logistic_regression(head: Head, table: Table) -> float:
@@ -69,12 +76,10 @@ def main(folder: Path, fusion: str, splits: int) -> None:
         for seed in bar("splits", range(splits), splits):
             own = divided(table, seed)
             head = train_head(own, fusion="early" if fusion == "early" else "late", seed=0)
-            figures = evaluate(head, own, bootstrap=0)["metrics"]
-            for part in PARTS:
-                found.setdefault(part.replace("_", "-"), []).append(figures[part]["macro_f1"])
-            found.setdefault("fused less image-only", []).append(
-                figures["fused"]["macro_f1"] - figures["image_only"]["macro_f1"]
-            )
+            figures = macro_f1(predict(head, own, "test"))
+            for part in METHODS:
+                found.setdefault(part.replace("_", "-"), []).append(figures[part])
+            found.setdefault("fused less image-only", []).append(figures["fused"] - figures["image_only"])
             if util.find_spec("sklearn"):
                 found.setdefault("logistic regression", []).append(logistic_regression(head, own))
     except EdgefuseError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgefuse.embeddings import Strings
 from edgefuse.evaluation.numbers import number
 from edgefuse.evaluation.predictions import METHODS, Predictions
 from edgefuse.metrics import bootstrap, calibration
@@ -35,7 +36,8 @@ def calibration_figures(predictions: Predictions, probabilities: Doubles, draws:
     truth = holds(predictions.labels, len(predictions.classes))  # (n, K)
     made = calibration.claims(probabilities, predictions.labels)
     bins = calibration.reliability(made)
-    worlds = calibration.worlds(probabilities, predictions.ids, multilabel=multilabel, seed=seed)  # (s, bins)
+    units = label_units(predictions)  # (n,)
+    worlds = calibration.worlds(probabilities, units, multilabel=multilabel, seed=seed)  # (s, bins)
     chance = calibration.chance_errors(bins, worlds)  # (s,)
     ranges = ratio(np.quantile(worlds, [0.025, 0.975], axis=0), bins.rows).T  # (bins, 2)
     losses = [
@@ -63,3 +65,10 @@ def calibration_figures(predictions: Predictions, probabilities: Doubles, draws:
             for place, (rows, mean, right, expected) in enumerate(zip(*bins, ranges, strict=True))
         ],
     }
+
+
+def label_units(predictions: Predictions) -> Strings:
+    """The group of each row (n,) where no group has two labels, so that its rows have one label; else the sample."""
+    labels = predictions.labels.reshape(len(predictions.ids), -1)  # (n, 1) or (n, K)
+    _, first, group = np.unique(predictions.groups, return_index=True, return_inverse=True)
+    return predictions.groups if (labels == labels[first][group]).all() else predictions.ids

@@ -70,7 +70,7 @@ def _figures(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _differences(evaluation: Mapping[str, Any]) -> list[str]:
-    lines = [_row("fused minus", ())]
+    lines = ["fused minus"]
     for method, name in NAMES.items():
         if method != "fused":
             cells = (evaluation["differences"][method][key] for key in TITLES)

@@ -61,14 +61,14 @@ def calibration_error(bins: Reliability) -> float:
 
 
 def worlds(
-    probabilities: Doubles, ids: NDArray[np.str_], *, multilabel: bool, seed: int, count: int = SIMULATIONS
+    probabilities: Doubles, units: NDArray[np.str_], *, multilabel: bool, seed: int, count: int = SIMULATIONS
 ) -> Doubles:
     """How many claims of each bin are right (count, bins) in worlds in which the probabilities (n, K) are exact.
 
-    In each world labels are drawn from the probabilities, by one number for each id: rows of one sample, pooled over
-    seeds, share their luck (consistency resampling, Bröcker and Smith 2007).
+    In each world labels are drawn from the probabilities (consistency resampling, Bröcker and Smith 2007), by one
+    number for each of the `units` (n,): rows that have one label, as pictures of one lesion do, share their luck.
     """
-    names, sample = np.unique(ids, return_inverse=True)  # (n,)
+    names, unit = np.unique(units, return_inverse=True)  # (n,)
     rng = np.random.default_rng(seed)
     if multilabel:
         low, high, columns = np.zeros_like(probabilities), probabilities, probabilities.shape[1]  # (n, K)
@@ -80,7 +80,7 @@ def worlds(
     place = _bins((high - low).ravel(), BINS)  # (m,)
     right = np.empty((count, BINS))
     for world in range(count):
-        luck = rng.random((len(names), columns))[sample]  # (n, 1) or (n, K)
+        luck = rng.random((len(names), columns))[unit]  # (n, 1) or (n, K)
         right[world] = np.bincount(place[((low <= luck) & (luck < high)).ravel()], minlength=BINS)
     return right
 
