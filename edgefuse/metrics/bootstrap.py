@@ -48,10 +48,11 @@ def draw(groups: NDArray[np.str_], count: int, seed: int) -> Draws:
     names, group = np.unique(groups, return_inverse=True)
     G = len(names)
     count = count if G > 1 else 0
-    drawn = np.random.default_rng(seed).integers(G, size=(count, G))  # (B, G)
-    places = drawn + np.arange(count)[:, None] * G
-    weights = np.bincount(places.ravel(), minlength=count * G).reshape(count, G)  # (B, G)
-    return Draws(group, np.vstack([np.ones((1, G), np.int64), weights]).astype(np.int32))
+    rng = np.random.default_rng(seed)
+    weights = np.ones((1 + count, G), np.int32)
+    for line in weights[1:]:
+        line[:] = np.bincount(rng.integers(G, size=G), minlength=G)
+    return Draws(group, weights)
 
 
 def interval(values: Doubles) -> tuple[float, float] | None:
