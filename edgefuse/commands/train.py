@@ -24,6 +24,10 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 SHARE = click.FloatRange(0, 1, max_open=True)
 
 
+FEW_ANSWERS = 30
+"""Below so many the share that is right may be luck: 27 of 30 leaves an interval of .73 to .98."""
+
+
 @click.command("train", epilog="Example: edgefuse train V --fusion early --seed 0 --output H")
 @click.argument("table_folder", metavar="V", type=FOLDER)
 @click.option(
@@ -182,7 +186,9 @@ def referral_line(head: Head, wanted: float) -> str:
         )
     fused = head.referral.thresholds["fused"]
     kept = fused.validation
+    answered = round(kept.coverage * kept.rows)
+    few = "; so few say little about others" if answered < FEW_ANSWERS else ""
     return (
-        f"referral: answers less than {fused.threshold:.1%} sure are referred; of {kept.rows} validation rows "
-        f"{kept.coverage:.0%} are answered, {kept.accuracy:.1%} of them rightly"
+        f"referral: answers less than {fused.threshold:.1%} sure are referred; {answered} of {kept.rows} validation "
+        f"rows ({kept.coverage:.0%}) are answered, {kept.accuracy:.1%} of them rightly{few}"
     )

@@ -77,7 +77,10 @@ def test_a_wanted_accuracy_gives_a_threshold_or_a_sentence(make_table: Callable[
     rule = open_head(tmp_path / "H").referral
     assert rule is not None
     kept = rule.thresholds["fused"].validation
-    assert f"of 60 validation rows {kept.coverage:.0%} are answered, {kept.accuracy:.1%} of them rightly" in printed
+    answered = round(60 * kept.coverage)
+    told = f"{answered} of 60 validation rows ({kept.coverage:.0%}) are answered, {kept.accuracy:.1%} of them rightly"
+    assert told in printed
+    assert ("so few say little" in printed) == (answered < 30)
     assert "referr" not in _train(table.folder, tmp_path / "without")
     assert open_head(tmp_path / "without").referral is None
 
