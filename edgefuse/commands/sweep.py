@@ -81,7 +81,7 @@ def command(
 
     Accuracy and macro-F1 are those on validation rows; test rows are not read. The same command goes on where an
     interrupted one stopped, and more shifts or seeds are added to what is there. The shift to take is chosen on the
-    mean over the seeds: of those that the best leads by no more than chance gives, the one nearest to 0.
+    mean over the seeds: 0 or the nearest to it, unless a better one leads by more than chance gives.
     """
     table = open_table(table_folder)
     check_rows(table)

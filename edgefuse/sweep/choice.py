@@ -14,6 +14,9 @@ from edgefuse.sweep.cells import Result
 
 Doubles = NDArray[np.float64]
 
+CHANCE = 0.05
+"""A best that chance gives more often does not speak for any shift."""
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -106,13 +109,18 @@ def by_chance(values: Doubles, draws: int = 2000) -> float:
 def choose(shifts: Doubles, macro_f1: Curve) -> tuple[int, int]:
     """The numbers of the best shift and of the one to take, for shifts (L,).
 
-    The best of many leads by chance too. Of all shifts whose mean lies no further below the best than that lead, the
-    simplest is taken: the one nearest to 0, of two equally near the better one. (The rule of one standard error of
-    Breiman, Friedman, Olshen and Stone 1984, with the lead that L shifts give in place of one error.)
+    The best of many leads by chance too. Where chance alone gives as good a best in more than `CHANCE` of all sweeps,
+    nothing speaks for any shift; else for those whose mean lies no further below the best than the lead that chance
+    gives. Of what is left, the simplest is taken: the shift nearest to 0, of two equally near the better one. (The rule
+    of one standard error of Breiman, Friedman, Olshen and Stone 1984, made strict for the best of L.) One seed tells
+    nothing about chance: the best is taken.
     """
     order = sorted(range(len(shifts)), key=lambda k: (-macro_f1.mean[k], abs(shifts[k])))
-    best, lead = order[0], 0.0 if macro_f1.noise is None else macro_f1.noise.lead
-    near = [k for k in order if macro_f1.mean[k] >= macro_f1.mean[best] - lead]
+    best = order[0]
+    if macro_f1.noise is None:
+        return best, best
+    least = -math.inf if macro_f1.noise.chance > CHANCE else macro_f1.mean[best] - macro_f1.noise.lead
+    near = [k for k in order if macro_f1.mean[k] >= least]
     return best, min(near, key=lambda k: abs(shifts[k]))  # the first of equals, which is the better
 
 

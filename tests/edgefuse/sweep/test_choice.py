@@ -60,14 +60,19 @@ def test_chance_is_even_where_nothing_matters_and_small_where_a_shift_does() -> 
     assert np.mean([by_chance(each, 100) <= 0.05 for each in values]) > 0.8
 
 
-def _choose(means: list[float], lead: float) -> tuple[int, int]:
-    return choose(np.array([-1, -0.5, 0, 0.5, 1.0]), Curve(np.array(means), np.zeros(5), Noise(0, 0, lead, 0, 0, 1)))
+def _choose(means: list[float], lead: float, chance: float = 0.01) -> tuple[int, int]:
+    noise = Noise(0, 0, lead, 0, 0, chance)
+    return choose(np.array([-1, -0.5, 0, 0.5, 1.0]), Curve(np.array(means), np.zeros(5), noise))
 
 
 def test_of_shifts_that_the_best_leads_by_chance_the_nearest_to_0_is_taken() -> None:
     assert _choose([0.5, 0.5, 0.56, 0.58, 0.6], 0.045) == (4, 2)
     assert _choose([0.5, 0.5, 0.56, 0.58, 0.6], 0.025) == (4, 3)
     assert _choose([0.5, 0.5, 0.56, 0.58, 0.6], 0.005) == (4, 4)
+
+
+def test_where_chance_gives_as_much_no_shift_is_taken() -> None:
+    assert _choose([0.5, 0.5, 0.56, 0.58, 0.6], 0.005, chance=0.06) == (4, 2)
 
 
 def test_of_two_equally_near_the_better_is_taken() -> None:
