@@ -105,6 +105,12 @@ def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
     return np.ascontiguousarray(normalized.transpose(2, 0, 1))  # (3, crop, crop)
 
 
+def views(pixels: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The first `count` views (count, 3, H, W) of an encoder's input (3, H, W), see `Preprocess.views`."""
+    mirrored = pixels[:, :, ::-1]  # (3, H, W)
+    return np.stack([pixels, mirrored, pixels[:, ::-1], mirrored[:, ::-1]][:count])
+
+
 @functools.cache
 def _silence_libtiff() -> None:
     """libtiff writes lines of its own to stderr, beside the exception that comes of the same fault."""

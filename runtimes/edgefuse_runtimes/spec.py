@@ -18,6 +18,7 @@ LARGEST_SIDE = 4096
 
 Modality = Literal["image", "text"]
 Format = Literal["onnx", "gguf"]
+Views = Literal[1, 2, 4]
 Pooling = Literal["cls", "last", "mean", "none"]
 """Which of the last hidden states (t, d) stands for the sample; "none": the file gives (d,) already."""
 
@@ -35,6 +36,8 @@ class Preprocess:
     mean: tuple[float, float, float]
     """Per channel (RGB), of values scaled to 0..1."""
     std: tuple[float, float, float]
+    views: Views = 1
+    """Of how many views the vector is the mean: 1, the picture; 2, its mirror image too; 4, both upside down too."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class EncoderSpec:
             del data["tokenizer"]
         if self.data is None:
             del data["data"]
+        if self.preprocess is not None and self.preprocess.views == 1:
+            del data["preprocess"]["views"]
         if self.tokenization is not None and not self.tokenization.add_eos:
             del data["tokenization"]["add_eos"]
         return data

@@ -11,8 +11,11 @@ import pytest
 
 from edgefuse.datasets.drawn import draw
 from edgefuse_export import vision
+from edgefuse_export.parity.samples import read_samples
+from edgefuse_export.parity.source import source_vectors
 from edgefuse_export.preprocessing import DINOV2
 from edgefuse_export.sources import Origin
+from edgefuse_runtimes.encoder import encode_pictures, open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.image import prepare
@@ -106,6 +109,22 @@ def test_float32_file_is_the_folded_graph(tiny_image_onnx: Path, tmp_path: Path)
     folded = hidden_states(tmp_path / "image.onnx", pixels)
     np.testing.assert_allclose(folded, hidden_states(tiny_image_onnx, pixels), atol=1e-6)
     assert not any("int8" in step for step in spec.recipe["steps"])
+
+
+def test_a_file_of_several_views_agrees_with_its_source(dinov2_folder: Path, tmp_path: Path) -> None:
+    found: list[float] = []
+
+    def compare(source: Path, spec: EncoderSpec) -> None:
+        samples = read_samples(count=4)
+        wanted = source_vectors(source, spec, tmp_path / spec.file, samples)  # (4, d)
+        with open_encoder(spec, tmp_path, engine="numpy") as encoder:
+            vectors = encode_pictures(encoder, samples.pictures)  # (4, d)
+        found.append(float(np.abs(vectors - wanted).max() / np.abs(wanted).max()))
+
+    (spec,) = vision.export_image_encoders(dinov2_folder, tmp_path, views=4, precision="fp32", reference=compare)
+    assert spec.preprocess is not None
+    assert spec.preprocess.views == 4
+    assert found[0] < 1e-4
 
 
 @pytest.mark.parametrize("squash", [False, True])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgefuse_export.parity.source import Reference
     from edgefuse_export.precision import Choice
     from edgefuse_runtimes.contract import Memory
-    from edgefuse_runtimes.spec import EncoderSpec, Pooling
+    from edgefuse_runtimes.spec import EncoderSpec, Pooling, Views
 
 SEARCH_ERROR = 6e-4
 """The most that the mean of 1 - cosine may be where a search is wanted and no limit given."""
@@ -37,6 +37,14 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     default="source",
     show_default=True,
     help="Prepare pictures as the source does, or squash them whole to its crop size.",
+)
+@click.option(
+    "--views",
+    type=click.Choice(["1", "2", "4"]),
+    default="1",
+    show_default=True,
+    help="Encode a picture in so many views and take the mean: 2, its mirror image too; 4, both upside down too, for "
+    "pictures that have no up. So many times as slow.",
 )
 @click.option("--pooler", is_flag=True, help="Take the pooler's output of a ViT instead of its first token.")
 @click.option(
@@ -106,6 +114,7 @@ def command(
     clip: str | None,
     output: Path,
     preprocess: str,
+    views: str,
     pooler: bool,
     precision: Choice,
     pooling: Pooling | None,
@@ -162,6 +171,7 @@ def command(
             folder,
             bar,
             squash=preprocess == "squash",
+            views=cast("Views", int(views)),
             pooler=pooler,
             precision=precision,
             calibration=calibration_pictures,
@@ -187,6 +197,7 @@ def command(
         "precision": precision,
         "calibration": None if calibration_pictures is None else pictures_content(calibration_pictures),
         "search": limit,
+        **({"views": int(views)} if views != "1" else {}),
     }
     text_options = {"precision": precision, "pooling": pooling, "quantize": quantize, "requantize": requantize}
     text_precision = quantize if becomes_gguf(text_source) else precision

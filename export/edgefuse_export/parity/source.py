@@ -15,6 +15,7 @@ from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.llama_source import llama_vectors
 from edgefuse_export.parity.samples import Samples, distinct
 from edgefuse_export.resources import resources
+from edgefuse_runtimes.image import views
 from edgefuse_runtimes.onnx.with_onnxruntime import session_options
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec
@@ -90,10 +91,16 @@ def onnx_encoder(graph: Path, spec: EncoderSpec, output: str) -> Callable[[Float
     def run(sample: Floats | Ids) -> Floats:
         feed = {names[0]: sample[None]} if spec.preprocess is not None else _note_inputs(names, sample)
         (hidden,) = session.run([output], feed)  # (1, t, d) or (1, d)
-        vector = pool(hidden[0], spec.pooling)  # (d,)
+        return pool(hidden[0], spec.pooling)  # (d,)
+
+    def encode(sample: Floats | Ids) -> Floats:
+        seen = (
+            [sample] if spec.preprocess is None else views(sample.astype(np.float32, copy=False), spec.preprocess.views)
+        )
+        vector: Floats = np.mean([run(one) for one in seen], axis=0)  # (d,)
         return l2_normalize(vector) if spec.normalize else vector
 
-    return run
+    return encode
 
 
 def _note_inputs(names: list[str], ids: NDArray[Any]) -> dict[str, NDArray[np.int64]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.contract import Batch
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import views
 from edgefuse_runtimes.onnx.graph import Graph
 from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess
@@ -50,6 +51,8 @@ def _wanted(preprocess: Preprocess | None) -> tuple[str, np.dtype[Any], Shape]:
 def encode_one_by_one(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec: EncoderSpec) -> Floats:
     """Vectors (n, width) of pictures (n, 3, H, W) or of n notes (t,), pooled and normalised as `spec` says.
 
+    A picture's is the mean over its views, before it is normalised.
+
     Args:
         run: the graph, (1, 3, H, W) float32 or (1, t) int64 -> (1, tokens, width), or (1, width) where the pooling is
             "none".
@@ -63,7 +66,8 @@ def encode_one_by_one(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec:
     samples: Sequence[NDArray[Any]] = _pictures(batch, spec) if spec.preprocess else _notes(batch, spec)
     rows = np.empty((len(samples), spec.width), np.float32)  # (n, width)
     for i, sample in enumerate(samples):
-        rows[i] = _pooled(run(sample), spec)  # (width,)
+        vectors = [_pooled(run(view[None]), spec) for view in sample]  # each (width,)
+        rows[i] = vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0)
         if not np.isfinite(rows[i]).all():
             what = "picture" if spec.preprocess is not None else "note"
             raise BadInput(
@@ -74,7 +78,7 @@ def encode_one_by_one(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec:
 
 
 def _pictures(batch: Batch, spec: EncoderSpec) -> list[Floats]:
-    """One (1, 3, H, W) for each."""
+    """The views (v, 3, H, W) of each."""
     assert spec.preprocess is not None
     wanted = (3, spec.preprocess.crop, spec.preprocess.crop)
     if not isinstance(batch, np.ndarray) or batch.dtype != np.float32 or batch.shape[1:] != wanted:
@@ -82,7 +86,7 @@ def _pictures(batch: Batch, spec: EncoderSpec) -> list[Floats]:
         raise BadInput(
             f"The encoder {spec.file} takes pictures as float32 {_shown(('n', *wanted))}, but was given {got}."
         )
-    return [batch[i : i + 1] for i in range(len(batch))]
+    return [views(pixels, spec.preprocess.views) for pixels in batch]
 
 
 def _notes(batch: Batch, spec: EncoderSpec) -> list[NDArray[np.int64]]:

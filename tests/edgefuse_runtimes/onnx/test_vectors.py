@@ -13,7 +13,7 @@ import pytest
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
-from edgefuse_runtimes.spec import EncoderSpec, Tokenization
+from edgefuse_runtimes.spec import EncoderSpec, Tokenization, Views
 
 SHAPE = (1, 3, 28, 28)
 
@@ -42,6 +42,22 @@ def test_vectors_are_pooled_and_normalised_as_the_spec_says(small_spec: EncoderS
     rows = encode_one_by_one(lambda x: hidden, np.zeros(SHAPE, np.float32), spec)
 
     np.testing.assert_allclose(rows, [[0.6, 0.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_picture_is_seen_from_all_its_views(small_spec: EncoderSpec, count: Views) -> None:
+    assert small_spec.preprocess is not None
+    spec = replace(small_spec, preprocess=replace(small_spec.preprocess, views=count))
+    picture = np.random.default_rng(0).random(SHAPE, np.float32)
+
+    def corners(x: np.ndarray) -> np.ndarray:
+        return np.array([[x[0, 0, 0, 0], x[0, 0, 0, -1]]], np.float32)  # top left and top right
+
+    (row,) = encode_one_by_one(corners, picture, spec)
+
+    (a, b), (c, d) = picture[0, 0][[0, -1]][:, [0, -1]]
+    same, mirrored, upside_down, turned = [(a, b), (b, a), (c, d), (d, c)]
+    np.testing.assert_allclose(row, np.mean([same, mirrored, upside_down, turned][:count], axis=0), rtol=1e-6)
 
 
 def test_no_pictures_give_no_vectors(small_spec: EncoderSpec) -> None:
