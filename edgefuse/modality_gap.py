@@ -121,8 +121,7 @@ def components(pair: Pair, count: int) -> Doubles:
         for part in align.parts(rows):
             centred = part - mean  # (m, w)
             covariance += centred.T @ centred
-    _, vectors = np.linalg.eigh(covariance)  # (w, w), smallest first
-    directions = vectors[:, ::-1][:, :count]  # (w, count)
+    directions = align.leading_directions(covariance, count)  # (w, count)
     apart = _mean(pair.image) - _mean(pair.text)  # (w,)
     return np.ascontiguousarray(directions * np.where(apart @ directions < 0, -1, 1))
 

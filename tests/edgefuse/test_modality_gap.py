@@ -27,8 +27,9 @@ def _pair(n: int = 200, width: int = 12) -> Pair:
     return Pair(text.astype(np.float32), image.astype(np.float32))
 
 
-def test_components_are_those_of_scikit_learn_over_both_modalities() -> None:
-    pair = _pair()
+@pytest.mark.parametrize("width", [12, align.EXACT_WIDTH + 1])
+def test_components_are_those_of_scikit_learn_over_both_modalities(width: int) -> None:
+    pair = _pair(width=width)
     found = modality_gap.components(pair, 3)
     wanted = PCA(3, svd_solver="full").fit(np.concatenate(pair)).components_.T  # (w, 3)
     np.testing.assert_allclose(np.abs((found * wanted).sum(axis=0)), 1, atol=1e-6)
