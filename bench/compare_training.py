@@ -4,7 +4,7 @@ The same head from the same start values on the same rows, with torch's own modu
 fused form. All rows are in memory and batches are gathered by index: no DataLoader, which would cost torch more. Each
 round trains one epoch with each, in an order that turns from round to round, so that a busy or throttling machine slows
 all alike; ratios are taken per round. One uncounted round comes first. Where other programs want the cores too, torch's
-threads wait for each other in vain and lose far more than ours: measure on an idle machine.
+threads wait for each other in vain and lose far more than ours: measure on an idle machine, or with `chrt -r 10`.
 
 Vectors and labels are random: shape and speed only.
 """
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from edgefuse.card import cpu_name
 from edgefuse.progress import bar
-from edgefuse.training import losses, network, trainer
+from edgefuse.training import losses, network, shapes, trainer
 from edgefuse_runtimes.machine import set_blas_threads
 from edgefuse_runtimes.team import Team
 
 Epoch = Callable[[], None]
 
 
-def our_epoch(shape: network.Architecture, rows: trainer.Rows, threads: int) -> Epoch:
+def our_epoch(shape: shapes.Architecture, rows: trainer.Rows, threads: int) -> Epoch:
     """One epoch with this repository's trainer, each time it is called."""
     rng = np.random.default_rng(1)
     weights = losses.class_weights(rows.labels, max(shape.outputs, 2))
@@ -42,7 +42,7 @@ def our_epoch(shape: network.Architecture, rows: trainer.Rows, threads: int) -> 
 class TorchHead(torch.nn.Module):  # type: ignore[misc]
     """A head of one block a branch, out of torch's modules."""
 
-    def __init__(self, shape: network.Architecture) -> None:
+    def __init__(self, shape: shapes.Architecture) -> None:
         super().__init__()
         self.columns = [slice(branch.start, branch.stop) for branch in shape.branches]
         self.branches = torch.nn.ModuleList(
@@ -62,7 +62,7 @@ class TorchHead(torch.nn.Module):  # type: ignore[misc]
         return self.output(torch.cat(parts, dim=1))
 
 
-def torch_epoch(shape: network.Architecture, rows: trainer.Rows, *, fused: bool | None) -> Epoch:
+def torch_epoch(shape: shapes.Architecture, rows: trainer.Rows, *, fused: bool | None) -> Epoch:
     """One epoch with PyTorch, each time it is called."""
     torch.manual_seed(0)
     head = TorchHead(shape)
@@ -132,7 +132,7 @@ def main(count: int, text_width: int, image_width: int, threads: int, rounds: in
     for fusion in ("early", "late"):
         for outputs in (1, 7):
             rows = random_rows(count, text_width, image_width, max(outputs, 2))
-            shape = getattr(network, fusion)(text_width, image_width, outputs)
+            shape = getattr(shapes, fusion)(text_width, image_width, outputs)
             epochs = {
                 "edgefuse": our_epoch(shape, rows, threads),
                 "torch": torch_epoch(shape, rows, fused=None),

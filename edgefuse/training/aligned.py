@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgefuse.embeddings import Table
 from edgefuse.mapped import ChosenRows
-from edgefuse.training import network
+from edgefuse.training import shapes
 from edgefuse.training.trainer import Rows, Settings
 from edgefuse_runtimes.alignment import Alignment, apply
 
@@ -38,13 +38,13 @@ def aligned_rows(table: Table, alignment: Alignment, chosen: NDArray[np.int64], 
     return Rows(joined, w_t, table.labels[chosen], units)
 
 
-def architecture_of(table: Table, alignment: Alignment, kind: Kind, settings: Settings) -> network.Architecture:
+def architecture_of(table: Table, alignment: Alignment, kind: Kind, settings: Settings) -> shapes.Architecture:
     """The head for a table's aligned rows and classes."""
     w_t, w_i = alignment.widths["text"], alignment.widths["image"]
     outputs = 1 if len(table.classes) == 2 and not table.multilabel else len(table.classes)
     hidden = settings.hidden or (64 if kind == "late" else 128)
     form = (outputs, hidden, settings.depth, settings.dropout)
     if kind == "text_only":
-        return network.text_only(w_t, *form)
-    build = {"early": network.early, "late": network.late, "image_only": network.image_only}[kind]
+        return shapes.text_only(w_t, *form)
+    build = {"early": shapes.early, "late": shapes.late, "image_only": shapes.image_only}[kind]
     return build(w_t, w_i, *form)

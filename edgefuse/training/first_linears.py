@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.training.network import Architecture
 from edgefuse.training.optimizer import Moments, Step, update
+from edgefuse.training.shapes import Architecture
 from edgefuse_runtimes.team import Team
 
 Floats = NDArray[np.float32]

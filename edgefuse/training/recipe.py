@@ -77,7 +77,8 @@ def train_head(
         align_all(alignment)
         fitted.append((run(fusion, 0, alignment, f"{fusion} head, shift {shift:g}"), alignment))
     fused, alignment = max(fitted, key=lambda pair: pair[0].score)
-    align_all(alignment)
+    if alignment is not fitted[-1][1]:
+        align_all(alignment)
     runs = {
         "fused": fused,
         "image_only": run("image_only", 1, alignment, "image-only head"),

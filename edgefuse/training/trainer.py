@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent
-from edgefuse.training import losses, network, optimizer
+from edgefuse.training import losses, network, optimizer, shapes
 from edgefuse.training.first_linears import FirstLinears
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.spec import Modality
@@ -84,7 +84,7 @@ class Trained:
 
 
 def train(
-    architecture: network.Architecture,
+    architecture: shapes.Architecture,
     training: Rows,
     validation: Rows,
     settings: Settings,
@@ -131,7 +131,7 @@ def train(
 class Learner:
     """A head that learns: its parameters, their moments, and the running statistics of its BatchNorms."""
 
-    def __init__(self, architecture: network.Architecture, parameters: Floats, settings: Settings, team: Team) -> None:
+    def __init__(self, architecture: shapes.Architecture, parameters: Floats, settings: Settings, team: Team) -> None:
         """`parameters` (p,) are laid out as in `network.views`, and change in place."""
         self._architecture = architecture
         self._settings = settings

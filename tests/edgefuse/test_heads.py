@@ -11,9 +11,10 @@ import pytest
 from scipy.special import softmax
 
 from edgefuse.embeddings import Table
-from edgefuse.heads import Head, open_head, read_head, write_head
+from edgefuse.heads import Fusion, Head, open_head, read_head, write_head
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.alignment import apply
 from edgefuse_runtimes.errors import BadInput
 
 
@@ -40,11 +41,24 @@ def test_a_head_read_back_answers_the_same(trained: tuple[Head, Table], folder: 
     assert again.encoders == table.encoders
 
 
-def test_a_sample_alone_gets_what_it_gets_in_a_batch(trained: tuple[Head, Table]) -> None:
-    head, table = trained
-    together = head.probabilities(table.text, table.image)
-    alone = [head.probabilities(text, image) for text, image in zip(table.text, table.image, strict=True)]
-    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("fusion", ["early", "late"])
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("classes", [("no", "yes"), ("akiec", "bcc", "nv")])
+def test_a_sample_alone_gets_what_it_gets_in_a_batch(
+    make_table: Callable[..., Table], fusion: Fusion, depth: int, classes: tuple[str, ...]
+) -> None:
+    table = make_table(classes=classes)
+    head = train_head(table, fusion=fusion, settings=Settings(epochs=2, depth=depth), shifts=(0.5,))
+    pairs = list(zip(table.text, table.image, strict=True))
+    for together, alone in (
+        (apply(head.alignment, table.text, table.image)[0], [apply(head.alignment, *pair)[0] for pair in pairs]),
+        (apply(head.alignment, table.text, table.image)[1], [apply(head.alignment, *pair)[1] for pair in pairs]),
+        (head.logits("fused", table.text, table.image), [head.logits("fused", *pair) for pair in pairs]),
+        (head.probabilities(table.text, table.image), [head.probabilities(*pair) for pair in pairs]),
+    ):
+        assert np.abs(np.array(alone) - together).max() <= 1e-5 * np.abs(together).max()
+    labels = [head.answer(row) for row in head.probabilities(table.text, table.image)]
+    assert [head.answer(head.probabilities(*pair)) for pair in pairs] == labels
 
 
 def test_it_knows_what_training_took_and_a_kit_does_not(trained: tuple[Head, Table], folder: Path) -> None:

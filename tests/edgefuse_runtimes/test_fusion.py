@@ -99,6 +99,13 @@ def test_arrays_bring_the_head_back(kind: str, outputs: int, classes: int) -> No
     np.testing.assert_array_equal(fusion.logits(again, rows), fusion.logits(head, rows))
 
 
+def test_a_head_of_single_layers_has_the_arrays_that_older_heads_have() -> None:
+    names = {f"branch{branch}.{what}" for branch in (0, 1) for what in ("reads", "weight", "bias")}
+    assert set(fusion.to_arrays(_head("late"))) == {*names, "weight", "bias"}
+    deep = set(fusion.to_arrays(_head("deep"))) - {*names, "weight", "bias"}
+    assert {name.rpartition(".")[0] for name in deep} == {"branch0.layer1", "branch0.layer2", "branch1.layer1"}
+
+
 def _without(name: str) -> Callable[[dict[str, Any]], None]:
     return lambda arrays: arrays.pop(name)
 

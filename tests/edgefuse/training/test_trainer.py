@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgefuse.metrics import classification as metrics
-from edgefuse.training import first_linears, losses, network, optimizer, trainer
+from edgefuse.training import first_linears, losses, network, optimizer, shapes, trainer
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.team import Team
 
@@ -25,7 +25,7 @@ def _data(classes: int, *, multilabel: bool = False) -> tuple[np.ndarray, np.nda
     return rows, rng.choice(classes, ROWS, p=chances).astype(np.int64)
 
 
-def _torch_head(torch: Any, shape: network.Architecture, values: network.Network, dice: np.random.Generator) -> Any:
+def _torch_head(torch: Any, shape: shapes.Architecture, values: network.Network, dice: np.random.Generator) -> Any:
     """The same head out of torch's own modules, with the same start values, and dropout drawn by the dice."""
 
     class Dropout(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -35,7 +35,7 @@ def _torch_head(torch: Any, shape: network.Architecture, values: network.Network
             kept = dice.random(tuple(values.shape)) >= shape.dropout
             return values * torch.tensor(kept / np.float32(1 - shape.dropout), dtype=torch.float32)
 
-    def branch(of: network.BranchShape, blocks: tuple[network.Block, ...]) -> Any:
+    def branch(of: shapes.BranchShape, blocks: tuple[network.Block, ...]) -> Any:
         modules = []
         for (d, h), block in zip(pairwise(of.widths), blocks, strict=True):
             linear, norm = torch.nn.Linear(d, h), torch.nn.BatchNorm1d(h)
@@ -94,7 +94,7 @@ def _pairs(ours: network.Network, theirs: Any) -> list[tuple[np.ndarray, Any]]:
 
 
 def _check_against_torch(
-    shape: network.Architecture,
+    shape: shapes.Architecture,
     settings: trainer.Settings,
     rows: np.ndarray,
     labels: np.ndarray,
@@ -165,7 +165,7 @@ def test_three_epochs_go_as_in_torch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(first_linears, "PIECE", 500)  # so that there are several, of unequal sizes
-    shape = {"early": network.early, "late": network.late}[kind](TEXT, IMAGE, outputs, hidden, depth)
+    shape = {"early": shapes.early, "late": shapes.late}[kind](TEXT, IMAGE, outputs, hidden, depth)
     rows, labels = _data(classes, multilabel=multilabel)
     weights = losses.class_weights(labels, classes)
     _check_against_torch(shape, trainer.PAPER, rows, labels, weights, threads)
@@ -184,7 +184,7 @@ def test_three_epochs_go_as_in_torch(
 )
 def test_options_act_as_in_torch(options: dict[str, Any]) -> None:
     settings = trainer.Settings(**options)
-    shape = network.late(TEXT, IMAGE, 7, 16, settings.depth, settings.dropout)
+    shape = shapes.late(TEXT, IMAGE, 7, 16, settings.depth, settings.dropout)
     rows, labels = _data(7)
     _check_against_torch(shape, settings, rows, labels, np.ones(7, np.float32), threads=2)
 
@@ -201,7 +201,7 @@ def test_the_alignment_loss_has_the_slope_that_it_should() -> None:
 
 def test_it_pulls_the_branches_of_a_pair_together() -> None:
     training, _ = _parts()
-    shape = network.late(7, 5, 3)
+    shape = shapes.late(7, 5, 3)
 
     def apart_after(beta: float) -> float:
         settings = trainer.Settings(alignment_loss=beta, optimizer=optimizer.AdamW(learning_rate=0.01))
@@ -226,7 +226,7 @@ def test_noise_is_drawn_anew_for_every_batch_with_the_deviation_of_its_modality(
             return super().step(batch, *rest)
 
     for noise in (0.05, 0.0):
-        shape = network.early(100, 200, 1)
+        shape = shapes.early(100, 200, 1)
         parameters = network.initial(shape, np.random.default_rng(0))
         learner = Watched(shape, parameters, trainer.Settings(noise=noise), Team(1))
         for _ in range(2):
@@ -241,7 +241,7 @@ def test_noise_is_drawn_anew_for_every_batch_with_the_deviation_of_its_modality(
 
 def test_training_ends_when_patience_does() -> None:
     training, validation = _parts()
-    shape = network.early(7, 5, 3)
+    shape = shapes.early(7, 5, 3)
     whole, ended = (
         trainer.train(shape, training, validation, trainer.Settings(patience=patience), np.random.default_rng(5))
         for patience in (None, 3)
@@ -256,7 +256,7 @@ def test_without_class_weights_the_loss_is_the_plain_mean() -> None:
     rare = trainer.Rows(training.joined, 7, np.where(np.arange(200) < 190, 0, training.labels))
     plain, balanced = (
         trainer.train(
-            network.early(7, 5, 3),
+            shapes.early(7, 5, 3),
             rare,
             validation,
             trainer.Settings(epochs=1, class_weights=how),
@@ -279,7 +279,7 @@ def _parts(seed: int = 0) -> tuple[trainer.Rows, trainer.Rows]:
 
 def test_the_epoch_is_the_one_best_on_validation() -> None:
     training, validation = _parts()
-    shape = network.early(7, 5, 3)
+    shape = shapes.early(7, 5, 3)
     by_epoch = []
     for epochs in range(1, 9):
         done = trainer.train(shape, training, validation, trainer.Settings(epochs=epochs), np.random.default_rng(5))
@@ -294,7 +294,7 @@ def test_the_epoch_is_the_one_best_on_validation() -> None:
 
 def test_the_same_seed_gives_the_same_head_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_linears, "PIECE", 100)
-    shape, (training, validation) = network.late(7, 5, 3), _parts()
+    shape, (training, validation) = shapes.late(7, 5, 3), _parts()
     settings = trainer.Settings(epochs=2)
     one, two, other = (
         trainer.train(shape, training, validation, settings, np.random.default_rng(seed), threads=threads)
