@@ -22,7 +22,7 @@ How the default matching was found: bench/compare_matching.py, 10 splits x 3 see
 +.028 (late), interpolate +.004 and +.030, none +.001 and +.029; standard errors of about .004. project is the smallest
 of the three that are alike. On rows that chose nothing either, late heads gain as much (+.018), and early ones lose
 (-.016). PCA puts nearly all that notes differ in into two coordinates; AdamW steps along coordinates, and late heads
-learn the rest of a note slowly there.
+learn the rest of a note slowly there. A random rotation after PCA mends that as well (late +.025).
 """
 
 from __future__ import annotations
