@@ -9,6 +9,7 @@ from typing import cast
 import click
 
 from edgefuse.commands.options import FOLDER, match_option
+from edgefuse.commands.training_options import training_options
 from edgefuse.embeddings import open_table
 from edgefuse.figures.canvas import save
 from edgefuse.figures.sweep import curves
@@ -64,8 +65,8 @@ def parse_shifts(context: click.Context, option: click.Parameter, value: str) ->
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Heads for each: seeds 0, 1, ..."
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
 @match_option
+@training_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Heads trained at a time.  [default: the physical cores]")
 def command(
     table_folder: Path,
@@ -73,8 +74,8 @@ def command(
     shifts: tuple[float, ...],
     fusions: tuple[str, ...],
     seeds: int,
-    epochs: int,
     match: align.Method,
+    settings: Settings,
     jobs: int | None,
 ) -> None:
     """Train heads on the embedding table V for many shifts, both kinds of fusion and several seeds.
@@ -86,7 +87,7 @@ def command(
     table = open_table(table_folder)
     check_rows(table)
     kinds = cast(Sequence[Fusion], list(dict.fromkeys(fusions)))
-    plan = Plan(table, shifts, seeds, tuple(kinds), match, Settings(epochs=epochs))
+    plan = Plan(table, shifts, seeds, tuple(kinds), match, settings)
     sweep = run_sweep(plan, output, jobs=jobs or physical_cores(), progress=bar)
     _write(output, sweep)
     click.echo(

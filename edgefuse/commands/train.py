@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgefuse.commands.options import FOLDER, match_option, say_leaks, threads_option
+from edgefuse.commands.training_options import training_options
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Fusion, Head, write_head
 from edgefuse.progress import bar
 from edgefuse.training import align, referral
-from edgefuse.training.optimizer import AdamW
 from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines, spread_lines
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.folders import require_new
 from edgefuse_runtimes.machine import physical_cores, set_blas_threads
-
-POSITIVE = click.FloatRange(min=0, min_open=True)
-SHARE = click.FloatRange(0, 1, max_open=True)
-
 
 FEW_ANSWERS = 30
 """Below so many the share that is right may be luck: 27 of 30 leaves an interval of .73 to .98."""
@@ -59,45 +54,7 @@ FEW_ANSWERS = 30
     type=click.FloatRange(0, 1, min_open=True),
     help="Refer answers that are not sure enough: those that are given shall be right as often as A, such as .9.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
-@click.option("--batch-size", type=click.IntRange(min=2), default=64, show_default=True, help="Rows in a batch.")
-@click.option("--learning-rate", type=POSITIVE, default=1e-3, show_default=True, help="Of AdamW.")
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of AdamW.")
-@click.option(
-    "--hidden", metavar="N", type=click.IntRange(min=1), help="Units of a block.  [default: 128, late 64 each]"
-)
-@click.option("--depth", type=click.IntRange(min=1), default=1, show_default=True, help="Blocks one after the other.")
-@click.option("--dropout", metavar="P", type=SHARE, default=0.0, show_default=True, help="Share of units left out.")
-@click.option(
-    "--class-weights",
-    type=click.Choice(["balanced", "none"]),
-    default="balanced",
-    show_default=True,
-    help="balanced: rare classes weigh more, so that all pull alike.",
-)
-@click.option(
-    "--patience",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Stop after N epochs that are not better on validation rows.  [default: never]",
-)
-@click.option(
-    "--noise",
-    metavar="SIGMA",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    help="Add normal noise to each number of the vectors of length 1 in training; SIGMA times the root of their width "
-    "should be well below 1.",
-)
-@click.option(
-    "--alignment-loss",
-    metavar="BETA",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    help="Late fusion: pull the two branches of a pair together, with this weight beside the classes' loss.",
-)
+@training_options
 @threads_option
 def command(
     table_folder: Path,
@@ -108,11 +65,8 @@ def command(
     shift: float | None,
     match: align.Method,
     refer_accuracy: float | None,
-    learning_rate: float,
-    weight_decay: float,
-    batch_size: int,
+    settings: Settings,
     threads: int | None,
-    **options: Any,
 ) -> None:
     """Fit the alignment and train the head on the embedding table V, made by 'edgefuse extract'.
 
@@ -120,8 +74,6 @@ def command(
     read. A text-only and an image-only head are trained beside it, to compare with.
     """
     require_new(output)
-    adamw = AdamW(learning_rate=learning_rate, weight_decay=weight_decay)
-    settings = Settings(batch=batch_size, optimizer=adamw, **options)
     set_blas_threads(1)  # the trainer's own threads share the work better
     table = open_table(table_folder)
     if refer_accuracy is not None:

@@ -16,7 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.sweep import command
-from edgefuse.embeddings import Table
+from edgefuse.embeddings import Table, open_table
+from edgefuse.training.recipe import train_head
+from edgefuse.training.trainer import Settings
 
 
 def _sweep(*arguments: object) -> str:
@@ -59,6 +61,18 @@ def test_the_same_command_goes_on_and_trains_nothing_twice(make_table: Callable[
     before = (output / "cells.jsonl").read_bytes(), (output / "sweep.json").read_bytes()
     _sweep(folder, "--output", output, "--shifts", "0,0.5,1", "--seeds", "2", "--fusion", "early")
     assert ((output / "cells.jsonl").read_bytes(), (output / "sweep.json").read_bytes()) == before
+
+
+def test_it_trains_as_train_does_with_the_same_options(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    folder = make_table().folder
+    for name, more in (("plain", ()), ("pulled", ("--alignment-loss", "30"))):
+        _sweep(folder, "--output", tmp_path / name, "--shifts", "1.0", "--seeds", "1", *more)
+    cells = {name: {c["fusion"]: c["macro_f1"] for c in _cells(tmp_path / name)} for name in ("plain", "pulled")}
+    assert cells["plain"]["early"] == cells["pulled"]["early"]  # one branch, nothing to pull together
+    assert cells["plain"]["late"] != cells["pulled"]["late"]
+    settings = Settings(epochs=1, alignment_loss=30)
+    head = train_head(open_table(folder), fusion="late", settings=settings, shifts=(1.0,))
+    assert cells["pulled"]["late"] == pytest.approx(head.validation["fused"]["macro_f1"])
 
 
 def test_an_interrupted_sweep_goes_on(make_table: Callable[..., Table], tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""The options that say how a head is trained, for every verb that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce, wraps
+from typing import Any
+
+import click
+
+from edgefuse.training.optimizer import AdamW
+from edgefuse.training.trainer import Settings
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+SHARE = click.FloatRange(0, 1, max_open=True)
+
+OPTIONS = (
+    click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows."),
+    click.option("--batch-size", type=click.IntRange(min=2), default=64, show_default=True, help="Rows in a batch."),
+    click.option("--learning-rate", type=POSITIVE, default=1e-3, show_default=True, help="Of AdamW."),
+    click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of AdamW."),
+    click.option(
+        "--hidden", metavar="N", type=click.IntRange(min=1), help="Units of a block.  [default: 128, late 64 each]"
+    ),
+    click.option(
+        "--depth", type=click.IntRange(min=1), default=1, show_default=True, help="Blocks one after the other."
+    ),
+    click.option("--dropout", metavar="P", type=SHARE, default=0.0, show_default=True, help="Share of units left out."),
+    click.option(
+        "--class-weights",
+        type=click.Choice(["balanced", "none"]),
+        default="balanced",
+        show_default=True,
+        help="balanced: rare classes weigh more, so that all pull alike.",
+    ),
+    click.option(
+        "--patience",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Stop after N epochs that are not better on validation rows.  [default: never]",
+    ),
+    click.option(
+        "--noise",
+        metavar="SIGMA",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        help="Add normal noise to each number of the vectors of length 1 in training; SIGMA times the root of their "
+        "width should be well below 1.",
+    ),
+    click.option(
+        "--alignment-loss",
+        metavar="BETA",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        help="Late fusion: pull the two branches of a pair together, with this weight beside the classes' loss.",
+    ),
+)
+"""In the order of the help page."""
+NAMES = ("epochs", "hidden", "depth", "dropout", "class_weights", "patience", "noise", "alignment_loss")
+"""Of options that are called as the settings are."""
+
+
+def training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A decorator: `command` gets what the options say as `settings: Settings`."""
+
+    @wraps(command)
+    def with_settings(
+        *arguments: Any, learning_rate: float, weight_decay: float, batch_size: int, **options: Any
+    ) -> None:
+        own = {name: options.pop(name) for name in NAMES}
+        adamw = AdamW(learning_rate=learning_rate, weight_decay=weight_decay)
+        command(*arguments, settings=Settings(batch=batch_size, optimizer=adamw, **own), **options)
+
+    return reduce(lambda decorated, option: option(decorated), reversed(OPTIONS), with_settings)
