@@ -8,7 +8,7 @@ from typing import cast
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option
+from edgefuse.commands.options import FOLDER, match_option, say_leaks
 from edgefuse.commands.training_options import training_options
 from edgefuse.embeddings import open_table
 from edgefuse.figures.canvas import save
@@ -19,6 +19,7 @@ from edgefuse.sweep.report import csv_of, description, lines, summary
 from edgefuse.sweep.running import Plan, Sweep, even_shifts, run_sweep
 from edgefuse.training import align
 from edgefuse.training.recipe import check_rows
+from edgefuse.training.report import DRAWN
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes, write_json
@@ -94,8 +95,9 @@ def command(
         f"{table.dataset['name']}: {len(shifts)} shifts x {seeds} seeds, judged on {sweep.validation_rows} validation "
         "rows, which chose the epochs too, so the figures flatter"
     )
-    for line in summary(sweep.swept):
+    for line in [*summary(sweep.swept), *([DRAWN] if table.dataset["drawn"] else [])]:
         click.echo(line)
+    say_leaks(table.dataset)
 
 
 def _write(output: Path, sweep: Sweep) -> None:

@@ -75,6 +75,11 @@ def test_it_trains_as_train_does_with_the_same_options(make_table: Callable[...,
     assert cells["pulled"]["late"] == pytest.approx(head.validation["fused"]["macro_f1"])
 
 
+def test_the_drawn_example_is_called_what_it_is(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    printed = _sweep(make_table(drawn=True).folder, "--output", tmp_path / "S", "--shifts", "1.0", "--seeds", "1")
+    assert printed.splitlines()[-1] == "drawn example: not an accuracy figure for any real use"
+
+
 def test_an_interrupted_sweep_goes_on(make_table: Callable[..., Table], tmp_path: Path) -> None:
     folder, output = make_table().folder, tmp_path / "S"
     words = ["sweep", folder, "--output", output, "--shifts", "0,1", "--seeds", "2", "--epochs", "400", "--jobs", "1"]
