@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import time
@@ -20,27 +19,29 @@ from edgefuse.extraction import Settings
 from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse.scheduling.store import File, files_of, new_token, receive
-from edgefuse.scheduling.work import FilesMissing, Reply, Sent, SharedPicture, Work, encode_rows, has_files
-from edgefuse.true_colour import opened
+from edgefuse.scheduling.tasks import SharedRoot, Task, late, packed, tasks_of
+from edgefuse.scheduling.work import FilesMissing, Reply, Work, encode_rows, has_files
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable
-from edgefuse_runtimes.image import Picture
 from edgefuse_runtimes.machine import physical_cores
 from edgefuse_runtimes.spec import EncoderSpec
 
 PIECE = 16 << 20
 """Bytes of a file that are sent at a time; they pass the scheduler."""
-SENT_BYTES = 4 << 20
-"""Pictures that are sent in one task have no more, unless one has: tasks on their way lie in the scheduler's memory."""
 AHEAD = 2
 """Tasks on their way for each worker: one that runs, one that waits for it."""
 PATIENCE = 600.0
 """Seconds without any worker after which the table is left as it is, to be gone on with."""
 ATTEMPTS = 3
-"""Times that a task may be lost with its worker before it is blamed itself."""
+"""Times that a task may be lost before it is blamed itself."""
 LOOK_SECONDS = 2.0
+FETCH_SECONDS = 60.0
+"""That the vectors of a finished task, a quarter of a megabyte, may be on their way."""
+EXTRA = "dask"
 HERE = (Path("/"), "/")
 """The root of pictures whose paths are the same for workers."""
-EXTRA = "dask"
+
+Running = dict[Any, Task]
+"""Tasks on their way, by their futures; a late task has two."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Cluster:
     """Of the encoders where the user says nothing; None: each worker's physical cores."""
     shared_encoders: str | None = None
     """Folder of encoders as workers see it."""
-    shared_root: tuple[Path, str] | None = None
-    """The data set's root here, and as workers see it; None: pictures are sent."""
+    shared_root: SharedRoot | None = None
+    """None: pictures are sent."""
     progress: Progress = silent
     own: bool = False
     """Whether the workers are this machine's, and see its folders."""
@@ -71,36 +72,44 @@ class Cluster:
             BadInput: a sample or the encoder cannot be used, or a worker has another edgefuse.
             EngineUnavailable: the scheduler or all workers are gone, or a task was lost too often.
         """
-        files = files_of(encoders, spec)
-        threads = settings.threads or self.threads
         shared = self.shared_encoders or (str(encoders.folder.resolve()) if self.own else None)
-        work = Work(json.dumps(spec.to_json()), files, settings.engine, threads, shared)
-        self.supply(encoders, work)
-        waiting = deque(self._tasks(portions))
-        running: dict[Any, _Task] = {}
-        alone_since: float | None = None
-        distributed = importable("distributed", EXTRA)
+        threads = settings.threads or self.threads
+        work = Work(json.dumps(spec.to_json()), files_of(encoders, spec), settings.engine, threads, shared)
+        waiting = deque(tasks_of(portions, send_pictures=self.shared_root is None))
+        running: Running = {}
+        supplied: set[str] = set()
+        seconds: list[float] = []
+        seen = time.monotonic()
         try:
             while waiting or running:
-                workers = self._workers()
-                alone_since = None if workers else alone_since or time.monotonic()
-                if alone_since is not None and time.monotonic() - alone_since > PATIENCE:
+                workers = self.client.nthreads()
+                seen = time.monotonic() if workers else seen
+                if time.monotonic() - seen > PATIENCE:
                     raise EngineUnavailable(
                         f"No worker is left at {self.address}; start some, and run the same command again to go on."
                     )
                 while waiting and len(running) < AHEAD * max(1, len(workers)):
-                    task = waiting.popleft()
-                    running[self.client.submit(encode_rows, work, self._packed(task.samples), pure=False)] = task
-                for future in self._finished(distributed, list(running)):
+                    self._submit(work, waiting.popleft(), running)
+                if not waiting:
+                    self._double(work, late(running, seconds), running)
+                for future in self._finished(list(running)):
+                    if future not in running:
+                        continue  # the other future of its task came first
                     task = running.pop(future)
-                    reply = self._reply(distributed, future, task, work, encoders)
+                    twins = [other for other, its in running.items() if its is task]
+                    try:
+                        reply = self._reply(future, task)
+                    except FilesMissing as missing:
+                        self._supply(missing.worker, encoders, work, supplied)
+                        reply = None
                     if reply is None:
-                        waiting.appendleft(task)
+                        waiting.extendleft([] if twins else [task])
                         continue
-                    for sentence in reply.remarks:
-                        if sentence not in self.said:
-                            self.said.add(sentence)
-                            settings.notify(sentence)
+                    self._drop(twins, running)
+                    seconds.append(time.monotonic() - task.sent)
+                    for sentence in {*reply.remarks} - self.said:
+                        self.said.add(sentence)
+                        settings.notify(sentence)
                     yield task.portion, task.offset, reply.encoded
         except EdgefuseError:
             raise
@@ -112,106 +121,53 @@ class Cluster:
             raise
         finally:
             with contextlib.suppress(Exception):  # where the scheduler is gone, so are they
-                self.client.cancel(list(running))
+                self._drop(list(running), running)
 
-    def supply(self, encoders: Encoders, work: Work) -> None:
-        """Send the encoder's files to every machine whose workers do not find them, to one worker of each."""
-        asked: set[str] = set()
-        while True:
-            found = self.client.run(has_files, work.files, work.shared, on_error="ignore")
-            lacking = [worker for worker, has in found.items() if not has]
-            if not lacking:
-                return
-            if asked & {*lacking}:
-                raise EngineUnavailable(
-                    f"The worker {lacking[0]} does not keep files that are sent; see its cache folder."
-                )
-            asked.add(lacking[0])
-            self._send(lacking[0], encoders, work.files)
+    def _submit(self, work: Work, task: Task, running: Running, workers: Sequence[str] | None = None) -> None:
+        task.sent = time.monotonic()
+        samples = packed(task.samples, self.shared_root)
+        running[self.client.submit(encode_rows, work, samples, pure=False, workers=workers)] = task
 
-    def _send(self, worker: str, encoders: Encoders, files: Sequence[File]) -> None:
-        token = new_token()
+    def _double(self, work: Work, tasks: Sequence[Task], running: Running) -> None:
+        """Give late tasks to workers that have nothing to do too, one each."""
+        if tasks:
+            idle = [worker for worker, keys in self.client.processing().items() if not keys]
+            for task, worker in zip(tasks, idle, strict=False):
+                self._submit(work, task, running, [worker])
 
-        def pieces() -> Iterator[bytes]:
-            for file in files:
-                with encoders.file(file.name).open("rb") as source:
-                    for offset in range(0, max(1, file.bytes), PIECE):
-                        piece = source.read(PIECE)
-                        self.client.run(receive, files, file, token, offset, piece, workers=[worker])
-                        yield piece
+    def _drop(self, futures: Sequence[Any], running: Running) -> None:
+        self.client.cancel(futures)
+        for future in futures:
+            del running[future]
 
-        label = f"sending {files[0].name} to {worker.rpartition('/')[2]}"
-        try:
-            for _ in self.progress(label, pieces(), sum(file.bytes for file in files), size=len):
-                pass
-        except EdgefuseError:
-            raise
-        except Exception:
-            if worker in self._workers():
-                raise
-
-    def _tasks(self, portions: Sequence[Portion]) -> Iterator[_Task]:
-        """Notes stay together; pictures, each of which is encoded alone, are parted where they are sent."""
-        for number, portion in enumerate(portions):
-            if self.shared_root or not _are_pictures(portion):
-                yield _Task(number, 0, portion)
-                continue
-            offset, size = 0, 0
-            for k, bytes_here in enumerate([Path(picture).stat().st_size for picture in portion]):  # type: ignore[arg-type]
-                if k > offset and size + bytes_here > SENT_BYTES:
-                    yield _Task(number, offset, portion[offset:k])
-                    offset, size = k, 0
-                size += bytes_here
-            yield _Task(number, offset, portion[offset:])
-
-    def _packed(self, samples: Portion) -> Sent:
-        """Samples as they are sent."""
-        if not _are_pictures(samples):
-            return samples  # type: ignore[return-value]  # token ids
-        paths = [Path(picture) for picture in samples]  # type: ignore[arg-type]
-        if self.shared_root is None:
-            return [picture_bytes(path) for path in paths]
-        root, there = self.shared_root
-        try:
-            inside = [path.resolve().relative_to(root.resolve()) for path in paths]
-        except ValueError as error:
-            raise BadInput(f"A picture is not below {root} ({error}); leave out --shared-root.") from error
-        return [SharedPicture(str(Path(there) / k), path.stat().st_size) for k, path in zip(inside, paths, strict=True)]
-
-    def _workers(self) -> list[str]:
-        return list(self.client.nthreads())
-
-    def _finished(self, distributed: Any, futures: list[Any]) -> list[Any]:
+    def _finished(self, futures: Sequence[Any]) -> list[Any]:
         """Those that ended in whatever way; [] after a while in which none did."""
         if not futures:
             time.sleep(LOOK_SECONDS)
             return []
+        wait = importable("distributed", EXTRA).wait
         try:
-            return list(distributed.wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
+            return list(wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             return []
 
-    def _reply(self, distributed: Any, future: Any, task: _Task, work: Work, encoders: Encoders) -> Reply | None:
+    def _reply(self, future: Any, task: Task) -> Reply | None:
         """What a task gave; None: it is to be done again."""
         if future.status == "finished":
-            reply = future.result()
-            assert isinstance(reply, Reply)
-            return reply
-        if future.status in ("cancelled", "lost"):
-            task.attempts += 1
-            error: BaseException | None = None
-        else:
-            error = future.exception()
-        if isinstance(error, FilesMissing):
-            self.supply(encoders, work)
+            with contextlib.suppress(TimeoutError):  # else its worker hangs, vectors in hand
+                reply = future.result(timeout=FETCH_SECONDS)
+                assert isinstance(reply, Reply)
+                return reply
             return None
+        error = None if future.status in ("cancelled", "lost") else future.exception()
         if isinstance(error, EdgefuseError):
             raise error
         if isinstance(error, ModuleNotFoundError):
             raise BadInput(
                 f"A worker at {self.address} has no {error.name}; install the same edgefuse on all machines."
             ) from error
-        if isinstance(error, distributed.KilledWorker) or task.attempts >= ATTEMPTS:
+        task.lost += error is None
+        if isinstance(error, importable("distributed", EXTRA).KilledWorker) or task.lost >= ATTEMPTS:
             raise EngineUnavailable(
                 f"Workers at {self.address} died {ATTEMPTS} times or more over the same samples; look at their logs, "
                 "give them more memory, and run the same command again to go on."
@@ -220,30 +176,33 @@ class Cluster:
             raise EngineUnavailable(f"A worker at {self.address} failed: {type(error).__name__}: {error}") from error
         return None
 
+    def _supply(self, worker: str, encoders: Encoders, work: Work, supplied: set[str]) -> None:
+        """Send the encoder's files to a worker, unless another one has put them where it finds them meanwhile."""
+        try:
+            if self.client.run(has_files, work.files, work.shared, workers=[worker])[worker]:
+                return
+            if worker in supplied:
+                raise EngineUnavailable(f"The worker {worker} does not keep files that are sent; see its cache folder.")
+            supplied.add(worker)
+            pieces = self._send(worker, encoders, work.files)
+            label, size = f"sending to {worker.rpartition('/')[2]}", sum(file.bytes for file in work.files)
+            for _ in self.progress(label, pieces, size, size=len):
+                pass
+        except EdgefuseError:
+            raise
+        except Exception:
+            if worker in self.client.nthreads():
+                raise
 
-@dataclass
-class _Task:
-    """Part of a portion."""
-
-    portion: int
-    offset: int
-    """Of its first sample in the portion."""
-    samples: Portion
-    attempts: int = 0
-
-
-def _are_pictures(samples: Portion) -> bool:
-    return isinstance(samples[0], str | Path)
-
-
-def picture_bytes(path: Path) -> bytes:
-    """A picture's file as workers can decode it; one of many bands becomes its true colours, as PNG."""
-    picture: Picture = opened(path)
-    if picture is path:
-        return path.read_bytes()
-    data = io.BytesIO()
-    picture.save(data, format="PNG", compress_level=1)  # type: ignore[union-attr]
-    return data.getvalue()
+    def _send(self, worker: str, encoders: Encoders, files: Sequence[File]) -> Iterator[bytes]:
+        """Send files to a worker; yields each piece when it is there."""
+        token = new_token()
+        for file in files:
+            with encoders.file(file.name).open("rb") as source:
+                for offset in range(0, max(1, file.bytes), PIECE):
+                    piece = source.read(PIECE)
+                    self.client.run(receive, files, file, token, offset, piece, workers=[worker])
+                    yield piece
 
 
 @contextmanager
@@ -251,7 +210,7 @@ def open_cluster(
     address: str,
     *,
     shared_encoders: str | None = None,
-    shared_root: tuple[Path, str] | None = None,
+    shared_root: SharedRoot | None = None,
     progress: Progress = silent,
 ) -> Iterator[Cluster]:
     """Connect to the scheduler at `address`, or start one with N workers here for "local:N".

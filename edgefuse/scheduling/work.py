@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from edgefuse import __version__
 from edgefuse.encoding import Encoded, Portion, Tokens, encode_portions
+from edgefuse.extras import importable
 from edgefuse.golden import probe_sample
 from edgefuse.scheduling.store import File, find
 from edgefuse_runtimes.contract import Encoder
@@ -22,7 +23,12 @@ from edgefuse_runtimes.spec import EncoderSpec
 
 
 class FilesMissing(EdgefuseError):
-    """A worker has nowhere the files of the encoder; it waits for them to be sent."""
+    """A worker has nowhere the files of the encoder."""
+
+    def __init__(self, worker: str) -> None:
+        """`worker` is its address, at which the files can be sent to it."""
+        super().__init__(worker)
+        self.worker = worker
 
 
 class SharedPicture(NamedTuple):
@@ -104,7 +110,7 @@ def _open(work: Work) -> _Opened:
         return_freed_memory()
     folder = find(work.files, work.shared)
     if folder is None:
-        raise FilesMissing(f"The worker on {platform.node()} has no copy of {work.files[0].name}.")
+        raise FilesMissing(importable("distributed", "dask").get_worker().address)
     spec = EncoderSpec.from_json(json.loads(work.spec))
     remarks: list[str] = []
     forget_peak_memory()

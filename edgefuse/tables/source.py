@@ -80,8 +80,3 @@ class Rows:
 def stem(name: str) -> str:
     """An id without what follows its first dot, such as a file's ending."""
     return name.partition(".")[0]
-
-
-def without_vectors(header: list[str], places: set[int]) -> list[str]:
-    """The names of the other columns."""
-    return [name for place, name in enumerate(header) if place not in places]

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from edgefuse.embeddings import shard_path
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Settings, extract
 from edgefuse.scheduling import cluster as cluster_module
-from edgefuse.scheduling.cluster import Cluster, open_cluster, picture_bytes
+from edgefuse.scheduling.cluster import Cluster, open_cluster
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
-from edgefuse_runtimes.image import load_image
 
 ONE_THREAD = Settings(engine="numpy", threads=1)
 
@@ -75,15 +74,45 @@ def test_one_worker_dies_and_one_is_slow(
     assert (cost["text"]["samples"], cost["text"]["distinct"], cost["image"]["distinct"]) == (300, 263, 300)
 
 
+def test_a_worker_that_hangs_is_not_waited_for(
+    many: Dataset,
+    alone: Path,
+    workers: Any,
+    written: Counter[str],
+    tiny_encoders: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_module, "FETCH_SECONDS", 2.0)
+    folder, stopped = tmp_path / "V", []
+
+    def stop(client: Any) -> None:
+        stopped.append(next(iter(client.run(os.getpid).values())))
+        while not list(folder.glob("text-*.npy")):
+            time.sleep(0.001)
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    try:
+        with open_cluster(workers.scheduler_address, shared_encoders=str(tiny_encoders)) as cluster:
+            thread = threading.Thread(target=stop, args=(cluster.client,))
+            thread.start()
+            extract(many, Encoders.open(tiny_encoders), folder, settings=ONE_THREAD, encode=cluster.encode)
+            thread.join()
+    finally:
+        os.kill(stopped[0], signal.SIGCONT)
+    assert files(folder) == files(alone)
+    assert set(written.values()) == {1}
+
+
 def test_files_are_sent_once_and_kept(
     many: Dataset, alone: Path, workers: Any, tiny_encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = []
     send = Cluster._send
 
-    def count(self: Cluster, worker: str, encoders: Encoders, needed: Any) -> None:
+    def count(self: Cluster, worker: str, encoders: Encoders, needed: Any) -> Iterator[bytes]:
         sent.append(needed[0].name)
-        send(self, worker, encoders, needed)
+        return send(self, worker, encoders, needed)
 
     monkeypatch.setattr(Cluster, "_send", count)
     monkeypatch.setattr(cluster_module, "PIECE", 10_000)
@@ -203,9 +232,3 @@ def test_the_command_encodes_with_processes_here(
     assert outcome.code == 0, outcome.err
     assert "sending" not in outcome.err
     assert files(tmp_path / "V") == files(alone)
-
-
-def test_a_picture_is_sent_as_its_file(many: Dataset) -> None:
-    path = many.samples[3].image
-    assert picture_bytes(path) == path.read_bytes()
-    assert load_image(picture_bytes(path)).tobytes() == load_image(path).tobytes()
