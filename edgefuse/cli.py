@@ -38,6 +38,7 @@ VERBS = {
     "sweep": Verb("edgefuse.commands.sweep", "Train heads for many shifts and seeds, and draw what the shift does."),
     "evaluate": Verb("edgefuse.commands.evaluate", "Judge a trained head on the test rows."),
     "raw": Verb("edgefuse_export.commands.raw", "Train the baseline that reads pictures and notes themselves."),
+    "study": Verb("edgefuse.commands.study", "Train and judge heads of several encoders, seeds and folds; report."),
     "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
     "kits": Verb("edgefuse.commands.kits", "Choose the kit that this device uses."),
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from edgefuse.commands.options import FOLDER, match_option
 from edgefuse.embeddings import open_table
 from edgefuse.extras import importable
-from edgefuse.modality_gap import Fit, Pair, components, fit, gap, measure, to_json
+from edgefuse.figures.canvas import save
+from edgefuse.figures.gap import Cloud, cloud, plane, space
+from edgefuse.modality_gap import Fit, Pair, fit, measure, to_json
 from edgefuse.progress import bar
 from edgefuse.training import align
 from edgefuse_runtimes.errors import BadInput
@@ -70,7 +71,7 @@ def command(
         after = fitted.after(before)
         told.append(description(fitted, before, after))
         if figures is not None:
-            clouds.append(_cloud(folder.absolute().name, fitted, before, after))
+            clouds.append(cloud(folder.absolute().name, fitted))
     if figures is not None:
         _draw(clouds, figures)
     for line in [json.dumps({"tables": told})] if as_json else summary(told):
@@ -125,25 +126,7 @@ def _name(told: dict[str, Any]) -> str:
     return Path(told["table"]).absolute().name
 
 
-def _cloud(name: str, fitted: Fit, before: Pair, after: Pair) -> Any:
-    from edgefuse.figures.gap import Cloud
-
-    axes = components(before, 3).astype(np.float32)  # (w, 3): the same after the shift, to compare
-    return Cloud(
-        name,
-        text=before.text @ axes,
-        image=before.image @ axes,
-        shifted_text=after.text @ axes,
-        shifted_image=after.image @ axes,
-        shift=fitted.alignment.shift,
-        gaps=(gap(before), gap(after)),
-    )
-
-
-def _draw(clouds: list[Any], folder: Path) -> None:
-    from edgefuse.figures.canvas import save
-    from edgefuse.figures.gap import plane, space
-
+def _draw(clouds: list[Cloud], folder: Path) -> None:
     for name, draw in (("gap-2d", plane), ("gap-3d", space)):
         figure = draw(clouds)
         for ending in ("png", "svg"):

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.figures.canvas import FAINT, IMAGE, INK, MAJORITY, TEXT, Axes, Figure, house_style, panels
+from edgefuse.modality_gap import Fit, components
+from edgefuse.modality_gap import gap as measured
 
 Points = NDArray[np.floating]
 
@@ -37,6 +39,22 @@ class Cloud(NamedTuple):
     """lambda of the shifted ones"""
     gaps: tuple[float, float]
     """Length of the gap before and after, in all coordinates."""
+
+
+def cloud(name: str, fitted: Fit) -> Cloud:
+    """The points of one table's training rows, whose alignment has a gap to shift along."""
+    before = fitted.before()
+    after = fitted.after(before)
+    axes = components(before, 3).astype(np.float32)  # (w, 3): the same after the shift, to compare
+    return Cloud(
+        name,
+        text=before.text @ axes,
+        image=before.image @ axes,
+        shifted_text=after.text @ axes,
+        shifted_image=after.image @ axes,
+        shift=fitted.alignment.shift,
+        gaps=(measured(before), measured(after)),
+    )
 
 
 @house_style()

@@ -1,0 +1,108 @@
+"""Running a study: tables that are missing are extracted, cells that are missing are computed on all cores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from edgefuse.datasets import open_dataset
+from edgefuse.datasets.template import read_template
+from edgefuse.embeddings import open_table, table_digest
+from edgefuse.encoders import Encoders
+from edgefuse.extraction import extract
+from edgefuse.jobs import on_all_cores
+from edgefuse.progress import Progress, silent
+from edgefuse.study.cells import Cell, Work, compute, read_cell
+from edgefuse.study.config import Study
+from edgefuse.sweep.running import Plan, even_shifts, run_sweep
+from edgefuse.training.recipe import check_rows
+from edgefuse_runtimes.errors import BadInput
+
+
+def slug(name: str) -> str:
+    """A name as a folder's name: "DINOv2-S + SmolLM2" is dinov2-s-smollm2."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def table_folder(study: Study, output: Path, name: str) -> Path:
+    """Where the embedding table of these encoders is, or will be."""
+    return study.tables[name] if name in study.tables else output / "tables" / slug(name)
+
+
+def work_of(study: Study, output: Path, name: str) -> Work:
+    """What all cells of one pair of encoders have in common.
+
+    Raises:
+        BadInput: its table is missing, unfinished or damaged, or no head can be trained on it.
+    """
+    table = open_table(table_folder(study, output, name))
+    check_rows(table)
+    return Work(table, output / "cells" / slug(name), study.training, table_digest(table))
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """All cells of each pair of encoders."""
+    training = study.training
+    return [
+        Cell(fusion, seed, fold)
+        for seed, fold, fusion in product(range(training.seeds), range(training.folds), training.fusion)
+    ]
+
+
+def run(study: Study, output: Path, *, jobs: int, progress: Progress = silent) -> None:
+    """Do all that is missing; an interrupted study goes on with the cell that was not finished.
+
+    Raises:
+        BadInput: a table or encoder is unusable, or `output` holds a study of other inputs.
+        DoesNotFit: a worker process ended.
+    """
+    for name, folder in study.encoders.items():
+        _extract(study, Encoders.open(folder), table_folder(study, output, name), progress)
+    works = {name: work_of(study, output, name) for name in study.names}
+    for name, work in works.items():
+        missing = _missing(work, cells_of(study))
+        if missing:
+            work.folder.mkdir(parents=True, exist_ok=True)
+            done = on_all_cores(partial(partial, compute, work), missing, min(jobs, len(missing)))
+            for _ in progress(f"heads: {name}", done, len(missing)):
+                pass
+    if study.sweep is not None:
+        for name, work in works.items():
+            run_sweep(sweep_plan(study, work), output / "sweeps" / slug(name), jobs=jobs, progress=progress)
+
+
+def sweep_plan(study: Study, work: Work) -> Plan:
+    """The sweep over one table, with the study's settings."""
+    assert study.sweep is not None
+    shifts = even_shifts(study.sweep.shifts)
+    training = study.training
+    return Plan(work.table, shifts, study.sweep.seeds, training.fusion, training.match, training.settings)
+
+
+def _extract(study: Study, encoders: Encoders, folder: Path, progress: Progress) -> None:
+    data = study.data
+    assert data is not None  # the study's file was checked
+    with suppress(BadInput):
+        if open_table(folder).encoders == encoders.identity:
+            return  # finished; what is not, goes on below or is refused there
+    template = None if data.template is None else read_template(data.template)
+    dataset = open_dataset(
+        data.dataset, data.root, skip_missing=data.skip_missing, template=template, allow_leaks=data.allow_leaks
+    )
+    extract(dataset, encoders, folder, skip_missing=data.skip_missing, progress=progress)
+
+
+def _missing(work: Work, cells: Sequence[Cell]) -> list[Cell]:
+    """Cells without a file; the files that are there must be of this study."""
+    facts = work.facts()
+    missing = []
+    for cell in cells:
+        if (work.folder / cell.file).is_file():
+            read_cell(work.folder / cell.file, facts, cell)
+        else:
+            missing.append(cell)
+    return missing

@@ -1,0 +1,122 @@
+"""A study from its file to its report."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from edgefuse.embeddings import open_table
+from edgefuse.study.config import read_study
+from edgefuse.study.pooling import pool
+from edgefuse.study.report import gather, write_report
+from edgefuse.study.running import cells_of, run, work_of
+from edgefuse_runtimes.errors import BadInput
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra report)")
+
+
+def test_every_row_is_answered_once_a_seed_by_a_head_that_saw_none_of_its_group(config: Path, tmp_path: Path) -> None:
+    study = read_study(config)
+    run(study, tmp_path / "S", jobs=2)
+    works = {name: work_of(study, tmp_path / "S", name) for name in study.names}
+    pooled = pool(study, works, ("one pair", "late"))
+    table = open_table(tmp_path / "V1")
+    assert Counter(pooled.predictions.ids.tolist()) == dict.fromkeys(table.ids.tolist(), 2)
+    by_seed = np.split(np.arange(600), 2)
+    wanted = [
+        f1_score(
+            pooled.predictions.labels[rows],
+            pooled.predictions.probabilities["fused"][rows].argmax(axis=1),
+            average="macro",
+        )
+        for rows in by_seed
+    ]
+    assert pooled.spread("fused", "macro_f1") == pytest.approx((np.mean(wanted), np.std(wanted, ddof=1)))
+    assert pooled.judged["samples"] == 300
+    assert pooled.judged["groups"] == 150
+
+
+def test_it_goes_on_where_it_stopped_and_computes_nothing_twice(config: Path, tmp_path: Path) -> None:
+    study = read_study(config)
+    run(study, tmp_path / "S", jobs=2)
+    files = sorted((tmp_path / "S").rglob("*.npz"))
+    assert len(files) == 2 * len(cells_of(study)) == 24
+    before = {path: path.stat().st_mtime_ns for path in files}
+    files[3].unlink()
+    run(study, tmp_path / "S", jobs=2)
+    changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
+    assert changed == [files[3]]
+
+
+def test_a_study_of_other_settings_is_refused(config: Path, tmp_path: Path) -> None:
+    run(read_study(config), tmp_path / "S", jobs=2)
+    config.write_text(config.read_text().replace("epochs = 3", "epochs = 4"))
+    with pytest.raises(BadInput, match=r"was computed from other inputs \(settings differ\)"):
+        run(read_study(config), tmp_path / "S", jobs=2)
+
+
+def test_an_unfinished_study_gives_no_report(config: Path, tmp_path: Path) -> None:
+    study = read_study(config)
+    run(study, tmp_path / "S", jobs=2)
+    shutil.rmtree(tmp_path / "S" / "cells" / "another-pair")
+    with pytest.raises(BadInput, match="The study is unfinished: 6 of 6 heads of another pair"):
+        gather(study, tmp_path / "S", jobs=1)
+
+
+class Loads(html.parser.HTMLParser):
+    """Collects all that a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href") and tag != "a"]
+
+
+def test_the_report_tells_everything_and_loads_nothing(config: Path, tmp_path: Path) -> None:
+    study = read_study(config)
+    run(study, tmp_path / "S", jobs=2)
+    page = write_report(gather(study, tmp_path / "S", jobs=2), tmp_path / "R")
+    text = page.read_text()
+    loads = Loads()
+    loads.feed(text)
+    assert loads.found
+    assert all(each.startswith("data:image/png;base64,") for each in loads.found)
+    for title in (
+        "Table 1",
+        "Table 2",
+        "Table 3",
+        "What fusing gains",
+        "Calibration",
+        "Referring",
+        "The shift: one pair",
+    ):
+        assert title in text
+    rows = list(csv.DictReader((tmp_path / "R" / "table-1-accuracy.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows[:2]] == ["fused, early", "fused, late"]
+    fused = [tuple(float(row[f"macro_f1{end}"]) for end in ("_low", "", "_high")) for row in rows[:4]]
+    assert all(0 < low <= value <= high < 1 for low, value, high in fused)
+    paper = list(csv.DictReader((tmp_path / "R" / "paper.csv").read_text().splitlines()))
+    assert paper[0]["macro_f1"] == "0.713"
+    markdown = (tmp_path / "R" / "report.md").read_text()
+    assert all((tmp_path / "R" / name).is_file() for name in ("gap-2d.png", "sweep-one-pair.svg", "reliability.png"))
+    assert "fused, early" in markdown
+
+
+def test_the_verb_runs_and_reports(config: Path, cli: Callable[..., Any], tmp_path: Path) -> None:
+    ran = cli("study", "run", config, "--jobs", "2")
+    assert ran.code == 0, ran.err
+    told = cli("study", "report", config)
+    assert told.code == 0, told.err
+    assert "Best fused head:" in told.out
+    assert (tmp_path / "study" / "report" / "report.html").is_file()
