@@ -21,7 +21,7 @@ IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokeniza
 
 @pytest.fixture
 def make_table(tmp_path: Path) -> Callable[..., Table]:
-    """Writes a table of 300 rows whose text and image vectors each tell half of what the label is."""
+    """Writes a table of `count` rows whose text and image vectors each tell half of what the label is."""
 
     def make(
         folder: Path = tmp_path / "V",
@@ -32,9 +32,10 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
         widths: tuple[int, int] = (24, 16),
         drawn: bool = False,
         seed: int = 0,
+        count: int = 300,
     ) -> Table:
         rng = np.random.default_rng(seed)
-        n, (d_t, d_i) = 300, widths
+        n, (d_t, d_i) = count, widths
         numbers = [labels(k, len(classes)) if labels else k * 7 // 5 % len(classes) for k in range(n)]
         text_signs, image_signs = rng.normal(size=(len(classes), d_t)), rng.normal(size=(len(classes), d_i))
         text = 5 + rng.normal(size=(n, d_t)) + 0.6 * text_signs[numbers]  # a large common mean, as real notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings import Table, open_table
 from edgefuse.heads import Fusion
 from edgefuse.training import align
 from edgefuse.training.aligned import aligned_rows, training_rows
@@ -157,6 +158,19 @@ def test_noise_is_added_to_the_vectors_of_length_1_before_the_last_step(make_tab
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
     noisy = (unit + theta - alignment.image.centre) / alignment.image.scale
     np.testing.assert_allclose(rows.vectors()["image"] + rows.units[1] * theta, noisy, atol=1e-4)
+
+
+@pytest.mark.parametrize("match", ["project", "none"])
+def test_beside_a_mapped_table_training_needs_little_more_than_the_rows_it_trains_on(
+    make_table: MakeTable, match: align.Method
+) -> None:
+    table = open_table(make_table(count=12_000, widths=(320, 256)).folder)
+    size = 4 * len(table.labels) * (320 + 256)
+    tracemalloc.start()
+    train_head(table, fusion="late", settings=Settings(epochs=1, batch=400), match=match)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * size
 
 
 def test_an_alignment_loss_is_nothing_to_the_baselines(make_table: MakeTable) -> None:
