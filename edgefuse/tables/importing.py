@@ -48,6 +48,8 @@ class About:
     """Those that the vectors are said to come from."""
     encoder_names: Mapping[Modality, str] = field(default_factory=dict)
     """Of encoders that are not at hand."""
+    by_picture: bool = False
+    """Whether a split may have a group in two parts, as the paper's has; all figures then say so."""
 
 
 UNKNOWN = About()
@@ -83,14 +85,16 @@ def import_table(
             if not rows:
                 raise BadInput(f"{paths[0]} has no rows; give a table with at least one.")
             multilabel = multilabel or bool(source.description.get("multilabel"))
-            rows, seed = _divided(rows, source.has_split, split_seed, multilabel)
+            dataset = source.description.get("dataset", {"name": paths[0].stem, "licence": "not given", "drawn": False})
+            given = {"name": about.name, "licence": about.licence, "split": "paper" if about.by_picture else None}
+            dataset |= {name: value for name, value in given.items() if value is not None}
+            leaks = dataset.get("split") == "paper"
+            rows, seed = _divided(rows, source.has_split, split_seed, multilabel=multilabel, leaks=leaks)
             if source.has_split and source.description:
                 seed = source.description["split_seed"]
-            dataset = source.description.get("dataset", {"name": paths[0].stem, "licence": "not given", "drawn": False})
-            given = {"name": about.name, "licence": about.licence}
             description = {
                 "encoders": {m: _identity(m, widths[m], about, source.description) for m in MODALITIES},
-                "dataset": dataset | {name: value for name, value in given.items() if value is not None},
+                "dataset": dataset,
                 "classes": _classes(rows, multilabel, source.description),
                 **({"multilabel": True} if multilabel else {}),
                 "split_seed": seed,
@@ -125,10 +129,13 @@ def _write_shards(source: Source, folder: Path) -> tuple[list[Row], dict[Modalit
     return rows, widths
 
 
-def _divided(rows: Sequence[Row], has_split: bool, seed: int, multilabel: bool) -> tuple[list[Row], int | None]:
+def _divided(
+    rows: Sequence[Row], has_split: bool, seed: int, *, multilabel: bool, leaks: bool
+) -> tuple[list[Row], int | None]:
     """The rows with their parts, and the seed that decided them; None where the file did."""
     labels, groups = [row.label for row in rows], [row.group for row in rows]
     if has_split:
+        groups = [row.id for row in rows] if leaks else groups
         found = [row.split.lower() for row in rows]
         parts = [PART_NAMES.get(part, part) for part in found]
         if "validation" not in parts and {"train", "test"} <= set(parts):

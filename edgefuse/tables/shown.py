@@ -9,6 +9,7 @@ import numpy as np
 
 from edgefuse.cost import cost_sentences
 from edgefuse.embeddings import Table
+from edgefuse.leaks import leak_sentences
 from edgefuse.splits import PARTS, split_words
 
 MOST_VALUES = 12
@@ -27,7 +28,7 @@ def shown(table: Table) -> list[str]:
         *(f"{f'by {name}':<12} {_values(Counter(values.tolist()))}" for name, values in table.subgroups.items()),
         *(f"{modality:<12} {_encoder(table.encoders[modality])}" for modality in ("image", "text")),
         f"data set     {dataset['name']} ({dataset['licence']})",
-        f"leaks        {', '.join(dataset.get('leaks', [])) or 'none told'}",
+        *(leak_sentences(dataset) or ["leaks        none told"]),
     ]
     if dataset.get("drawn"):
         lines.append("drawn example: not an accuracy figure for any real use")

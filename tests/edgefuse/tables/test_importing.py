@@ -12,6 +12,8 @@ from edgefuse.encoders import Encoders
 from edgefuse.splits import split_rows
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.importing import About, import_table
+from edgefuse.tables.layouts import export_table
+from edgefuse.tables.shown import shown
 from edgefuse_runtimes.errors import BadInput
 
 Write = Callable[..., Path]
@@ -141,6 +143,12 @@ def test_a_group_in_two_parts_is_refused(write: Write, tmp_path: Path) -> None:
     lines[1:] = [line.replace(f"-{k}", f"p{k % 4}", 1) for k, line in enumerate(lines[1:])]
     with pytest.raises(BadInput, match=r"has the group 'p[0-3]' in both"):
         import_table([write("x.csv", lines)], tmp_path / "W", columns=Columns(group="patient"))
+    about = About(by_picture=True)
+    table = import_table([tmp_path / "x.csv"], tmp_path / "W", columns=Columns(group="patient"), about=about)
+    assert table.groups.tolist() == [f"p{k % 4}" for k in range(9)]
+    assert "LEAK: the split is the paper's, by picture" in "\n".join(shown(table))
+    (path,) = export_table(table, tmp_path / "x.npz")
+    assert import_table([path], tmp_path / "X").splits.tolist() == table.splits.tolist()
 
 
 def test_an_existing_folder_is_left_alone(write: Write, tmp_path: Path) -> None:
