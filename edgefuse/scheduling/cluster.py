@@ -18,9 +18,9 @@ from edgefuse.encoding import Encoded, Portion
 from edgefuse.extraction import Settings
 from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
-from edgefuse.scheduling.store import File, files_of, new_token, receive
+from edgefuse.scheduling.store import File, files_of, new_token
 from edgefuse.scheduling.tasks import SharedRoot, Task, late, packed, tasks_of
-from edgefuse.scheduling.work import FilesMissing, Reply, Work, encode_rows, has_files
+from edgefuse.scheduling.work import FilesMissing, Reply, Work, encode_rows, has_files, take_piece
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.machine import physical_cores
 from edgefuse_runtimes.spec import EncoderSpec
@@ -201,7 +201,7 @@ class Cluster:
             with encoders.file(file.name).open("rb") as source:
                 for offset in range(0, max(1, file.bytes), PIECE):
                     piece = source.read(PIECE)
-                    self.client.run(receive, files, file, token, offset, piece, workers=[worker])
+                    self.client.run(take_piece, files, file, token, offset, piece, workers=[worker])
                     yield piece
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
 import threading
@@ -14,7 +15,7 @@ from edgefuse import __version__
 from edgefuse.encoding import Encoded, Portion, Tokens, encode_portions
 from edgefuse.extras import importable
 from edgefuse.golden import probe_sample
-from edgefuse.scheduling.store import File, find
+from edgefuse.scheduling.store import File, find, receive
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
@@ -94,9 +95,14 @@ def encode_rows(work: Work, samples: Sent) -> Reply:
         return Reply(encoded, tuple(opened.remarks))
 
 
-def has_files(files: Sequence[File], shared: str | None) -> bool:
-    """Whether this worker finds the encoder's files."""
-    return find(files, shared) is not None
+async def has_files(files: Sequence[File], shared: str | None) -> bool:
+    """Whether this worker finds the encoder's files; it goes on answering the scheduler while it hashes them."""
+    return await asyncio.to_thread(find, files, shared) is not None
+
+
+async def take_piece(files: Sequence[File], file: File, token: str, offset: int, piece: bytes) -> None:
+    """Take one piece of a file that is sent to this worker, see `store.receive`."""
+    await asyncio.to_thread(receive, files, file, token, offset, piece)
 
 
 def _open(work: Work) -> _Opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 from dataclasses import replace
@@ -65,7 +66,7 @@ def test_files_that_are_nowhere_are_asked_for(
 ) -> None:
     monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(address="tcp://here"))
     lost = replace(of(encoders, encoders.text), shared=str(tmp_path))
-    assert not has_files(lost.files, lost.shared)
+    assert not asyncio.run(has_files(lost.files, lost.shared))
     with pytest.raises(FilesMissing) as missing:
         encode_rows(lost, [np.array([65], np.int32)])
     assert pickle.loads(pickle.dumps(missing.value)).worker == "tcp://here"
