@@ -65,6 +65,15 @@ match_option = click.option(
 )
 
 
+text_components_option = click.option(
+    "--text-components",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Take the notes' vectors down to their N principal components, each brought to the same spread: for short "
+    "notes of a few facts.  [default: all coordinates]",
+)
+
+
 def say_leaks(dataset: Mapping[str, Any], *, err: bool = False) -> None:
     """Say in red what makes the figures of a table's or a head's data set flatter."""
     for sentence in leak_sentences(dataset):

@@ -8,7 +8,7 @@ from typing import cast
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option, say_leaks
+from edgefuse.commands.options import FOLDER, match_option, say_leaks, text_components_option
 from edgefuse.commands.training_options import training_options
 from edgefuse.embeddings import open_table
 from edgefuse.figures.canvas import save
@@ -67,6 +67,7 @@ def parse_shifts(context: click.Context, option: click.Parameter, value: str) ->
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Heads for each: seeds 0, 1, ..."
 )
 @match_option
+@text_components_option
 @training_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Heads trained at a time.  [default: the physical cores]")
 def command(
@@ -76,6 +77,7 @@ def command(
     fusions: tuple[str, ...],
     seeds: int,
     match: align.Method,
+    text_components: int | None,
     settings: Settings,
     jobs: int | None,
 ) -> None:
@@ -88,7 +90,7 @@ def command(
     table = open_table(table_folder)
     check_rows(table)
     kinds = cast(Sequence[Fusion], list(dict.fromkeys(fusions)))
-    plan = Plan(table, shifts, seeds, tuple(kinds), match, settings)
+    plan = Plan(table, shifts, seeds, tuple(kinds), match, settings, text_components)
     sweep = run_sweep(plan, output, jobs=jobs or physical_cores(), progress=bar)
     _write(output, sweep)
     click.echo(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option, say_leaks, threads_option
+from edgefuse.commands.options import FOLDER, match_option, say_leaks, text_components_option, threads_option
 from edgefuse.commands.training_options import training_options
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Fusion, Head, write_head
@@ -48,6 +48,7 @@ FEW_ANSWERS = 30
     f"[default: of {', '.join(f'{shift:g}' for shift in SHIFTS)} the best on validation rows]",
 )
 @match_option
+@text_components_option
 @click.option(
     "--refer-accuracy",
     metavar="A",
@@ -64,6 +65,7 @@ def command(
     seeds: int,
     shift: float | None,
     match: align.Method,
+    text_components: int | None,
     refer_accuracy: float | None,
     settings: Settings,
     threads: int | None,
@@ -86,6 +88,7 @@ def command(
         settings=settings,
         shifts=None if shift is None else (shift,),
         match=match,
+        text_components=text_components,
         threads=threads or physical_cores(),
         progress=bar,
     )

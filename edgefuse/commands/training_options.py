@@ -56,9 +56,17 @@ OPTIONS = (
         show_default=True,
         help="Late fusion: pull the two branches of a pair together, with this weight beside the classes' loss.",
     ),
+    click.option(
+        "--members",
+        metavar="N",
+        type=click.IntRange(min=1, max=16),
+        default=1,
+        show_default=True,
+        help="Train N networks from different start values, and answer by the mean of their logits.",
+    ),
 )
 """In the order of the help page."""
-NAMES = ("epochs", "hidden", "depth", "dropout", "class_weights", "patience", "noise", "alignment_loss")
+NAMES = ("epochs", "hidden", "depth", "dropout", "class_weights", "patience", "noise", "alignment_loss", "members")
 """Of options that are called as the settings are."""
 
 

@@ -58,7 +58,7 @@ class Work:
         """What decides a cell beside the cell itself, as plain JSON types."""
         of = self.training
         facts = {"folds": of.folds, "shifts": of.shifts, "match": of.match, "refer_accuracy": of.refer_accuracy}
-        facts |= {"table_sha256": self.digest, "settings": asdict(of.settings)}
+        facts |= {"text_components": of.text_components, "table_sha256": self.digest, "settings": asdict(of.settings)}
         return dict(json.loads(json.dumps(facts)))
 
 
@@ -83,7 +83,15 @@ def compute(work: Work, cell: Cell) -> Cell:
     """Train the cell's head, let it answer for its fold's test rows, and write its file whole."""
     of = work.training
     table = divided(work.table, of.folds, cell.seed, cell.fold)
-    head = train_head(table, fusion=cell.fusion, seed=cell.seed, settings=of.settings, shifts=of.shifts, match=of.match)
+    head = train_head(
+        table,
+        fusion=cell.fusion,
+        seed=cell.seed,
+        settings=of.settings,
+        shifts=of.shifts,
+        match=of.match,
+        text_components=of.text_components,
+    )
     if of.refer_accuracy is not None:
         head = replace(head, referral=referral.fit(head, table, of.refer_accuracy))
     seconds = {"seconds_per_epoch": head.seconds_per_epoch, "inference_seconds": _inference(head, table)}

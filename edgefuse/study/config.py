@@ -70,6 +70,7 @@ class Training:
     seeds: int = 5
     shifts: tuple[float, ...] = SHIFTS
     match: align.Method = align.DEFAULT
+    text_components: int | None = None
     refer_accuracy: float | None = None
     """Each head's referral threshold is chosen for this accuracy; None: none is."""
     settings: Settings = PAPER
@@ -114,6 +115,7 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
     "noise": (int, float),
     "alignment_loss": (int, float),
     "class_weights": str,
+    "members": int,
 }
 """Of `trainer.Settings`, which `[training]` may have too."""
 OPTIMIZER: dict[str, type | tuple[type, ...]] = {"learning_rate": (int, float), "weight_decay": (int, float)}
@@ -192,7 +194,7 @@ class _Reader:
 
     def at_least(self, key: str, least: int, default: int) -> int:
         found: int = self.value(key, int, default)
-        if found < least:
+        if key in self._values and found < least:
             raise self.fault(f"has {key} = {found}; it must be {least} or more")
         return found
 
@@ -251,6 +253,7 @@ def _training(reader: _Reader) -> Training:
         seeds=reader.at_least("seeds", 1, 5),
         shifts=shifts,
         match=match,
+        text_components=reader.at_least("text_components", 1, 0) or None,
         refer_accuracy=wanted,
         settings=replace(PAPER, **reader.given(SETTINGS), optimizer=AdamW(**reader.given(OPTIMIZER))),
     )

@@ -292,6 +292,7 @@ def _made(found: Found) -> list[tuple[str, str]]:
         ),
         ("Shifts tried", ", ".join(f"{shift:g}" for shift in training.shifts)),
         ("Widths matched by", training.match),
+        ("Notes' components", "all coordinates" if training.text_components is None else str(training.text_components)),
     ]
     changed = {key: value for key, value in asdict(training.settings).items() if value != asdict(PAPER)[key]}
     facts.append(("Training", "; ".join(f"{key} {value}" for key, value in changed.items()) or "as the paper"))

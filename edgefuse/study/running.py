@@ -80,7 +80,15 @@ def sweep_plan(study: Study, work: Work) -> Plan:
     assert study.sweep is not None
     shifts = even_shifts(study.sweep.shifts)
     training = study.training
-    return Plan(work.table, shifts, study.sweep.seeds, training.fusion, training.match, training.settings)
+    return Plan(
+        work.table,
+        shifts,
+        study.sweep.seeds,
+        training.fusion,
+        training.match,
+        training.settings,
+        training.text_components,
+    )
 
 
 def _extract(study: Study, encoders: Encoders, folder: Path, progress: Progress) -> None:

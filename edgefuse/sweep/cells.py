@@ -12,8 +12,8 @@ from edgefuse.embeddings import Table
 from edgefuse.heads import Fusion
 from edgefuse.training import align
 from edgefuse.training.aligned import aligned_rows, architecture_of, training_rows
-from edgefuse.training.recipe import generator
-from edgefuse.training.trainer import Rows, Settings, Trained, train
+from edgefuse.training.recipe import generators
+from edgefuse.training.trainer import Rows, Settings, Trained, train_members
 from edgefuse_runtimes.alignment import Alignment
 
 
@@ -46,9 +46,9 @@ class Aligned:
     validation: Rows
 
 
-def matching_of(table: Table, method: align.Method) -> align.Matching:
+def matching_of(table: Table, method: align.Method, text_components: int | None = None) -> align.Matching:
     """The matching of a table's training rows, the same for all cells."""
-    return align.match(*training_rows(table), method)
+    return align.match(*training_rows(table), method, text_components)
 
 
 def aligned(table: Table, matching: align.Matching, shift: float) -> Aligned:
@@ -70,4 +70,6 @@ def run(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Result:
 def train_cell(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Trained:
     """Train one cell: the fused head that `train_head` trains for this shift and seed."""
     architecture = architecture_of(table, rows.alignment, cell.fusion, settings)
-    return train(architecture, rows.training, rows.validation, settings, generator(cell.seed, 0))
+    return train_members(
+        architecture, rows.training, rows.validation, settings, generators(cell.seed, 0, settings.members)
+    )

@@ -36,10 +36,16 @@ class Plan:
     fusions: tuple[Fusion, ...]
     match: align.Method
     settings: Settings
+    text_components: int | None = None
 
     def inputs(self) -> dict[str, Any]:
         """What decides a cell beside the cell itself, as plain JSON types."""
-        facts = {"table_sha256": table_digest(self.table), "match": self.match, "settings": asdict(self.settings)}
+        facts: dict[str, Any] = {
+            "table_sha256": table_digest(self.table),
+            "match": self.match,
+            "settings": asdict(self.settings),
+        }
+        facts |= {} if self.text_components is None else {"text_components": self.text_components}
         return dict(json.loads(json.dumps(facts)))
 
 
@@ -77,7 +83,7 @@ def run_sweep(plan: Plan, folder: Path, *, jobs: int, progress: Progress = silen
     with CellsFile(folder / FILE, inputs) as log:
         todo = [cell for cell in cells if cell not in log.results]
         if todo:
-            make = partial(runner, table, matching_of(table, plan.match), plan.settings)
+            make = partial(runner, table, matching_of(table, plan.match, plan.text_components), plan.settings)
             for result in progress("heads", on_all_cores(make, todo, min(jobs, len(todo))), len(todo)):
                 log.append(result)
         results = tuple(log.results[cell] for cell in cells)

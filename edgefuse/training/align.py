@@ -28,6 +28,7 @@ learn the rest of a note slowly there. A random rotation after PCA mends that as
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -74,19 +75,27 @@ class Matching(NamedTuple):
     """"none" where nothing was to be done."""
     text: Way
     image: Way
+    text_components: int | None = None
+    """How many principal components of the aligned notes the head reads; None: their coordinates."""
 
 
 AS_THEY_ARE = Matching("none", Way(), Way())
 
 
-def match(text: Vectors, image: Vectors, method: Method = DEFAULT) -> Matching:
+def match(text: Vectors, image: Vectors, method: Method = DEFAULT, text_components: int | None = None) -> Matching:
     """Fit how training rows (n, d_t) and (n, d_i), pair by pair, come to one width; equal widths stay as they are.
 
     project: the wider to the narrower width, by the directions in which it best agrees with its partners.
     pca: the wider to the narrower width, by the directions that keep most of it.
     interpolate: the narrower to the wider width, stretched along the coordinate index (the paper's).
     none: each keeps its own width, so that there is no gap and nothing to shift.
+    text_components: of the aligned notes so many principal components are kept in the last step, each brought to
+    variance 1. Short notes of a few facts differ in few directions, of very different spread.
     """
+    return _matched_by(text, image, method)._replace(text_components=text_components)
+
+
+def _matched_by(text: Vectors, image: Vectors, method: Method) -> Matching:
     d_t, d_i = text.shape[1], image.shape[1]
     if d_t == d_i or method == "none":
         return AS_THEY_ARE
@@ -178,7 +187,7 @@ def fit(text: Vectors, image: Vectors, matching: Matching, shift: float) -> Alig
             f"{image.shape[1]} numbers; take another --match than none, or --shift 0."
         )
     return Alignment(
-        text=_steps(text, matching.text, gap, shift / 2),
+        text=_steps(text, matching.text, gap, shift / 2, matching.text_components),
         image=_steps(image, matching.image, gap, -shift / 2),
         gap=gap,
         shift=shift,
@@ -202,11 +211,29 @@ def parts(rows: Vectors) -> Iterator[Floats]:
         yield rows[start : start + ROWS_AT_A_TIME]  # (<= 1024, d)
 
 
-def _steps(rows: Vectors, way: Way, gap: Floats | None, share: float) -> Steps:
+def _steps(rows: Vectors, way: Way, gap: Floats | None, share: float, components: int | None = None) -> Steps:
     offset = None if gap is None else np.float32(share) * gap  # (w,)
     centre, deviation = _moments(rows, way, offset)
     scale = deviation if deviation > SMALLEST_SCALE else 1.0
-    return Steps(way.projection, centre.astype(np.float32), np.array(scale, np.float32), way.stretch)
+    steps = Steps(way.projection, centre.astype(np.float32), np.array(scale, np.float32), way.stretch)
+    if components is None:
+        return steps
+    return replace(steps, components=_components(rows, way, offset, steps.centre, components))
+
+
+def _components(rows: Vectors, way: Way, offset: Floats | None, centre: Floats, count: int) -> Floats:
+    """From centred rows to their first principal components (w, k), each of variance 1: k is `count`, or less where
+    the rows differ in fewer directions."""
+    covariance = np.zeros((len(centre), len(centre)))  # (w, w)
+    for part in parts(rows):
+        moved = matched(part, *way)  # (m, w)
+        centred = ((moved if offset is None else shifted(moved, offset)) - centre).astype(np.float64)
+        covariance += centred.T @ centred / len(rows)
+    directions = leading_directions(covariance, min(count, len(rows), len(centre)))  # (w, k)
+    deviations = np.sqrt(np.einsum("wk,wv,vk->k", directions, covariance, directions, optimize=True))  # (k,)
+    kept = deviations > SMALLEST_SCALE
+    kept[0] = True  # one at least, even of rows that are all alike
+    return np.ascontiguousarray(directions[:, kept] / np.maximum(deviations[kept], SMALLEST_SCALE), np.float32)
 
 
 def _moments(rows: Vectors, way: Way, offset: Floats | None) -> tuple[NDArray[np.float64], float]:

@@ -17,7 +17,7 @@ from edgefuse.progress import Progress, silent
 from edgefuse.training import align, temperature
 from edgefuse.training.aligned import Kind, aligned_rows, architecture_of, training_rows
 from edgefuse.training.runs import Runs
-from edgefuse.training.trainer import PAPER, Rows, Settings, logits_of, train
+from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, logits_of, train_members
 from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
 
@@ -34,27 +34,28 @@ def train_head(
     settings: Settings = PAPER,
     shifts: Sequence[float] | None = None,
     match: align.Method = align.DEFAULT,
+    text_components: int | None = None,
     threads: int = 1,
     progress: Progress = silent,
 ) -> Head:
     """Train the fused head and both baselines on a table, each from `seeds` seeds: `seed`, `seed` + 1, ...
 
-    Unequal widths are matched by `match`. Every lambda of `shifts` (None: SHIFTS, but only 0 where widths stay
-    unequal) starts from the same parameters and sees the same batches; the one whose heads are best on the validation
-    rows, in the mean over the seeds, is kept, of equals the one nearest to 0. The baselines use its alignment. Of each
-    head the seed best on validation rows is kept. Any number of `threads` gives the same heads; numpy's BLAS should
-    use one.
+    Unequal widths are matched by `match`; of aligned notes `text_components` are kept, see `align.match`. Every lambda
+    of `shifts` (None: SHIFTS, but only 0 where widths stay unequal) starts from the same parameters and sees the same
+    batches; the one whose heads are best on the validation rows, in the mean over the seeds, is kept, of equals the
+    one nearest to 0. The baselines use its alignment. Of each head the seed best on validation rows is kept. Any
+    number of `threads` gives the same heads; numpy's BLAS should use one.
 
     Raises:
         BadInput: the table has fewer than two classes, a class without training rows, or no validation rows; or the
             settings do not fit the fusion.
     """
     check_rows(table)
-    check_settings(settings, fusion)
+    check_settings(settings, fusion, text_components)
     every = tuple(range(seed, seed + seeds))
     part = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
     text, image = training_rows(table)
-    matching = align.match(text, image, match)
+    matching = align.match(text, image, match, text_components)
     if shifts is None:
         shifts = SHIFTS if align.may_shift(text, image, matching) else (0.0,)
     rows: dict[str, Rows] = {}
@@ -66,10 +67,13 @@ def train_head(
     def run(kind: Kind, stream: int, alignment: Alignment, label: str) -> Runs:
         shape = architecture_of(table, alignment, kind, settings)
         labels = [label if seeds == 1 else f"{label}, seed {each}" for each in every]
-        given = [(generator(each, stream), progress, label) for each, label in zip(every, labels, strict=True)]
-        return Runs(
-            every, tuple(train(shape, rows["train"], rows["validation"], settings, *one, threads) for one in given)
-        )
+        parts = rows["train"], rows["validation"]
+
+        def one(seed: int, label: str) -> Trained:
+            rngs = generators(seed, stream, settings.members)
+            return train_members(shape, *parts, settings, rngs, progress, label, threads)
+
+        return Runs(every, tuple(map(one, every, labels)))
 
     fitted: list[tuple[Runs, Alignment]] = []
     for shift in sorted(shifts, key=abs):
@@ -111,8 +115,9 @@ def train_head(
             "rows": len(part["train"]),
             **asdict(settings),
             "hidden": architecture_of(table, alignment, fusion, settings).branches[0].hidden[0],
-            "parameters": architecture_of(table, alignment, fusion, settings).parameter_count,
+            "parameters": architecture_of(table, alignment, fusion, settings).parameter_count * settings.members,
             "matching": matching.method,
+            **({} if text_components is None else {"text_components": alignment.text.width}),
             "widths": alignment.widths,
             "gap": None if alignment.gap is None else float(np.linalg.norm(alignment.gap)),
             "shift": alignment.shift,
@@ -130,12 +135,15 @@ def train_head(
     )
 
 
-def check_settings(settings: Settings, fusion: Fusion) -> None:
+def check_settings(settings: Settings, fusion: Fusion, text_components: int | None = None) -> None:
     """Accept settings that can be trained with.
 
     Raises:
-        BadInput: an alignment loss for early fusion, which has no branches to pull together.
+        BadInput: an alignment loss for early fusion, which has no branches to pull together, or noise, which is added
+            to coordinates, beside components.
     """
+    if settings.noise and text_components is not None:
+        raise BadInput("Noise is added to the coordinates of vectors, not to components; leave out one of the two.")
     if settings.alignment_loss and fusion != "late":
         raise BadInput(
             "An alignment loss pulls the branches of text and image together, which only late fusion has; "
@@ -169,6 +177,8 @@ def check_rows(table: Table) -> None:
         raise BadInput(f"{table.folder} has no validation rows, which choose the epoch; extract it with more samples.")
 
 
-def generator(seed: int, stream: int) -> np.random.Generator:
-    """What draws start values and batches: stream 0 of the fused head, 1 of the image-only, 2 of the text-only."""
-    return np.random.default_rng([seed, stream])
+def generators(seed: int, stream: int, members: int = 1) -> list[np.random.Generator]:
+    """What draws start values and batches of each member: stream 0 of the fused head, 1 of the image-only, 2 of the
+    text-only one. The first member is the head that a head of one member is."""
+    own = [[seed, stream], *([seed, stream, number] for number in range(1, members))]
+    return [np.random.default_rng(each) for each in own]

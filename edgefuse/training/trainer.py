@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -62,6 +62,8 @@ class Settings:
     """Deviation of the noise that is added to each number of the vectors of length 1, anew in every batch."""
     alignment_loss: float = 0.0
     """Weight of `losses.apart` in heads of two branches."""
+    members: int = 1
+    """Networks of a head, from different start values and batches; its logits are the mean of theirs."""
 
 
 PAPER = Settings()
@@ -73,7 +75,7 @@ class Trained:
 
     head: fusion.Head
     epoch: int
-    """Counted from 1."""
+    """Counted from 1; of several members, the mean of theirs, rounded."""
     figures: metrics.Figures
     loss: float
     """Class-weighted loss on the validation rows."""
@@ -81,6 +83,32 @@ class Trained:
     """That were done."""
     seconds: float = 0.0
     """Of training per epoch, the mean of all; judging on the validation rows is not in it."""
+
+
+def train_members(
+    architecture: shapes.Architecture,
+    training: Rows,
+    validation: Rows,
+    settings: Settings,
+    rngs: Sequence[np.random.Generator],
+    progress: Progress = silent,
+    label: str = "training",
+    threads: int = 1,
+) -> Trained:
+    """Train a network with each of `rngs`, and join them to the one head whose logits are the mean of theirs."""
+    labels = [label] if len(rngs) == 1 else [f"{label}, member {number}" for number in range(1, len(rngs) + 1)]
+    members = [
+        train(architecture, training, validation, settings, rng, progress, own, threads)
+        for rng, own in zip(rngs, labels, strict=True)
+    ]
+    if len(members) == 1:
+        return members[0]
+    head = fusion.mean_of([member.head for member in members])
+    return replace(
+        _judge(head, round(float(np.mean([one.epoch for one in members]))), validation, _weights(training, settings)),
+        epochs=sum(member.epochs for member in members),
+        seconds=sum(member.seconds for member in members),
+    )
 
 
 def train(
@@ -100,9 +128,7 @@ def train(
     The rows must hold every class in `training` and at least two training rows. Any number of threads gives the same
     head; numpy's BLAS should use one.
     """
-    weights = losses.class_weights(training.labels, int(training.labels.max()) + 1)  # (K,) or (2, K)
-    if settings.class_weights == "none":
-        weights = np.ones_like(weights)
+    weights = _weights(training, settings)
     team = Team(threads)
     try:
         learner = Learner(architecture, network.initial(architecture, rng), settings, team)
@@ -234,6 +260,12 @@ def _gather(
     if noise is not None:
         batch += rng.standard_normal(batch.shape, np.float32) * noise
     return batch
+
+
+def _weights(training: Rows, settings: Settings) -> Floats:
+    """Of the classes, (K,) or (2, K)."""
+    weights = losses.class_weights(training.labels, int(training.labels.max()) + 1)
+    return np.ones_like(weights) if settings.class_weights == "none" else weights
 
 
 def _judge(head: fusion.Head, epoch: int, rows: Rows, weights: Floats) -> Trained:

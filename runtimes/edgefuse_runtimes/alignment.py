@@ -33,6 +33,14 @@ class Steps:
     """(): one number for all coordinates, so that angles between samples stay as they are."""
     stretch: int | None = None
     """The common width w that vectors are stretched to, if they are."""
+    components: Floats | None = None
+    """(w, k): to k principal components of the centred rows, each brought to variance 1, in place of dividing by
+    `scale`; None: all coordinates stay."""
+
+    @property
+    def width(self) -> int:
+        """Of aligned vectors: k or w."""
+        return len(self.centre) if self.components is None else self.components.shape[1]
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Alignment:
     @property
     def widths(self) -> dict[Modality, int]:
         """Of aligned vectors; equal where there is a gap."""
-        return {"text": len(self.text.centre), "image": len(self.image.centre)}
+        return {"text": self.text.width, "image": self.image.width}
 
 
 def apply(alignment: Alignment, text: Floats, image: Floats) -> tuple[Floats, Floats]:
@@ -103,6 +111,8 @@ def to_arrays(alignment: Alignment) -> dict[str, NDArray[Any]]:
         arrays[f"{modality}.centre"], arrays[f"{modality}.scale"] = steps.centre, steps.scale
         if steps.projection is not None:
             arrays[f"{modality}.projection"] = steps.projection
+        if steps.components is not None:
+            arrays[f"{modality}.components"] = steps.components
         if steps.stretch is not None:
             arrays[f"{modality}.stretch"] = np.array(steps.stretch, np.float32)
     return arrays
@@ -131,7 +141,10 @@ def _aligned(steps: Steps, gap: Floats | None, share: float, rows: Floats) -> Fl
     common = matched(rows, steps.projection, steps.stretch)  # (..., w)
     if gap is not None:
         common = shifted(common, np.float32(share) * gap)
-    return (common - steps.centre) / steps.scale  # (..., w)
+    centred: Floats = common - steps.centre  # (..., w)
+    if steps.components is not None:
+        return centred @ steps.components  # (..., k)
+    return np.divide(centred, steps.scale)  # (..., w)
 
 
 def _read_steps(arrays: Arrays, modality: Modality, d: int, width: int) -> Steps:
@@ -151,4 +164,13 @@ def _read_steps(arrays: Arrays, modality: Modality, d: int, width: int) -> Steps
         centre=float_array(arrays, f"{modality}.centre", (width,)),
         scale=scale,
         stretch=width if is_stretched else None,
+        components=_read_components(arrays, f"{modality}.components", width),
     )
+
+
+def _read_components(arrays: Arrays, name: str, width: int) -> Floats | None:
+    if name not in arrays:
+        return None
+    shape = arrays[name].shape
+    count = shape[1] if len(shape) == 2 and 1 <= shape[1] <= width else 1
+    return float_array(arrays, name, (width, count))

@@ -7,7 +7,7 @@ unit, which is folded into the Linear after it, so none is left here. Dropout do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -33,6 +33,10 @@ INPUTS: dict[str, tuple[Modality, ...]] = {
 """What a branch may read, by its name in `head.npz`; both: concatenated, text first."""
 
 
+MOST_BRANCHES = 64
+"""Of a head: a file that claims more is no head."""
+
+
 class Layer(NamedTuple):
     """Linear -> ReLU."""
 
@@ -55,7 +59,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Head:
-    """Early fusion: one branch that reads both; late fusion: one branch each; a baseline: one branch."""
+    """Early fusion: one branch that reads both; late fusion: one branch each; a baseline: one branch.
+
+    Of several members there are so many times as many, see `mean_of`.
+    """
 
     branches: tuple[Branch, ...]
     weight: Floats
@@ -69,6 +76,16 @@ def logits(head: Head, vectors: Mapping[Modality, Floats]) -> Floats:
     hidden = [_branch(branch, vectors) for branch in head.branches]  # each (..., h)
     joined = np.concatenate(hidden, axis=-1)  # (..., sum of h)
     return joined @ head.weight.T + head.bias  # (..., C)
+
+
+def mean_of(members: Sequence[Head]) -> Head:
+    """The one head whose logits are the mean of those of its members, which have the same number of logits."""
+    share = np.float32(1 / len(members))
+    return Head(
+        branches=tuple(branch for member in members for branch in member.branches),
+        weight=np.concatenate([member.weight for member in members], axis=1) * share,
+        bias=np.sum([member.bias for member in members], axis=0) * share,
+    )
 
 
 def probabilities(logits: Floats, temperature: float = 1.0, *, multilabel: bool = False) -> Floats:
@@ -112,8 +129,8 @@ def from_arrays(arrays: Arrays, widths: Mapping[Modality, int], classes: int, *,
         BadInput: an array is missing, not finite, or of a wrong shape or kind.
     """
     count = sum(name.endswith(".reads") for name in arrays)
-    if count not in (1, 2):
-        raise BadInput(f"The head has {count} branches in place of one or two; train the head again.")
+    if not 1 <= count <= MOST_BRANCHES:
+        raise BadInput(f"The head has {count} branches in place of 1 to {MOST_BRANCHES}; train the head again.")
     branches = tuple(_read_branch(arrays, index, widths) for index in range(count))
     hidden = sum(branch.width for branch in branches)
     one_logit = classes == 2 and not multilabel and np.size(arrays.get("bias", ())) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -127,7 +128,8 @@ def _with(name: str, value: np.ndarray) -> Callable[[dict[str, Any]], None]:
         (_with("weight", np.zeros((3, 8))), "float64"),
         (_with("bias", np.zeros(1, np.float32)), r"in place of float32 \(3,\)"),
         (_with("bias", np.array([0, np.nan, 0], np.float32)), "NaN"),
-        (_with("branch2.reads", np.array("text")), "3 branches"),
+        (_with("branch2.reads", np.array("text")), "lacks the array 'branch2.weight'"),
+        (lambda arrays: arrays.update({f"branch{k}.reads": np.array("text") for k in range(65)}), "65 branches"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change: Callable[[dict[str, Any]], None], said: str) -> None:
@@ -135,3 +137,18 @@ def test_arrays_that_do_not_fit_are_refused(change: Callable[[dict[str, Any]], N
     change(arrays)
     with pytest.raises(BadInput, match=said):
         fusion.from_arrays(arrays, WIDTHS, 3)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("kind", ["early", "late"])
+def test_one_head_gives_the_mean_logits_of_its_members(kind: str, count: int) -> None:
+    rng = np.random.default_rng(0)
+    members = [
+        replace(_head(kind), weight=rng.normal(size=_head(kind).weight.shape).astype(np.float32)) for _ in range(count)
+    ]
+    vectors = {"text": rng.normal(size=(7, 6)).astype(np.float32), "image": rng.normal(size=(7, 6)).astype(np.float32)}
+    head = fusion.mean_of(members)
+    wanted = np.mean([fusion.logits(member, vectors) for member in members], axis=0)
+    np.testing.assert_allclose(fusion.logits(head, vectors), wanted, rtol=1e-4, atol=1e-5)
+    again = fusion.from_arrays(fusion.to_arrays(head), WIDTHS, 3)
+    np.testing.assert_array_equal(fusion.logits(again, vectors), fusion.logits(head, vectors))

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
 from edgefuse.embeddings import Table
 from edgefuse.heads import open_head, write_head
@@ -197,3 +198,33 @@ def test_unmatched_widths_give_the_papers_heads(
     assert head.training["parameters"] == count
     assert len({branch.reads for branch in head.fused.branches}) == {"early": 1, "late": 2}[fusion]
     assert sum(branch.layers[0].weight.shape[1] for branch in head.fused.branches) == 4096 + 768
+
+
+def test_notes_are_taken_down_to_components_of_equal_spread() -> None:
+    rng = np.random.default_rng(0)
+    facts = rng.normal(size=(400, 3)) * [1, 0.1, 0.01]  # three facts of very different weight
+    text = (5 + facts @ rng.normal(size=(3, 24))).astype(np.float32)
+    image = rng.normal(size=(400, 24)).astype(np.float32)
+    fitted = align.fit(text, image, align.match(text, image, text_components=8), 0.5)
+    aligned_text, aligned_image = alignment.apply(fitted, text, image)
+    np.testing.assert_allclose(np.cov(aligned_text, rowvar=False, bias=True)[:3, :3], np.eye(3), atol=2e-3)
+    assert aligned_image.shape == (400, 24)
+    unit = text / np.linalg.norm(text, axis=1, keepdims=True)
+    half = 0.25 * (image / np.linalg.norm(image, axis=1, keepdims=True)).mean(axis=0) - 0.25 * unit.mean(axis=0)
+    moved = (unit + half) / np.linalg.norm(unit + half, axis=1, keepdims=True)
+    reference = PCA(3, whiten=True).fit_transform(moved)  # (400, 3)
+    for ours, theirs in zip(aligned_text.T[:3], reference.T, strict=True):
+        assert abs(np.corrcoef(ours, theirs)[0, 1]) > 0.999
+    one = alignment.apply(fitted, text[7], image[7])
+    np.testing.assert_allclose(one[0], aligned_text[7], rtol=1e-4, atol=1e-4)
+    again = alignment.from_arrays(alignment.to_arrays(fitted), {"text": 24, "image": 24})
+    np.testing.assert_array_equal(alignment.apply(again, text, image)[0], aligned_text)
+
+
+def test_notes_that_are_all_alike_have_one_component_of_nothing() -> None:
+    text = np.tile(np.arange(1, 7, dtype=np.float32), (20, 1))
+    image = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    fitted = align.fit(text, image, align.match(text, image, text_components=4), 0.0)
+    aligned_text = alignment.apply(fitted, text, image)[0]
+    assert aligned_text.shape == (20, 1)
+    assert np.abs(aligned_text).max() < 1

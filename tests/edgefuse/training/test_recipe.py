@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from edgefuse.embeddings import Table, open_table
-from edgefuse.heads import Fusion
+from edgefuse.heads import Fusion, open_head, write_head
 from edgefuse.training import align
 from edgefuse.training.aligned import aligned_rows, training_rows
 from edgefuse.training.recipe import train_head
@@ -207,3 +208,31 @@ def test_tables_that_cannot_be_learnt_from_are_refused(
 ) -> None:
     with pytest.raises(BadInput, match=said):
         train_head(make_table(**change), fusion="early")
+
+
+def test_a_head_of_members_is_the_mean_of_heads(make_table: Callable[..., Table]) -> None:
+    table = make_table()
+    settings = Settings(epochs=2)
+    head = train_head(table, fusion="late", settings=replace(settings, members=3), shifts=(0,))
+    alone = train_head(table, fusion="late", settings=settings, shifts=(0,))
+    assert len(head.fused.branches) == 3 * len(alone.fused.branches)
+    assert head.training["parameters"] == 3 * alone.training["parameters"]
+    for ours, theirs in zip(head.fused.branches, alone.fused.branches, strict=False):  # the first member is that head
+        np.testing.assert_array_equal(ours.layers[0].weight, theirs.layers[0].weight)
+    weights = np.split(head.fused.weight, 3, axis=1)
+    np.testing.assert_allclose(3 * weights[0], alone.fused.weight, rtol=1e-6)
+    assert not np.allclose(weights[0], weights[1])
+
+
+def test_components_of_notes_are_a_part_of_the_head(make_table: Callable[..., Table], tmp_path: Path) -> None:
+    table = make_table()
+    head = train_head(table, fusion="early", settings=Settings(epochs=2), shifts=(0.5,), text_components=5)
+    assert head.alignment.widths["text"] == head.training["text_components"] == 5
+    write_head(tmp_path / "H", head)
+    again = open_head(tmp_path / "H")
+    wanted = head.probabilities(table.text[:9], table.image[:9])
+    np.testing.assert_array_equal(again.probabilities(table.text[:9], table.image[:9]), wanted)
+    one = again.probabilities(table.text[3], table.image[3])
+    np.testing.assert_allclose(one, wanted[3], rtol=1e-5)
+    with pytest.raises(BadInput, match="not to components"):
+        train_head(table, fusion="early", settings=Settings(noise=0.01), text_components=5)
