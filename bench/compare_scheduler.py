@@ -3,7 +3,7 @@
 The first rows of a data set are extracted by this process alone, by one worker and by two, each with one thread. In a
 round the three follow one another, on new tables, and the ratio of their times is taken: of the encoding, which ends
 with the last shard, without the start of the workers, which is told apart. All tables must be the same, bit by bit. How
-busy other programs kept the processor during a round stands beside it: a ratio of 2 needs two free cores.
+busy other programs kept the processor meanwhile stands beside it: a ratio of 2 needs two free cores.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def main(dataset: str, root: Path | None, encoders_folder: Path, engine: str, ro
             ratios.append(found["local:1"].encoding / found["local:2"].encoding)
             seconds = " | ".join(f"{found[way].encoding:.1f} s" for way in WAYS)
             starts = ", ".join(f"{found[way].start:.1f} s" for way in WAYS[1:])
-            load = max(one.others for one in found.values())
+            load = found["alone"].others  # what ended engines of workers used is not told apart
             click.echo(f"| {number + 1} | {seconds} | {ratios[-1]:.2f} | {starts} | {load:.1f} cores |")
     except EdgefuseError as error:
         click.echo(f"compare_scheduler: {error}", err=True)

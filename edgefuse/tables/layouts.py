@@ -61,6 +61,8 @@ def open_source(
     if layout == "pair":
         return pair.read(*pair.in_order(paths), columns, scratch, multilabel=multilabel, progress=progress)
     if layout == "npz":
+        if any((columns.label, columns.id, columns.group, columns.split)):
+            raise BadInput(f"{paths[0]} has arrays with names of their own; leave out the names of columns.")
         return npz.read(paths[0], multilabel=multilabel)
     if layout == "parquet":
         return parquet.read(paths[0], columns, multilabel=multilabel, progress=progress)

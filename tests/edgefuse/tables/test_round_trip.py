@@ -131,6 +131,12 @@ def test_an_npz_of_others_needs_three_arrays_only(tmp_path: Path) -> None:
     assert (read.image.shape, read.text.shape, read.split_seed) == ((12, 2), (12, 3), 0)
 
 
+def test_an_npz_has_no_columns_to_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", image=np.ones((4, 2)), text=np.ones((4, 1)), labels=np.array(["a"] * 4))
+    with pytest.raises(BadInput, match="leave out the names of columns"):
+        import_table([tmp_path / "x.npz"], tmp_path / "W", columns=Columns(label="dx"))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
