@@ -23,6 +23,7 @@ from edgefuse.filling import Run, fill
 from edgefuse.golden import probe_sample
 from edgefuse.leaks import recorded
 from edgefuse.progress import Progress, silent
+from edgefuse.reuse import require_usable, take_over
 from edgefuse.true_colour import opened
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
@@ -69,13 +70,15 @@ def extract(
     skip_missing: bool = False,
     settings: Settings = Settings(),
     encode: Encode | None = None,
+    reuse: Path | None = None,
     progress: Progress = silent,
 ) -> Extraction:
     """Make the embedding table `folder`, or go on where an interrupted run of the same inputs stopped.
 
     Every picture is decoded once before anything is encoded, so that a broken one is named in the first
     seconds and not after hours of notes. A table is only gone on with when encoders, rows, notes and split
-    are the same; that a picture's content changed in between is not seen.
+    are the same; that a picture's content changed in between is not seen. What the table `reuse` of the same samples
+    has from the same encoder is taken over.
 
     Raises:
         BadInput: a picture cannot be read (with `skip_missing` its sample is left out instead), the given
@@ -96,7 +99,11 @@ def extract(
         "split_seed": division.seed,
         "inputs_sha256": inputs_digest(samples, rows),
     }
+    if reuse is not None:
+        require_usable(description, reuse)
     _begin(folder, description, rows, subgroups)
+    if reuse is not None:
+        take_over(folder, reuse)
     notes = [sample.text for sample in samples]
     cut = _extract_notes(notes, encoders, folder, partial(encode, encoders, encoders.text, settings), progress)
     pictures = [sample.image for sample in samples]

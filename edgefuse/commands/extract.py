@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     "EDGEFUSE_SHARED_ENCODERS of the workers, else the files are sent once]",
 )
 @click.option("--shared-root", metavar="DIR", help="Where workers see --root.  [default: pictures are sent]")
+@click.option(
+    "--reuse",
+    metavar="V",
+    type=FOLDER,
+    help="Another table of the same samples: what it has from the same encoder is taken over.",
+)
 @engine_option
 @threads_option
 def command(
@@ -58,6 +64,7 @@ def command(
     scheduler: str | None,
     shared_encoders: str | None,
     shared_root: str | None,
+    reuse: Path | None,
     engine: str,
     threads: int | None,
 ) -> None:
@@ -82,6 +89,7 @@ def command(
             skip_missing=choice.skip_missing,
             settings=Settings(engine, threads, notify=_say),
             encode=encode,
+            reuse=reuse,
             progress=bar,
         )
     for sentence in summary(done):

@@ -60,8 +60,11 @@ def run(study: Study, output: Path, *, jobs: int, progress: Progress = silent) -
         BadInput: a table or encoder is unusable, or `output` holds a study of other inputs.
         DoesNotFit: a worker process ended.
     """
+    made: list[Path] = []
     for name, folder in study.encoders.items():
-        _extract(study, Encoders.open(folder), table_folder(study, output, name), progress)
+        table = table_folder(study, output, name)
+        _extract(study, Encoders.open(folder), table, made, progress)
+        made.append(table)
     works = {name: work_of(study, output, name) for name in study.names}
     for name, work in works.items():
         missing = _missing(work, cells_of(study))
@@ -91,7 +94,8 @@ def sweep_plan(study: Study, work: Work) -> Plan:
     )
 
 
-def _extract(study: Study, encoders: Encoders, folder: Path, progress: Progress) -> None:
+def _extract(study: Study, encoders: Encoders, folder: Path, made: Sequence[Path], progress: Progress) -> None:
+    """Extract the table `folder`, unless it is finished; what those `made` share with it is taken over."""
     data = study.data
     assert data is not None  # the study's file was checked
     with suppress(BadInput):
@@ -101,7 +105,10 @@ def _extract(study: Study, encoders: Encoders, folder: Path, progress: Progress)
     dataset = open_dataset(
         data.dataset, data.root, skip_missing=data.skip_missing, template=template, allow_leaks=data.allow_leaks
     )
-    extract(dataset, encoders, folder, skip_missing=data.skip_missing, progress=progress)
+    identity = encoders.identity
+    alike = [each for each in made if any(identity[key] == of for key, of in open_table(each).encoders.items())]
+    reuse = alike[0] if alike else None
+    extract(dataset, encoders, folder, skip_missing=data.skip_missing, reuse=reuse, progress=progress)
 
 
 def _missing(work: Work, cells: Sequence[Cell]) -> list[Cell]:
