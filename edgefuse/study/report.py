@@ -141,11 +141,13 @@ def _sections(found: Found) -> Iterator[Section]:
         sheet=contents.class_sheet(best),
         pictures=_pictures(drawn, "confusion", f"Answers by true class, of all seeds: {_title(best)}"),
     )
+    published = contents.paper_sweep(study)
     for name, sweep in found.sweeps.items():
+        own = [line.strip() for line in summary(sweep.swept)]
         yield Section(
             f"sweep-{slug(name)}",
             f"The shift: {name}",
-            paragraphs=tuple(line.strip() for line in summary(sweep.swept)),
+            paragraphs=tuple(own if published is None else [*own, published]),
             pictures=(
                 Picture(
                     f"sweep-{slug(name)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgefuse.study import paper
+from edgefuse.sweep.choice import expected_maximum
 from edgefuse.training import shapes
 
 ROWS = {"BRSET": 13_012, "HAM10000": 8_012, "SatelliteBench": 936}
@@ -31,3 +32,25 @@ def test_vectors_beat_raw_data_in_every_published_figure() -> None:
             for method in WIDTHS:
                 assert paper.score(dataset, method, fusion) > raw
                 assert paper.seconds(dataset, method, fusion) < paper.seconds(dataset, "raw BERT+ViT", fusion)
+
+
+def test_the_best_epochs_are_of_the_thirty_that_were_trained() -> None:
+    for dataset in paper.DATASETS:
+        for method in paper.METHODS:
+            for fusion in ("early", "late"):
+                assert all(1 <= epoch <= 30 for epoch in paper.best_epochs(dataset, method, fusion))
+    assert paper.best_epochs("HAM10000", "DINOv2+LLaMA-2", "late") == (12, 14)
+    assert paper.best_epochs("SatelliteBench", "raw BERT+ViT", "early") == (26, 11)
+
+
+@pytest.mark.parametrize("dataset", paper.DATASETS)
+def test_sweeps_begin_about_where_the_unshifted_head_is(dataset: str) -> None:
+    gain = paper.SWEEPS[dataset]
+    assert gain.unshifted == pytest.approx(paper.score(dataset, gain.method, gain.fusion).macro_f1, abs=0.03)
+    assert gain.best > gain.unshifted
+
+
+def test_what_chance_gains_follows_from_how_far_reruns_differ() -> None:
+    """The best of 21 draws is expected 1.89 of their deviations above the mean."""
+    expected = expected_maximum(21) * paper.RERUN_DIFFERENCE
+    assert pytest.approx(expected, abs=0.001) == paper.GAIN_OF_CHANCE
