@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from edgefuse.active import data_folder
@@ -44,9 +43,9 @@ def _read(path: Path) -> bytes | None:
 def _make(path: Path) -> bytes | None:
     """A new key; of two processes that make one at the same time, both get that of the first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{NAME}.", suffix=".part", dir=path.parent)  # for its owner only
+    part = path.with_name(f".{NAME}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(_new(part), "wb") as file:
             file.write(secrets.token_bytes(BYTES))
             file.flush()
             os.fsync(file.fileno())
@@ -58,16 +57,21 @@ def _make(path: Path) -> bytes | None:
             _write_new(path)
         sync_folder(path.parent)
     finally:
-        Path(part).unlink()
+        part.unlink(missing_ok=True)
     return _read(path)
 
 
 def _write_new(path: Path) -> None:
     """A new key under its own name, in one write; a process that comes first keeps its own."""
     with contextlib.suppress(FileExistsError):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        handle = _new(path)
         try:
             os.write(handle, secrets.token_bytes(BYTES))
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _new(path: Path) -> int:
+    """A handle of a new file that its owner alone may read."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

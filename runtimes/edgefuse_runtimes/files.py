@@ -7,7 +7,7 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -113,16 +113,15 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:  # the name is known before there is a file: an interrupt in the very moment it is made removes it, too
+        with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644 & ~_umask())  # mkstemp's 0600 would hide the file from other users
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
@@ -151,9 +150,3 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    """Read from /proc: `os.umask` can only be read by setting it, which other threads would see."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next((int(line.split()[1], 8) for line in lines if line.startswith("Umask:")), 0o077)

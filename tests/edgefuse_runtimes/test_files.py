@@ -64,7 +64,7 @@ def test_other_users_may_read_as_the_umask_says(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("existing", [OLD, None])
-@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
 def test_an_exception_before_the_rename_leaves_the_old_file_or_none(existing, step, tmp_path, monkeypatch) -> None:
     path = tmp_path / "file"
     if existing:
@@ -78,8 +78,24 @@ def test_an_exception_before_the_rename_leaves_the_old_file_or_none(existing, st
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([existing] if existing else [])
 
 
+def test_ctrl_c_in_the_moment_the_file_is_made_leaves_nothing_beside_it(tmp_path, monkeypatch) -> None:
+    def interrupted(function):  # a signal that came during the system call is seen as soon as Python runs again
+        def call(*arguments, **options):
+            function(*arguments, **options)
+            raise KeyboardInterrupt
+
+        return call
+
+    monkeypatch.setattr(os, "open", interrupted(os.open))
+    monkeypatch.setattr(Path, "open", interrupted(Path.open))
+    with pytest.raises(KeyboardInterrupt):
+        files.write_bytes(tmp_path / "file", NEW)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("existing", [OLD, None])
-@pytest.mark.parametrize("step", ["os.fsync", "Path.chmod", "Path.replace"])
+@pytest.mark.parametrize("step", ["os.fsync", "Path.replace"])
 def test_a_power_cut_before_the_rename_leaves_the_old_file_or_none(existing, step, tmp_path) -> None:
     path = tmp_path / "file"
     if existing:
