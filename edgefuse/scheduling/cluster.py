@@ -229,7 +229,7 @@ def open_cluster(
                 n_workers=int(rest),
                 threads_per_worker=1,
                 memory_limit=0,  # the engines' own memory is not the workers'
-                dashboard_address=None,
+                dashboard_address=":0",  # any port: several may run at once
                 silence_logs=logging.CRITICAL,
             ) as local,
             distributed.Client(local) as client,

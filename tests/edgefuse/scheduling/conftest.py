@@ -44,7 +44,7 @@ def alone(many: Dataset, tiny_encoders: Path, tmp_path_factory: pytest.TempPathF
 def workers() -> Iterator[Any]:
     """A scheduler with three worker processes; each is started again when it dies."""
     with distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=50
+        n_workers=3, threads_per_worker=1, dashboard_address=":0", memory_limit=0, silence_logs=50
     ) as cluster:
         yield cluster
 

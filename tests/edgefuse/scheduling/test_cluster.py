@@ -187,7 +187,7 @@ def test_without_workers_it_gives_up_and_goes_on_later(
     monkeypatch.setattr(cluster_module, "PATIENCE", 0.5)
     monkeypatch.setattr(cluster_module, "LOOK_SECONDS", 0.1)
     with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as empty,
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty,
         open_cluster(empty.scheduler_address, shared_encoders=str(tiny_encoders)) as cluster,
         pytest.raises(EngineUnavailable, match=r"No worker is left at tcp://.*run the same command again to go on"),
     ):
@@ -200,7 +200,7 @@ def test_a_scheduler_that_goes_away_is_a_sentence(
     monkeypatch.setattr(cluster_module, "LOOK_SECONDS", 0.1)
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "500ms"}),
-        distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as local,
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as local,
         open_cluster(local.scheduler_address, shared_encoders=str(tiny_encoders)) as cluster,
     ):
         threading.Timer(1.0, local.close).start()
