@@ -18,8 +18,8 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.gguf.reader import read_gguf
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
-from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.tokenizers import open_tokenizer
+from edgefuse_runtimes.spec import EncoderSpec, Tokenization
+from edgefuse_runtimes.tokenizers import open_tokenizer, tokenize
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 Q8_0 = gguf.GGMLQuantizationType.Q8_0
@@ -374,6 +374,20 @@ def test_gguf_with_a_wrong_shape_is_refused(tiny_text_gguf: Path, tmp_path: Path
         lambda name, values: (values[:-1] if name == "blk.1.ffn_up.weight" else values, None),
     )
     refuse(source, tmp_path, r"tensor 'blk.1.ffn_up.weight' has the shape \(127, 64\), not \(128, 64\)")
+
+
+def test_a_long_context_reads_512_tokens_beginning_with_bos(llama_folder: Path, tmp_path: Path) -> None:
+    source = edited(llama_folder, tmp_path, {"max_position_embeddings": 4096})
+    settings = json.loads((source / "tokenizer_config.json").read_text()) | {"add_bos_token": True}
+    (source / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "out").mkdir()
+    spec = export_text_encoder(source, tmp_path / "out")
+    assert spec.tokenization == Tokenization(512, add_bos=True, newline_to_space=True)
+    tokenizer = open_tokenizer(tmp_path / "out" / spec.file)
+    two_lines, one_line = (tokenize(tokenizer, spec.tokenization, f"a mole{gap}on the back") for gap in ("\n", " "))
+    assert two_lines.ids.tolist() == one_line.ids.tolist()
+    assert two_lines.ids[0] == tokenizer.bos_id
+    assert len(tokenize(tokenizer, spec.tokenization, "mole " * 600).ids) == 512
 
 
 def test_gguf_that_wants_a_bos_it_does_not_have_is_refused(llama_folder: Path, tmp_path: Path) -> None:

@@ -58,6 +58,21 @@ def test_every_option_reaches_the_settings(make_table: Callable[..., Table], tmp
     assert {name: found[name.replace("-", "_")] for name in options} == options
 
 
+@pytest.mark.parametrize(("fusion", "hidden"), [("early", 128), ("late", 64)])
+def test_without_options_a_head_is_trained_as_in_the_paper(
+    make_table: Callable[..., Table], tmp_path: Path, fusion: str, hidden: int
+) -> None:
+    arguments = [str(make_table().folder), "--fusion", fusion, "--output", str(tmp_path / "H")]
+    assert CliRunner().invoke(command, arguments, catch_exceptions=False).exit_code == 0
+    found = open_head(tmp_path / "H").training
+    assert found["optimizer"] == {
+        "learning_rate": 1e-3, "first_decay": 0.9, "second_decay": 0.999, "epsilon": 1e-8, "weight_decay": 0.01,
+    }  # fmt: skip
+    assert (found["epochs"], found["batch"], found["hidden"], found["depth"]) == (30, 64, hidden, 1)
+    assert (found["dropout"], found["class_weights"], found["noise"]) == (0, "balanced", 0)
+    assert (found["patience"], found["alignment_loss"], found["members"]) == (None, 0, 1)
+
+
 def test_several_seeds_are_told_with_mean_and_spread(make_table: Callable[..., Table], tmp_path: Path) -> None:
     printed = _train(make_table().folder, tmp_path / "H", "--seeds", "2")
     spread = open_head(tmp_path / "H").validation["spread"]["fused"]["macro_f1"]

@@ -22,3 +22,15 @@ def test_steps_are_torchs() -> None:
         their_optimizer.step()
         optimizer.update(optimizer.step(settings, number), ours, moments, gradients)
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_defaults_are_torchs() -> None:
+    torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
+    wanted = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]).defaults
+    ours = optimizer.AdamW()
+    assert (ours.learning_rate, ours.epsilon, ours.weight_decay) == (
+        wanted["lr"],
+        wanted["eps"],
+        wanted["weight_decay"],
+    )
+    assert (ours.first_decay, ours.second_decay) == wanted["betas"]

@@ -17,7 +17,7 @@ from edgefuse.embeddings import Table, open_table
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Settings as ExtractionSettings
 from edgefuse.extraction import extract
-from edgefuse_export.raw.backbones import Backbones, encode, open_backbones
+from edgefuse_export.raw.backbones import TOKENS, Backbones, encode, open_backbones
 from edgefuse_export.raw.baseline import Settings, run
 from edgefuse_export.raw.samples import samples_of
 from edgefuse_runtimes.errors import BadInput
@@ -66,6 +66,23 @@ def test_vectors_are_the_cls_token_and_the_pooler(backbones: Backbones, dataset:
     assert torch.allclose(text[0], expected, atol=1e-5)
     assert torch.allclose(text[1], alone[0], atol=1e-5)
     assert torch.allclose(image[1], pooled, atol=1e-5)
+
+
+def test_a_note_is_read_up_to_its_limit_of_500_tokens_or_what_the_model_has(
+    backbones: Backbones, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, text_folder: Callable[[str], Path],
+    image_folder: Callable[[str], Path],
+) -> None:  # fmt: skip
+    assert TOKENS == 500
+    assert backbones.tokens == backbones.text.config.max_position_embeddings < TOKENS
+    monkeypatch.setattr("edgefuse_export.raw.backbones.TOKENS", 6)
+    short = open_backbones(str(text_folder("bert")), str(image_folder("vit")))
+    picture = prepare(load_image(dataset.samples[0].image), backbones.preprocess)[None]  # (1, 3, H, W)
+    with torch.no_grad():
+        four, five, whole = (
+            encode(short, [note], picture)[0] for note in ("1 2 3 4", "1 2 3 4 5", "1 2 3 4 5 6 7 8 9")
+        )  # between CLS and SEP there is room for four
+    assert torch.equal(five, four)
+    assert torch.equal(whole, four)
 
 
 @pytest.mark.parametrize("fusion", ["early", "late"])
