@@ -20,6 +20,7 @@ from edgefuse.leaks import leak_sentences
 from edgefuse.progress import Progress, silent
 from edgefuse.study import contents, figures
 from edgefuse.study.config import Study
+from edgefuse.study.gap import gaps_of
 from edgefuse.study.pooling import Pooled, pool
 from edgefuse.study.raw import read_raw
 from edgefuse.study.running import slug, sweep_plan, work_of
@@ -158,19 +159,20 @@ def _sections(found: Found) -> Iterator[Section]:
                 ),
             ),
         )
-    clouds = figures.gaps_of(found.tables, study.training.match)
-    if clouds is not None:
+    gaps = gaps_of(found.tables, study.training.match, with_paper=study.like is not None)
+    if gaps is not None:
         yield Section(
             "gap",
-            "The gap between text and image",
+            gaps.sheet.title,
+            sheet=gaps.sheet,
             pictures=(
                 Picture(
                     "gap-2d",
                     "Training rows, first two principal components of both modalities together, before and after the "
                     "shift (the paper's Figure 2)",
-                    clouds.plane,
+                    gaps.plane,
                 ),
-                Picture("gap-3d", "The same in three components (the paper's Figure 3)", clouds.space),
+                Picture("gap-3d", "The same in three components (the paper's Figure 3)", gaps.space),
             ),
         )
     yield Section(

@@ -63,6 +63,11 @@ def number(digits: int) -> Callable[[float | None], str]:
     return lambda value: "" if value is None else f"{value:,.{digits}f}"
 
 
+def scientific(value: float | None) -> str:
+    """Shows a number of any size."""
+    return "" if value is None else f"{value:.1e}"
+
+
 def share(value: float | None, deviation: float | None = None) -> str:
     """A figure between 0 and 1, and its standard deviation."""
     if value is None:

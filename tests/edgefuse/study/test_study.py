@@ -108,6 +108,8 @@ def test_the_report_tells_everything_and_loads_nothing(config: Path, tmp_path: P
     fused = [tuple(float(row[f"macro_f1{end}"]) for end in ("_low", "", "_high")) for row in rows[:4]]
     assert all(0 < low <= value <= high < 1 for low, value, high in fused)
     paper = list(csv.DictReader((tmp_path / "R" / "paper.csv").read_text().splitlines()))
+    gap = list(csv.DictReader((tmp_path / "R" / "gap.csv").read_text().splitlines()))
+    assert [row["encoders"] for row in gap[:5:2]] == ["one pair", "another pair", "the paper: CLIP, BRSET"]
     assert paper[0]["macro_f1"] == "0.713"
     assert (paper[0]["accuracy_epoch"], paper[0]["macro_f1_epoch"]) == ("28", "26")
     assert "<td>28 / 26</td>" in re.sub(r" class=\"[^\"]*\"", "", text)
