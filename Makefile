@@ -1,5 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 KIT := run/starter.kit
+WORKERS ?= 2
 
 .PHONY: run test check docs clean
 
@@ -8,7 +9,7 @@ run: .venv/.installed
 	@.venv/bin/edgefuse classify $(KIT)/golden/0.png --text $(KIT)/golden/0.txt --kit $(KIT)
 
 test: .venv-test/.installed check
-	.venv-test/bin/pytest
+	.venv-test/bin/pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: .venv-test/.installed
 	.venv-test/bin/ruff check .

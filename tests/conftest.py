@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import importlib.util
 import json
 import os
@@ -379,17 +380,28 @@ def fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return install
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Only one of the processes that run tests side by side makes what all of them find in .cache afterwards."""
+    cache = ROOT / ".cache"
+    cache.mkdir(exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def starter_kit() -> Path:
     """The starter kit of real pretrained encoders, built once by `edgefuse starter` and kept in .cache."""
     kit = ROOT / ".cache" / "starter.kit"
-    outcome = subprocess.run(
-        [sys.executable, "-m", "edgefuse", "starter", str(kit)],
-        env=os.environ | {"XDG_CACHE_HOME": str(ROOT / ".cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with one_at_a_time():
+        outcome = subprocess.run(
+            [sys.executable, "-m", "edgefuse", "starter", str(kit)],
+            env=os.environ | {"XDG_CACHE_HOME": str(ROOT / ".cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert outcome.returncode == 0, outcome.stderr
     return kit
 
@@ -403,12 +415,13 @@ def shared_checkpoint(shared_folder: Path) -> Callable[[str], Path]:
         if script is None:
             pytest.skip(f"../shared has no script that makes the checkpoint {name}")
         folder = ROOT / ".cache" / "checkpoints" / name
-        if not folder.is_dir():
-            part = folder.with_name(f".{name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([sys.executable, script, part], check=True, capture_output=True)
-            part.rename(folder)
+        with one_at_a_time():
+            if not folder.is_dir():
+                part = folder.with_name(f".{name}.part")
+                shutil.rmtree(part, ignore_errors=True)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                subprocess.run([sys.executable, script, part], check=True, capture_output=True)
+                part.rename(folder)
         return folder
 
     return make
