@@ -40,12 +40,24 @@ def alone(many: Dataset, tiny_encoders: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-@pytest.fixture
-def workers() -> Iterator[Any]:
+def _three_workers() -> distributed.LocalCluster:
     """A scheduler with three worker processes; each is started again when it dies."""
-    with distributed.LocalCluster(
+    return distributed.LocalCluster(
         n_workers=3, threads_per_worker=1, dashboard_address=":0", memory_limit=0, silence_logs=50
-    ) as cluster:
+    )
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Any]:
+    """Three workers that all tests share: they are not harmed, and no files are sent to them."""
+    with _three_workers() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def workers_of_its_own() -> Iterator[Any]:
+    """Three workers for a test that harms them, or that counts what is sent to new ones."""
+    with _three_workers() as cluster:
         yield cluster
 
 

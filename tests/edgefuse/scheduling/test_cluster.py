@@ -48,7 +48,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def test_one_worker_dies_and_one_is_slow(
-    many: Dataset, alone: Path, workers: Any, written: Counter[str], tiny_encoders: Path, tmp_path: Path
+    many: Dataset, alone: Path, workers_of_its_own: Any, written: Counter[str], tiny_encoders: Path, tmp_path: Path
 ) -> None:
     folder, faults = tmp_path / "V", []
 
@@ -62,7 +62,7 @@ def test_one_worker_dies_and_one_is_slow(
         time.sleep(2)
         os.kill(pids[1], signal.SIGCONT)
 
-    with open_cluster(workers.scheduler_address) as cluster:
+    with open_cluster(workers_of_its_own.scheduler_address) as cluster:
         thread = threading.Thread(target=harm, args=(cluster.client,))
         thread.start()
         extract(many, Encoders.open(tiny_encoders), folder, settings=ONE_THREAD, encode=cluster.encode)
@@ -77,7 +77,7 @@ def test_one_worker_dies_and_one_is_slow(
 def test_a_worker_that_hangs_is_not_waited_for(
     many: Dataset,
     alone: Path,
-    workers: Any,
+    workers_of_its_own: Any,
     written: Counter[str],
     tiny_encoders: Path,
     tmp_path: Path,
@@ -93,7 +93,7 @@ def test_a_worker_that_hangs_is_not_waited_for(
         os.kill(stopped[0], signal.SIGSTOP)
 
     try:
-        with open_cluster(workers.scheduler_address, shared_encoders=str(tiny_encoders)) as cluster:
+        with open_cluster(workers_of_its_own.scheduler_address, shared_encoders=str(tiny_encoders)) as cluster:
             thread = threading.Thread(target=stop, args=(cluster.client,))
             thread.start()
             extract(many, Encoders.open(tiny_encoders), folder, settings=ONE_THREAD, encode=cluster.encode)
@@ -105,7 +105,12 @@ def test_a_worker_that_hangs_is_not_waited_for(
 
 
 def test_files_are_sent_once_and_kept(
-    many: Dataset, alone: Path, workers: Any, tiny_encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many: Dataset,
+    alone: Path,
+    workers_of_its_own: Any,
+    tiny_encoders: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent = []
     send = Cluster._send
@@ -117,7 +122,7 @@ def test_files_are_sent_once_and_kept(
     monkeypatch.setattr(Cluster, "_send", count)
     monkeypatch.setattr(cluster_module, "PIECE", 10_000)
     for name in ("V", "W"):
-        with open_cluster(workers.scheduler_address) as cluster:
+        with open_cluster(workers_of_its_own.scheduler_address) as cluster:
             extract(many, Encoders.open(tiny_encoders), tmp_path / name, settings=ONE_THREAD, encode=cluster.encode)
         assert files(tmp_path / name) == files(alone)
     assert sent == ["text.gguf", "image.onnx"]  # the three share one home
