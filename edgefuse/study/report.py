@@ -188,7 +188,7 @@ def _sections(found: Found) -> Iterator[Section]:
             "Referring the least sure",
             sheet=referral,
             pictures=_pictures(
-                drawn, "risk-coverage", f"Share of wrong answers when only the surest are given: {_title(best)}"
+                drawn, "risk-coverage", f"How often answers are right when only the surest are given: {_title(best)}"
             ),
         )
     if best.judged["subgroups"]:
