@@ -18,6 +18,7 @@ import pytest
 
 from edgefuse import cli
 from edgefuse.splits import PARTS
+from edgefuse.study import config
 from edgefuse_runtimes import errors
 from edgefuse_runtimes.encoder import ENGINE_NAMES, ENGINES
 from edgefuse_runtimes.probe import MIN_COSINE
@@ -200,3 +201,11 @@ def _walk(verb: str) -> Iterator[tuple[str, click.Command]]:
 def _examples(command: click.Command) -> str:
     lines = inspect.cleandoc((command.epilog or "").replace("\b", "")).splitlines()
     return "\n".join(re.sub(r"^\s*Examples?:\s*", "", line) for line in lines)
+
+
+def test_every_key_of_a_study_stands_on_its_page(root: Path) -> None:
+    text = (root / "docs" / "how-to" / "run-a-study.md").read_text(encoding="utf-8")
+    parts = (config.Data, config.Training, config.Sweep)
+    keys = {field.name for part in parts for field in dataclasses.fields(part)} - {"settings"}
+    for key in keys | config.KEYS | config.SETTINGS.keys() | config.OPTIMIZER.keys():
+        assert re.search(rf"\b{key}\b", text), key

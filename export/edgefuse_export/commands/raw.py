@@ -34,7 +34,9 @@ from edgefuse.commands.options import FOLDER, say_leaks, threads_option
 @click.option("--fusion", type=click.Choice(["early", "late"]), required=True, help="The head, as of 'edgefuse train'.")
 @click.option("--unfreeze", is_flag=True, help="Let both models learn too, not the head alone.")
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows.")
-@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Rows of a step.")
+@click.option(
+    "--batch-size", "batch", type=click.IntRange(min=2), default=64, show_default=True, help="Rows in a batch."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of start values and batches.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The result: a new .json file.")
 @threads_option

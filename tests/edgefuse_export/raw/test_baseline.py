@@ -165,7 +165,7 @@ def test_the_verb_writes_its_result_and_prints_it(
 ) -> None:
     models = ["--text-model", text_folder("bert"), "--image-model", image_folder("vit")]
     data = ["--dataset", "drawn", "--root", example / "data"]
-    command = ["raw", example / "V", *data, *models, "--fusion", "early", "--epochs", "2", "--batch", "8"]
+    command = ["raw", example / "V", *data, *models, "--fusion", "early", "--epochs", "2", "--batch-size", "8"]
     outcome = cli(*command, "--output", tmp_path / "raw.json")
     assert outcome.code == 0, outcome.err
     result = json.loads((tmp_path / "raw.json").read_text())
