@@ -230,7 +230,8 @@ def _components(rows: Vectors, way: Way, offset: Floats | None, centre: Floats, 
         centred = ((moved if offset is None else shifted(moved, offset)) - centre).astype(np.float64)
         covariance += centred.T @ centred / len(rows)
     directions = leading_directions(covariance, min(count, len(rows), len(centre)))  # (w, k)
-    deviations = np.sqrt(np.einsum("wk,wv,vk->k", directions, covariance, directions, optimize=True))  # (k,)
+    variances = np.einsum("wk,wv,vk->k", directions, covariance, directions, optimize=True)  # (k,)
+    deviations = np.sqrt(np.maximum(variances, 0))  # where nothing differs, rounding may leave less than 0
     kept = deviations > SMALLEST_SCALE
     kept[0] = True  # one at least, even of rows that are all alike
     return np.ascontiguousarray(directions[:, kept] / np.maximum(deviations[kept], SMALLEST_SCALE), np.float32)
