@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgefuse.embeddings import Table
+from edgefuse.study.config import read_study
+from edgefuse.study.running import run
 
 CONFIG = """
 name = "invented"
@@ -35,3 +38,17 @@ def config(tmp_path: Path, make_table: Callable[..., Table]) -> Path:
     path = tmp_path / "study.toml"
     path.write_text(CONFIG)
     return path
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs a finished study leaves it for the others; their tables are equal."""
+    return tmp_path_factory.mktemp("study") / "S"
+
+
+@pytest.fixture
+def finished(config: Path, run_once: Path, tmp_path: Path) -> Path:
+    """The folder of the study when it was run."""
+    if not run_once.exists():
+        run(read_study(config), run_once, jobs=2)
+    return Path(shutil.copytree(run_once, tmp_path / "S"))

@@ -25,10 +25,11 @@ from edgefuse_runtimes.errors import BadInput
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra report)")
 
 
-def test_every_row_is_answered_once_a_seed_by_a_head_that_saw_none_of_its_group(config: Path, tmp_path: Path) -> None:
+def test_every_row_is_answered_once_a_seed_by_a_head_that_saw_none_of_its_group(
+    config: Path, finished: Path, tmp_path: Path
+) -> None:
     study = read_study(config)
-    run(study, tmp_path / "S", jobs=2)
-    works = {name: work_of(study, tmp_path / "S", name) for name in study.names}
+    works = {name: work_of(study, finished, name) for name in study.names}
     pooled = pool(study, works, ("one pair", "late"))
     table = open_table(tmp_path / "V1")
     assert Counter(pooled.predictions.ids.tolist()) == dict.fromkeys(table.ids.tolist(), 2)
@@ -46,31 +47,28 @@ def test_every_row_is_answered_once_a_seed_by_a_head_that_saw_none_of_its_group(
     assert pooled.judged["groups"] == 150
 
 
-def test_it_goes_on_where_it_stopped_and_computes_nothing_twice(config: Path, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_stopped_and_computes_nothing_twice(config: Path, finished: Path) -> None:
     study = read_study(config)
-    run(study, tmp_path / "S", jobs=2)
-    files = sorted((tmp_path / "S").rglob("*.npz"))
+    files = sorted(finished.rglob("*.npz"))
     assert len(files) == 2 * len(cells_of(study)) == 24
     before = {path: path.stat().st_mtime_ns for path in files}
     files[3].unlink()
-    run(study, tmp_path / "S", jobs=2)
+    run(study, finished, jobs=2)
     changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
     assert changed == [files[3]]
 
 
-def test_a_study_of_other_settings_is_refused(config: Path, tmp_path: Path) -> None:
-    run(read_study(config), tmp_path / "S", jobs=2)
+def test_a_study_of_other_settings_is_refused(config: Path, finished: Path) -> None:
     config.write_text(config.read_text().replace("epochs = 3", "epochs = 4"))
     with pytest.raises(BadInput, match=r"was computed from other inputs \(settings differ\)"):
-        run(read_study(config), tmp_path / "S", jobs=2)
+        run(read_study(config), finished, jobs=2)
 
 
-def test_an_unfinished_study_gives_no_report(config: Path, tmp_path: Path) -> None:
+def test_an_unfinished_study_gives_no_report(config: Path, finished: Path) -> None:
     study = read_study(config)
-    run(study, tmp_path / "S", jobs=2)
-    shutil.rmtree(tmp_path / "S" / "cells" / "another-pair")
+    shutil.rmtree(finished / "cells" / "another-pair")
     with pytest.raises(BadInput, match="The study is unfinished: 6 of 6 heads of another pair"):
-        gather(study, tmp_path / "S", jobs=1)
+        gather(study, finished, jobs=1)
 
 
 class Loads(html.parser.HTMLParser):
@@ -84,10 +82,9 @@ class Loads(html.parser.HTMLParser):
         self.found += [value or "" for name, value in attrs if name in ("src", "href") and tag != "a"]
 
 
-def test_the_report_tells_everything_and_loads_nothing(config: Path, tmp_path: Path) -> None:
+def test_the_report_tells_everything_and_loads_nothing(config: Path, finished: Path, tmp_path: Path) -> None:
     study = read_study(config)
-    run(study, tmp_path / "S", jobs=2)
-    page = write_report(gather(study, tmp_path / "S", jobs=2), tmp_path / "R")
+    page = write_report(gather(study, finished, jobs=2), tmp_path / "R")
     text = page.read_text()
     loads = Loads()
     loads.feed(text)
