@@ -10,7 +10,8 @@ from typing import Any
 import click
 import numpy as np
 
-from edgefuse.commands.options import FOLDER, match_option
+from edgefuse.commands.options import FOLDER
+from edgefuse.commands.training_options import match_option
 from edgefuse.embeddings import open_table
 from edgefuse.modality_gap import Fit, cone, cosine, fit, gap, kept_cosines, kept_length
 from edgefuse.training import align

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option
+from edgefuse.commands.options import FOLDER
+from edgefuse.commands.training_options import match_option
 from edgefuse.embeddings import open_table
 from edgefuse.extras import importable
 from edgefuse.figures.canvas import save

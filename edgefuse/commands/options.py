@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from edgefuse.leaks import leak_sentences
-from edgefuse.training.align import DEFAULT, METHODS
 from edgefuse_runtimes.encoder import ENGINE_NAMES
 
 FOLDER = click.Path(path_type=Path, file_okay=True)
@@ -52,25 +51,6 @@ planned_memory_option = click.option(
     show_default=True,
     help="low: less memory at a time, slower with many samples; auto: low for one answer, for many normal where half "
     "of the memory stays free.",
-)
-
-match_option = click.option(
-    "--match",
-    type=click.Choice(METHODS),
-    default=DEFAULT,
-    show_default=True,
-    help="How unequal widths of text and image come to one: project: the wider to the narrower, so that pairs agree "
-    "best; pca: the wider to the narrower, by what it holds most of; interpolate: the narrower stretched to the wider, "
-    "as the paper does; none: they stay, and nothing can be shifted.",
-)
-
-
-text_components_option = click.option(
-    "--text-components",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Take the notes' vectors down to their N principal components, each brought to the same spread: for short "
-    "notes of a few facts.  [default: all coordinates]",
 )
 
 

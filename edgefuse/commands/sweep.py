@@ -8,8 +8,8 @@ from typing import cast
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option, say_leaks, text_components_option
-from edgefuse.commands.training_options import training_options
+from edgefuse.commands.options import FOLDER, say_leaks
+from edgefuse.commands.training_options import match_option, text_components_option, training_options
 from edgefuse.embeddings import open_table
 from edgefuse.figures.canvas import save
 from edgefuse.figures.sweep import curves

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, match_option, say_leaks, text_components_option, threads_option
-from edgefuse.commands.training_options import training_options
+from edgefuse.commands.options import FOLDER, say_leaks, threads_option
+from edgefuse.commands.training_options import match_option, text_components_option, training_options
 from edgefuse.embeddings import open_table
 from edgefuse.heads import Fusion, Head, write_head
 from edgefuse.progress import bar

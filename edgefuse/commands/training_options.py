@@ -1,4 +1,4 @@
-"""The options that say how a head is trained, for every verb that trains."""
+"""The options that say how an alignment is fitted and a head is trained, for every verb that does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,27 @@ from typing import Any
 
 import click
 
+from edgefuse.training.align import DEFAULT, METHODS
 from edgefuse.training.optimizer import AdamW
 from edgefuse.training.trainer import Settings
+
+match_option = click.option(
+    "--match",
+    type=click.Choice(METHODS),
+    default=DEFAULT,
+    show_default=True,
+    help="How unequal widths of text and image come to one: project: the wider to the narrower, so that pairs agree "
+    "best; pca: the wider to the narrower, by what it holds most of; interpolate: the narrower stretched to the wider, "
+    "as the paper does; none: they stay, and nothing can be shifted.",
+)
+
+text_components_option = click.option(
+    "--text-components",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Take the notes' vectors down to their N principal components, each brought to the same spread: for short "
+    "notes of a few facts.  [default: all coordinates]",
+)
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 SHARE = click.FloatRange(0, 1, max_open=True)

@@ -20,6 +20,7 @@ from edgefuse.sweep.cells import Cell, Result, aligned, matching_of, run
 from edgefuse.sweep.choice import Swept, judge
 from edgefuse.sweep.log import CellsFile
 from edgefuse.training import align
+from edgefuse.training.recipe import check_settings
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import BadInput
 
@@ -68,10 +69,13 @@ def run_sweep(plan: Plan, folder: Path, *, jobs: int, progress: Progress = silen
     """Compute the cells that are missing in `folder`, and judge all.
 
     Raises:
-        BadInput: the folder holds a sweep of other inputs, or unequal widths, which are not matched, should be shifted.
+        BadInput: the folder holds a sweep of other inputs, the settings do not fit a kind of fusion, or unequal widths,
+            which are not matched, should be shifted.
         DoesNotFit: a process at work ended.
     """
     table = plan.table
+    for fusion in plan.fusions:
+        check_settings(plan.settings, fusion, plan.text_components)
     if any(plan.shifts) and plan.match == "none" and table.text.shape[1] != table.image.shape[1]:
         raise BadInput(
             f"The text and image vectors of {table.folder} have unequal widths, and nothing can be shifted between "

@@ -19,6 +19,7 @@ from edgefuse.commands.sweep import command
 from edgefuse.embeddings import Table, open_table
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
+from edgefuse_runtimes.errors import BadInput
 
 
 def _sweep(*arguments: object) -> str:
@@ -133,3 +134,20 @@ def test_the_default_is_21_shifts_in_steps_of_a_tenth() -> None:
     context = command.make_context("sweep", ["V", "--output", "S"])
     assert context.params["shifts"] == tuple(round(k / 10, 1) for k in range(-10, 11))
     assert math.copysign(1, context.params["shifts"][10]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--alignment-loss", "0.1"], "which only late fusion has"),
+        (["--noise", "0.01", "--text-components", "2", "--fusion", "early"], "leave out one of the two"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused_as_in_train(
+    make_table: Callable[..., Table], tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    words = [str(make_table().folder), "--output", str(tmp_path / "S"), *options]
+    outcome = CliRunner().invoke(command, words)
+    assert isinstance(outcome.exception, BadInput)
+    assert sentence in str(outcome.exception)
+    assert not (tmp_path / "S").exists()
