@@ -10,7 +10,7 @@ import click
 
 from edgefuse.training.align import DEFAULT, METHODS
 from edgefuse.training.optimizer import AdamW
-from edgefuse.training.trainer import Settings
+from edgefuse.training.trainer import MOST_MEMBERS, Settings
 
 match_option = click.option(
     "--match",
@@ -78,7 +78,7 @@ OPTIONS = (
     click.option(
         "--members",
         metavar="N",
-        type=click.IntRange(min=1, max=16),
+        type=click.IntRange(min=1, max=MOST_MEMBERS),
         default=1,
         show_default=True,
         help="Train N networks from different start values, and answer by the mean of their logits.",

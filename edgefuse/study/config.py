@@ -34,18 +34,20 @@ Paths are taken from where the file lies.
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import inf
 from pathlib import Path
-from typing import Any
 
 from edgefuse.heads import Fusion
 from edgefuse.study.paper import DATASETS
+from edgefuse.study.reader import Allowed, Reader, at_least
 from edgefuse.training import align
 from edgefuse.training.optimizer import AdamW
-from edgefuse.training.recipe import SHIFTS
-from edgefuse.training.trainer import PAPER, Settings
+from edgefuse.training.recipe import SHIFTS, check_settings
+from edgefuse.training.trainer import MOST_MEMBERS, PAPER, Settings
 from edgefuse_runtimes.errors import BadInput
 
 
@@ -105,22 +107,32 @@ class Study:
         return (*self.encoders, *self.tables)
 
 
-SETTINGS: dict[str, type | tuple[type, ...]] = {
-    "epochs": int,
-    "batch": int,
-    "hidden": int,
-    "depth": int,
-    "patience": int,
-    "dropout": (int, float),
-    "noise": (int, float),
-    "alignment_loss": (int, float),
-    "class_weights": str,
-    "members": int,
+NUMBER = (int, float)
+NOT_NEGATIVE = Allowed(NUMBER, lambda value: 0 <= value < inf, "0 or more")
+SETTINGS = {
+    "epochs": at_least(1),
+    "batch": at_least(2),
+    "hidden": at_least(1),
+    "depth": at_least(1),
+    "patience": at_least(1),
+    "dropout": Allowed(NUMBER, lambda value: 0 <= value < 1, "0 or more and below 1"),
+    "noise": NOT_NEGATIVE,
+    "alignment_loss": NOT_NEGATIVE,
+    "class_weights": Allowed(str, lambda value: value in ("balanced", "none"), "balanced or none"),
+    "members": Allowed(int, lambda value: 1 <= value <= MOST_MEMBERS, f"1 to {MOST_MEMBERS}"),
 }
 """Of `trainer.Settings`, which `[training]` may have too."""
-OPTIMIZER: dict[str, type | tuple[type, ...]] = {"learning_rate": (int, float), "weight_decay": (int, float)}
+OPTIMIZER = {
+    "learning_rate": Allowed(NUMBER, lambda value: 0 < value < inf, "above 0"),
+    "weight_decay": NOT_NEGATIVE,
+}
 """The same of its optimizer."""
 KEYS = {"name", "like", "data", "encoders", "tables", "training", "sweep", "raw"}
+
+
+def slug(name: str) -> str:
+    """A name as a folder's name: "DINOv2-S + SmolLM2" is dinov2-s-smollm2."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def read_study(path: Path) -> Study:
@@ -137,7 +149,7 @@ def read_study(path: Path) -> Study:
         )
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"The study {path} cannot be read ({error}); correct it.") from error
-    reader = _Reader(path, found)
+    reader = Reader(path, found)
     reader.only(KEYS)
     folders = {
         key: {name: path.parent / folder for name, folder in reader.paths(key)} for key in ("encoders", "tables")
@@ -145,6 +157,7 @@ def read_study(path: Path) -> Study:
     twice = folders["encoders"].keys() & folders["tables"].keys()
     if twice:
         raise reader.fault(f"names {min(twice)!r} under both [encoders] and [tables]; give each a name of its own")
+    _check_names(reader, [*folders["encoders"], *folders["tables"]])
     if not folders["encoders"] and not folders["tables"]:
         raise reader.fault("names no encoders; list folders under [encoders] or tables under [tables]")
     if folders["encoders"] and "data" not in found:
@@ -165,100 +178,72 @@ def read_study(path: Path) -> Study:
     )
 
 
-class _Reader:
-    """One table of the TOML file, whose faults name the file and the key."""
-
-    def __init__(self, path: Path, values: Mapping[str, Any], where: str = "") -> None:
-        self.path, self._values, self._where = path, values, where
-
-    def fault(self, what: str) -> BadInput:
-        return BadInput(f"The study {self.path} {what}.")
-
-    def only(self, keys: set[str]) -> None:
-        strange = sorted(self._values.keys() - keys)
-        if strange:
-            place = f" under [{self._where}]" if self._where else ""
-            raise self.fault(f"has the key {strange[0]!r}{place}; known there are {', '.join(sorted(keys))}")
-
-    def part(self, key: str) -> _Reader:
-        found = self._values.get(key, {})
-        if not isinstance(found, dict):
-            raise self.fault(f"has {key!r} as a value; write it as a table, [{key}]")
-        return _Reader(self.path, found, key)
-
-    def value(self, key: str, kind: type | tuple[type, ...], default: Any) -> Any:
-        found = self._values.get(key, default)
-        if key in self._values and (not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool)):
-            raise self.fault(f"has {key} = {found!r}, which is of the wrong kind; see the documentation")
-        return found
-
-    def at_least(self, key: str, least: int, default: int) -> int:
-        found: int = self.value(key, int, default)
-        if key in self._values and found < least:
-            raise self.fault(f"has {key} = {found}; it must be {least} or more")
-        return found
-
-    def several(self, key: str, kind: type | tuple[type, ...], default: tuple[Any, ...]) -> tuple[Any, ...]:
-        found = self.value(key, list, list(default))
-        if not all(isinstance(one, kind) and not isinstance(one, bool) for one in found):
-            raise self.fault(f"has {key} = {found!r}, which is of the wrong kind; see the documentation")
-        return tuple(dict.fromkeys(found))
-
-    def paths(self, key: str) -> list[tuple[str, Path]]:
-        part = self.part(key)
-        for name, folder in part._values.items():
-            if not isinstance(folder, str):
-                raise self.fault(f"has {folder!r} for {name!r} under [{key}]; write a path in quotes")
-        return [(name, self.path.parent / folder) for name, folder in part._values.items()]
-
-    def given(self, kinds: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
-        return {name: self.value(name, kind, None) for name, kind in kinds.items() if name in self._values}
+def _check_names(reader: Reader, names: Sequence[str]) -> None:
+    """Every name must give a folder of its own."""
+    first: dict[str, str] = {}
+    for name in names:
+        if not slug(name):
+            raise reader.fault(f"has the name {name!r} without a letter of a to z or a digit; give it some")
+        if first.setdefault(slug(name), name) != name:
+            raise reader.fault(
+                f"has the names {first[slug(name)]!r} and {name!r}, which differ in no letter or digit; change one"
+            )
 
 
-def _data(reader: _Reader) -> Data:
+def _data(reader: Reader) -> Data:
     reader.only({one.name for one in fields(Data)})
     dataset = reader.value("dataset", str, "")
     if not dataset:
         raise reader.fault("has [data] without a dataset; name an adapter or a CSV file")
     if dataset.lower().endswith(".csv"):
         dataset = str(reader.path.parent / dataset)
-    root = reader.value("root", str, None)
+    root, template = reader.value("root", str, None), reader.value("template", str, None)
+    if template is not None and not set(template) & set("{}"):  # the name of a file
+        template = str(reader.path.parent / template)
     return Data(
         dataset=dataset,
         root=None if root is None else reader.path.parent / root,
-        template=reader.value("template", str, None),
+        template=template,
         allow_leaks=reader.several("allow_leaks", str, ()),
         skip_missing=reader.value("skip_missing", bool, False),
     )
 
 
-def _training(reader: _Reader) -> Training:
+def _training(reader: Reader) -> Training:
     own = {one.name for one in fields(Training)} - {"settings"}
     reader.only(own | SETTINGS.keys() | OPTIMIZER.keys())
     fusion = reader.several("fusion", str, ("early", "late"))
     if not fusion or not set(fusion) <= {"early", "late"}:
         raise reader.fault(f"has fusion = {list(fusion)}; it is a list of early, late or both")
-    shifts = tuple(map(float, reader.several("shifts", (int, float), SHIFTS)))
-    if not shifts or not all(-1 <= shift <= 1 for shift in shifts):
-        raise reader.fault(f"has shifts = {list(shifts)}; they lie between -1 and 1")
     match = reader.value("match", str, align.DEFAULT)
     if match not in align.METHODS:
         raise reader.fault(f"has match = {match!r}; it is one of {', '.join(align.METHODS)}")
+    usual = (0.0,) if match == "none" else SHIFTS  # widths that stay unequal have no gap
+    shifts = tuple(float(shift) for shift in reader.several("shifts", NUMBER, usual))
+    if not shifts or not all(-1 <= shift <= 1 for shift in shifts):
+        raise reader.fault(f"has shifts = {list(shifts)}; they lie between -1 and 1")
     wanted = reader.value("refer_accuracy", float, None)
     if wanted is not None and not 0 < wanted < 1:
         raise reader.fault(f"has refer_accuracy = {wanted}; it lies between 0 and 1")
+    settings = replace(PAPER, **reader.given(SETTINGS), optimizer=AdamW(**reader.given(OPTIMIZER)))
+    components = reader.at_least("text_components", 1, 0) or None
+    for kind in fusion:
+        try:
+            check_settings(settings, kind, components)
+        except BadInput as error:
+            raise BadInput(f"The study {reader.path}: {error}") from error
     return Training(
         fusion=fusion,
         folds=reader.at_least("folds", 2, 5),
         seeds=reader.at_least("seeds", 1, 5),
         shifts=shifts,
         match=match,
-        text_components=reader.at_least("text_components", 1, 0) or None,
+        text_components=components,
         refer_accuracy=wanted,
-        settings=replace(PAPER, **reader.given(SETTINGS), optimizer=AdamW(**reader.given(OPTIMIZER))),
+        settings=settings,
     )
 
 
-def _sweep(reader: _Reader) -> Sweep:
+def _sweep(reader: Reader) -> Sweep:
     reader.only({one.name for one in fields(Sweep)})
     return Sweep(reader.at_least("shifts", 2, 21), reader.at_least("seeds", 1, 5))

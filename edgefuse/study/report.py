@@ -19,11 +19,11 @@ from edgefuse.jobs import on_all_cores
 from edgefuse.leaks import leak_sentences
 from edgefuse.progress import Progress, silent
 from edgefuse.study import contents, figures
-from edgefuse.study.config import Study
+from edgefuse.study.config import Study, slug
 from edgefuse.study.gap import gaps_of
 from edgefuse.study.pooling import Pooled, pool
 from edgefuse.study.raw import read_raw
-from edgefuse.study.running import slug, sweep_plan, work_of
+from edgefuse.study.running import sweep_plan, work_of
 from edgefuse.study.sheets import Sheet, as_csv, as_markdown, change, share
 from edgefuse.sweep.report import summary
 from edgefuse.sweep.running import Sweep, run_sweep

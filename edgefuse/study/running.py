@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,15 +16,10 @@ from edgefuse.extraction import extract
 from edgefuse.jobs import on_all_cores
 from edgefuse.progress import Progress, silent
 from edgefuse.study.cells import Cell, Work, compute, read_cell
-from edgefuse.study.config import Study
+from edgefuse.study.config import Study, slug
 from edgefuse.sweep.running import Plan, even_shifts, run_sweep
 from edgefuse.training.recipe import check_rows
 from edgefuse_runtimes.errors import BadInput
-
-
-def slug(name: str) -> str:
-    """A name as a folder's name: "DINOv2-S + SmolLM2" is dinov2-s-smollm2."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def table_folder(study: Study, output: Path, name: str) -> Path:

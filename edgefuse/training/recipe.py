@@ -147,7 +147,7 @@ def check_settings(settings: Settings, fusion: Fusion, text_components: int | No
     if settings.alignment_loss and fusion != "late":
         raise BadInput(
             "An alignment loss pulls the branches of text and image together, which only late fusion has; "
-            "choose --fusion late or leave out --alignment-loss."
+            "take late fusion alone, or no alignment loss."
         )
 
 

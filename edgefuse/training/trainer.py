@@ -21,6 +21,8 @@ from edgefuse_runtimes.team import Team
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
+MOST_MEMBERS = 16
+"""Of a head, see `Settings.members`."""
 JUDGED_AT_A_TIME = 512
 """Validation rows whose vectors are joined at a time, so that there is no second copy of them all."""
 

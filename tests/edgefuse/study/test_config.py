@@ -67,6 +67,18 @@ def test_little_is_enough(tmp_path: Path) -> None:
     assert (study.training.folds, study.training.seeds, study.training.fusion) == (5, 5, ("early", "late"))
 
 
+def test_widths_that_stay_unequal_are_not_shifted(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, '[tables]\na = "V"\n[training]\nmatch = "none"'))
+    assert study.training.shifts == (0.0,)
+
+
+@pytest.mark.parametrize(("template", "wanted"), [("Age: {age}.", "Age: {age}."), ("note.txt", "FOLDER/note.txt")])
+def test_a_template_is_its_text_or_a_file_beside_the_study(tmp_path: Path, template: str, wanted: str) -> None:
+    study = read_study(write(tmp_path, f'[encoders]\na = "E"\n[data]\ndataset = "ham10000"\ntemplate = "{template}"'))
+    assert study.data is not None
+    assert study.data.template == wanted.replace("FOLDER", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -86,6 +98,22 @@ def test_little_is_enough(tmp_path: Path) -> None:
         ('[tables]\na = "V"\n[training]\nfolds = 1', "it must be 2 or more"),
         ('[tables]\na = "V"\n[training]\nmatch = "x"', "it is one of"),
         ('[tables]\na = "V"\n[training]\nrefer_accuracy = 1.5', "between 0 and 1"),
+        *(
+            (f'[tables]\na = "V"\n[training]\n{key} = {value}', f"has {key} = .*; it must be {words}")
+            for key, value, words in (
+                ("epochs", "0", "1 or more"),
+                ("batch", "1", "2 or more"),
+                ("members", "17", "1 to 16"),
+                ("dropout", "1", "0 or more and below 1"),
+                ("noise", "nan", "0 or more"),
+                ("learning_rate", "0", "above 0"),
+                ("class_weights", '"some"', "balanced or none"),
+            )
+        ),
+        ('[tables]\na = "V"\n[training]\nalignment_loss = 0.1', "which only late fusion has"),
+        ('[tables]\na = "V"\n[training]\nnoise = 0.1\ntext_components = 3', "leave out one of the two"),
+        ('[tables]\n"a b" = "V"\n"A+B" = "W"', r"the names 'a b' and 'A\+B', which differ in no letter"),
+        ('[tables]\n"+" = "V"', "has the name '\\+' without a letter"),
         ('training = 3\n[tables]\na = "V"', "has 'training' as a value"),
         ('like = "MNIST"\n[tables]\na = "V"', "is like 'MNIST', which the paper has not"),
     ],
