@@ -9,7 +9,7 @@ from edgefuse.datasets.adapter import Adapter
 from edgefuse.datasets.csv_file import Row, read_rows
 from edgefuse.datasets.sample import Sample
 from edgefuse.datasets.template import Template
-from edgefuse.datasets.values import age_band, first_file, picture_in
+from edgefuse.datasets.values import age_band, first_file, number, picture_in
 from edgefuse_runtimes.errors import BadInput
 
 MISSING = "not recorded"
@@ -106,7 +106,7 @@ def _code(value: str) -> str:
 def _years(value: str) -> float | None:
     """Years; None where there is none, also for the words and the letter O that were typed into some cells."""
     try:
-        return float(value.replace("O", "0").replace(",", "."))
+        return number(value.replace("O", "0").replace(",", "."))
     except ValueError:
         return None
 

@@ -60,7 +60,7 @@ def _age(row: Row) -> float | None:
         return number(row["age"])
     except ValueError as error:
         raise BadInput(
-            f"Sample {row['image_id']} has the age {row['age']!r}, which is no number; correct the metadata."
+            f"Sample {row['image_id']} has the age {row['age']!r}, which is no number of years; correct the metadata."
         ) from error
 
 

@@ -35,7 +35,7 @@ def _part(root: Path, part: str, recipes: list[str], template: Template) -> list
         raise BadInput(f"{path} has {len(lines)} lines, {part}_images.txt {len(images)}; download them again.")
     samples = []
     for number, (image, line) in enumerate(zip(images, lines, strict=True), start=1):
-        if not line.strip().isdigit() or int(line) >= len(recipes):
+        if not line.strip().isdecimal() or int(line) >= len(recipes):
             raise BadInput(f"Line {number} of {path} is {line!r}, no line of {INGREDIENTS}; download it again.")
         food, name = image.strip().split("/", 1) if "/" in image else ("", image.strip())
         ingredients = ", ".join(word.strip() for word in recipes[int(line)].split(",") if word.strip())

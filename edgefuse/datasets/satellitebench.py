@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,12 +77,15 @@ def _weeks(city: Row, folder: Path) -> Iterator[_CityWeek]:
     }
     for image in sorted(folder.glob("*.tif*")):
         found = _FILE_NAME.fullmatch(image.name)
-        if not found:
-            raise BadInput(f"{image} is not called image_YYYY-MM-DD.tiff; rename or remove it.")
-        day = date.fromisoformat(found[1])
+        try:
+            day = date.fromisoformat(found[1] if found else "")
+        except ValueError as error:
+            raise BadInput(f"{image} is not called image_YYYY-MM-DD.tiff; rename or remove it.") from error
         week = epidemiological_week(day)
         try:
             cases = float(columns[week])
+            if not math.isfinite(cases):  # it would make the median none, and every week of the city one of few
+                raise ValueError
         except (KeyError, ValueError) as error:
             raise BadInput(
                 f"{TABLE} has no number of cases of {city['Municipality']} in the week {week[0]}/w{week[1]:02d}, which "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,12 +22,17 @@ def picture_in(folders: Sequence[Path], name: str) -> Path:
 
 
 def number(cell: str) -> float | None:
-    """The number that a cell holds; None if it is empty.
+    """The number that a cell holds, 0 or more; None if it is empty.
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: it holds something else, such as "nan".
     """
-    return float(cell) if cell else None
+    if not cell:
+        return None
+    value = float(cell)
+    if not 0 <= value < math.inf:
+        raise ValueError(cell)
+    return value
 
 
 def age_band(years: float) -> str:

@@ -81,6 +81,11 @@ def import_table(
             clash = [name for name in source.subgroups if name in COLUMNS]
             if clash:
                 raise BadInput(f"A subgroup may not be called {clash[0]!r}, as a table's own column; rename it.")
+            if about.by_picture and not source.has_split:
+                raise BadInput(
+                    f"{paths[0]} has no column of parts, so that edgefuse divides it by group; leave out --by-picture, "
+                    "or name the column with --split."
+                )
             rows, widths = _write_shards(source, part)
             if not rows:
                 raise BadInput(f"{paths[0]} has no rows; give a table with at least one.")
@@ -88,6 +93,8 @@ def import_table(
             dataset = source.description.get("dataset", {"name": paths[0].stem, "licence": "not given", "drawn": False})
             given = {"name": about.name, "licence": about.licence, "split": "paper" if about.by_picture else None}
             dataset |= {name: value for name, value in given.items() if value is not None}
+            if not source.has_split:
+                dataset.pop("split", None)  # of the exported table; its parts are not in the file any more
             leaks = dataset.get("split") == "paper"
             rows, seed = _divided(rows, source.has_split, split_seed, multilabel=multilabel, leaks=leaks)
             if source.has_split and source.description:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from edgefuse.progress import Progress, silent
 from edgefuse.tables.complaints import Complaints
 from edgefuse_runtimes.errors import BadInput
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 Floats = NDArray[np.float32]
 
@@ -37,23 +41,31 @@ def open_lines(path: Path, progress: Progress = silent) -> Iterator[tuple[list[s
     """
     csv.field_size_limit(LONGEST_CELL)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = progress(f"reading {path.name}", file, path.stat().st_size, size=len)
-            reader = csv.reader(lines, strict=True)
-            try:
-                header = [name.strip() for name in next(reader, [])]
-                twice = _twice(header)
-                if twice is not None:
-                    raise BadInput(f"{path} has the column {twice!r} more than once; rename or remove one.")
-                yield header, ((reader.line_num, cells) for cells in reader if cells)
-            except csv.Error as error:
-                raise BadInput(f"Line {reader.line_num} of {path} is not valid CSV ({error}); correct it.") from error
-            except UnicodeDecodeError as error:
-                raise BadInput(f"{path} is not UTF-8 after line {reader.line_num}; save it as CSV in UTF-8.") from error
+        file = path.open(encoding="utf-8-sig", newline="")
     except FileNotFoundError as error:
         raise BadInput(f"There is no table at {path}; check the path.") from error
     except IsADirectoryError as error:
         raise BadInput(f"{path} is a folder and no table; name a file.") from error
+    with file:
+        rows = _rows(
+            path, csv.reader(progress(f"reading {path.name}", file, path.stat().st_size, size=len), strict=True)
+        )
+        _, first = next(rows, (0, []))
+        header = [name.strip() for name in first]
+        twice = _twice(header)
+        if twice is not None:
+            raise BadInput(f"{path} has the column {twice!r} more than once; rename or remove one.")
+        yield header, rows
+
+
+def _rows(path: Path, reader: Reader) -> Lines:
+    """The rows with their lines' numbers; what is wrong with the file is told of this file, whoever reads another."""
+    try:
+        yield from ((reader.line_num, cells) for cells in reader if cells)
+    except csv.Error as error:
+        raise BadInput(f"Line {reader.line_num} of {path} is not valid CSV ({error}); correct it.") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8 after line {reader.line_num}; save it as CSV in UTF-8.") from error
 
 
 def header_of(path: Path) -> list[str]:

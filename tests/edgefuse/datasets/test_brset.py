@@ -73,6 +73,12 @@ def test_numbers_that_were_mistyped_are_read_or_not_recorded(tmp_path: Path) -> 
     assert ["for: 7.5 years." in texts[0], "for: 10 years." in texts[1], "for: not recorded." in texts[2]] == [True] * 3
 
 
+def test_an_age_that_is_no_number_is_of_no_band(tmp_path: Path) -> None:
+    (sample,) = open_dataset("brset", write(tmp_path, [NORMAL | {"patient_age": "nan"}])).samples
+    assert "Age: not recorded." in sample.text
+    assert sample.subgroups["age band"] == "not recorded"
+
+
 def test_every_version_on_physionet_is_read_alike(tmp_path: Path) -> None:
     newer = {NEWER.get(name, name): value for name, value in NORMAL.items()}
     found = []

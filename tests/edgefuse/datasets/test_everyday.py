@@ -103,9 +103,10 @@ def test_a_dish_of_recipes5k_and_its_ingredients(recipes5k: Path) -> None:
     assert second.group == third.group
 
 
-def test_an_index_of_recipes5k_that_names_no_line(recipes5k: Path) -> None:
-    lines(recipes5k / "annotations" / "val_labels.txt", "2")
-    with pytest.raises(BadInput, match=r"Line 1 of .*val_labels\.txt is '2', no line of annotations/ingredients"):
+@pytest.mark.parametrize("index", ["2", "²", "-1"])
+def test_an_index_of_recipes5k_that_names_no_line(recipes5k: Path, index: str) -> None:
+    lines(recipes5k / "annotations" / "val_labels.txt", index)
+    with pytest.raises(BadInput, match=rf"Line 1 of .*val_labels\.txt is '{index}', no line of annotations/ingredients"):
         open_dataset("recipes5k", recipes5k)
 
 

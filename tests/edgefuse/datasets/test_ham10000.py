@@ -93,3 +93,10 @@ def test_the_real_subset_is_read_whole(shared_folder: Path) -> None:
     }  # fmt: skip
     assert len({sample.group for sample in dataset.samples}) == 1474
     assert dataset.licence == "CC BY-NC 4.0"
+
+
+@pytest.mark.parametrize("age", ["old", "nan", "inf", "-3"])
+def test_an_age_that_is_none_gets_a_sentence(folder: Path, age: str) -> None:
+    (folder / "metadata.csv").write_text(HEADER + f"HAM_1,ISIC_1,nv,histo,{age},male,trunk\n")
+    with pytest.raises(BadInput, match=f"Sample ISIC_1 has the age '{age}', which is no number of years"):
+        open_dataset("ham10000", folder)

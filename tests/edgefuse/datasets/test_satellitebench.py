@@ -117,8 +117,18 @@ def test_a_week_without_its_number_or_a_picture_of_another_name(write: Callable[
         BadInput, match=r"no number of cases of Cali in the week 2018/w02, which image_2018-01-07\.tiff"
     ):
         open_dataset("satellitebench", root)
-    (folder / "image_2018-01-07.tiff").rename(folder / "second.tiff")
-    with pytest.raises(BadInput, match=r"second\.tiff is not called image_YYYY-MM-DD\.tiff"):
+    picture = folder / "image_2018-01-07.tiff"
+    for name in ("second.tiff", "image_2018-13-41.tiff"):
+        picture = picture.rename(folder / name)
+        with pytest.raises(BadInput, match=rf"{name} is not called image_YYYY-MM-DD\.tiff"):
+            open_dataset("satellitebench", root)
+
+
+def test_a_number_of_cases_that_is_none_gets_a_sentence(write: Callable[..., Path]) -> None:
+    root = write({"Cali": [10, 20, 30]})
+    table = root / "metadata.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(",20,", ",nan,"), encoding="utf-8")
+    with pytest.raises(BadInput, match="no number of cases of Cali in the week 2016/w02"):
         open_dataset("satellitebench", root)
 
 

@@ -151,6 +151,11 @@ def test_a_group_in_two_parts_is_refused(write: Write, tmp_path: Path) -> None:
     assert import_table([path], tmp_path / "X").splits.tolist() == table.splits.tolist()
 
 
+def test_a_split_by_picture_must_be_there(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"x\.csv has no column of parts, .*; leave out --by-picture"):
+        import_table([write("x.csv", numbered_lines())], tmp_path / "W", about=About(by_picture=True))
+
+
 def test_an_existing_folder_is_left_alone(write: Write, tmp_path: Path) -> None:
     (tmp_path / "W").mkdir()
     (tmp_path / "W" / "letter").write_text("dear")
@@ -197,6 +202,8 @@ def test_a_pair_is_joined_on_the_id_before_the_first_dot(pair: Callable[..., obj
         ([*PICTURES[:-1], "ISIC_8.jpg,1"], NOTES, r"1 rows of .*p\.csv have another number of cells .*: line 10;"),
         ([*PICTURES[:-1], "ISIC_8.jpg,1,x"], NOTES, r"1 rows of .*p\.csv hold cells that are no numbers .*: ISIC_8;"),
         (["ImageName,0,1"], NOTES, r"p\.csv has no rows"),
+        ([*PICTURES[:3], '"ISIC_2"x,1,2'], NOTES, r"Line 4 of .*p\.csv is not valid CSV"),
+        (PICTURES, [*NOTES[:3], '"ISIC_6"x,a,"[1]"'], r"Line 4 of .*n\.csv is not valid CSV"),
         (NOTES, NOTES, "are no pair"),
         (PICTURES, ["label,embeddings", 'a,"[1]"'], r"n\.csv has no column that names its pictures; name it with --id"),
     ],
