@@ -47,9 +47,8 @@ def open_lines(path: Path, progress: Progress = silent) -> Iterator[tuple[list[s
     except IsADirectoryError as error:
         raise BadInput(f"{path} is a folder and no table; name a file.") from error
     with file:
-        rows = _rows(
-            path, csv.reader(progress(f"reading {path.name}", file, path.stat().st_size, size=len), strict=True)
-        )
+        lines = progress(f"reading {path.name}", file, path.stat().st_size, size=len)
+        rows = _rows(path, csv.reader(lines, strict=True))
         _, first = next(rows, (0, []))
         header = [name.strip() for name in first]
         twice = _twice(header)
