@@ -9,7 +9,7 @@ run: .venv/.installed
 	@.venv/bin/edgefuse classify $(KIT)/golden/0.png --text $(KIT)/golden/0.txt --kit $(KIT)
 
 test: .venv-test/.installed check
-	.venv-test/bin/pytest --numprocesses $(WORKERS) --dist loadfile
+	.venv-test/bin/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: .venv-test/.installed
 	.venv-test/bin/ruff check .

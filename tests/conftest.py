@@ -35,6 +35,22 @@ CLIP_CORPUS = [
 ] * 8
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The file that takes longest comes first; those that need the starter kit come last, when it has made that one.
+
+    So no two processes that run the tests side by side wait for each other.
+    """
+    needed: dict[Path, set[str]] = {}
+    for item in items:
+        needed.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+
+    def turn(item: pytest.Item) -> int:
+        return 0 if "field_venv" in needed[item.path] else 2 if "starter_kit" in needed[item.path] else 1
+
+    items.sort(key=turn)
+
+
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
     """The folder of real checkpoints and photographs that may lie beside the repository."""
