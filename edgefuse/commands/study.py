@@ -50,17 +50,18 @@ def report(config: Path, output: Path | None) -> None:
 
     All of it lies in the folder "report" of the study's output.
     """
-    from edgefuse.study import report as reporting
+    from edgefuse.study.found import gather, headline, leaks
+    from edgefuse.study.report import write_report
 
     for module in ("matplotlib", "jinja2"):  # before the work, not after it
         importable(module, "report")
     study = read_study(config)
     folder = output or folder_of(study)
-    found = reporting.gather(study, folder, jobs=physical_cores(), progress=bar)
-    page = reporting.write_report(found, folder / "report", bar)
-    for sentence in reporting.headline(found):
+    found = gather(study, folder, jobs=physical_cores(), progress=bar)
+    page = write_report(found, folder / "report", bar)
+    for sentence in headline(found):
         click.echo(sentence)
-    for sentence in reporting.leaks(found):
+    for sentence in leaks(found):
         click.secho(sentence, fg="red", bold=True, err=True)
     click.echo(f"{page}", err=True)
 

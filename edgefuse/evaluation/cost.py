@@ -1,6 +1,6 @@
 """What every method takes, its encoders' time and memory beside its head's, as plain JSON types.
 
-Megabytes are 2^20 bytes of float32 numbers, as in the paper's Table 2; seconds are those of its Table 3.
+Seconds are those of the paper's Table 3, megabytes those of its Table 2.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 
 from edgefuse.card import machine_words
 from edgefuse.embeddings import Table
+from edgefuse.evaluation.megabytes import head_megabytes, read_megabytes
 from edgefuse.evaluation.predictions import METHODS
 from edgefuse.heads import Head
 from edgefuse_runtimes import fusion
 from edgefuse_runtimes.spec import Modality
 
 REPEATS = 5
-MEGABYTE = 2**20
 READS: dict[str, tuple[Modality, ...]] = {
     "text_only": ("text",),
     "image_only": ("image",),
@@ -28,6 +28,7 @@ READS: dict[str, tuple[Modality, ...]] = {
 
 def cost_of(head: Head, table: Table) -> dict[str, Any]:
     """Time and memory of each head and of the encoders whose vectors it reads."""
+    members = head.training.get("members", 1)  # an older edgefuse knew of one alone
     rows = {part: np.flatnonzero(table.splits == part) for part in ("train", "test")}
     return {
         "machine": machine_words(),
@@ -35,9 +36,9 @@ def cost_of(head: Head, table: Table) -> dict[str, Any]:
         "encoders": table.cost,
         "methods": {
             method: {
-                "parameters": parameters(getattr(head, method)),
-                "head_mb": parameters(getattr(head, method)) * 4 / MEGABYTE,
-                "embeddings_mb_per_epoch": embeddings_mb(
+                "parameters": parameters(getattr(head, method), members),
+                "head_mb": head_megabytes(parameters(getattr(head, method), members)),
+                "embeddings_mb_per_epoch": read_megabytes(
                     len(rows["train"]),
                     sum(head.encoders[modality]["width"] for modality in READS[method]),
                     len(head.fused.bias),
@@ -52,16 +53,14 @@ def cost_of(head: Head, table: Table) -> dict[str, Any]:
     }
 
 
-def parameters(head: fusion.Head) -> int:
-    """How many numbers training changes: those of the head, and scale and offset of each BatchNorm folded into it."""
+def parameters(head: fusion.Head, members: int = 1) -> int:
+    """How many numbers training changes: those of the head, and scale and offset of each BatchNorm folded into it.
+
+    Of several members, which share the head's last bias, each had its own in training.
+    """
     layers = [layer for branch in head.branches for layer in branch.layers]
-    linears = sum(layer.weight.size + layer.bias.size for layer in layers) + head.weight.size + head.bias.size
+    linears = sum(layer.weight.size + layer.bias.size for layer in layers) + head.weight.size + head.bias.size * members
     return linears + sum(2 * len(layer.bias) for layer in layers)
-
-
-def embeddings_mb(rows: int, width: int, outputs: int) -> float:
-    """What an epoch reads: vectors of this width in all, and a number of the label for each output, as in the paper."""
-    return rows * (width + outputs) * 4 / MEGABYTE
 
 
 def _inference_seconds(head: Head, method: str, table: Table, rows: np.ndarray[Any, np.dtype[np.int64]]) -> float:

@@ -1,23 +1,15 @@
-"""Which tables a report has: the paper's three, with its numbers beside, and those that it lacks."""
+"""The tables of a report that tell how good the heads are; the first is the paper's Table 1."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgefuse.embeddings import Table
 from edgefuse.evaluation.subgroups import FEWEST_OF_A_CLASS, FEWEST_ROWS
-from edgefuse.study import paper
 from edgefuse.study.config import Study
 from edgefuse.study.pooling import Pooled
-from edgefuse.study.sheets import Column, Sheet, Value, change, estimate, number, share, within
+from edgefuse.study.sheets import Column, Row, Sheet, Value, change, estimate, number, share, within
 from edgefuse.training.report import NAMES
-
-MB = 2**20
-"""Bytes of a megabyte, as the paper counts."""
-PAPERS_OWN = "best epoch on its test rows, one run"
-
-Row = dict[str, Value]
 
 
 def accuracy_sheet(study: Study, pooled: Sequence[Pooled], raw: Sequence[Mapping[str, Any]]) -> Sheet:
@@ -49,52 +41,6 @@ def accuracy_sheet(study: Study, pooled: Sequence[Pooled], raw: Sequence[Mapping
     if raw:
         remarks.append("Raw baselines: one run each, on the test rows of the table's own split alone.")
     return Sheet("table-1-accuracy", "Table 1. Accuracy and macro-F1", tuple(columns), tuple(rows), tuple(remarks))
-
-
-def paper_sheet(study: Study) -> Sheet | None:
-    """What the paper prints for the data set that this one is like; None: for none."""
-    if study.like is None:
-        return None
-    rows: list[Row] = []
-    for method in paper.METHODS:
-        for fusion in ("early", "late"):
-            score, size = paper.score(study.like, method, fusion), paper.megabytes(study.like, method, fusion)
-            time, epochs = paper.seconds(study.like, method, fusion), paper.best_epochs(study.like, method, fusion)
-            best = {"accuracy_epoch": epochs.accuracy, "macro_f1_epoch": epochs.macro_f1}
-            rows.append(
-                {"method": f"{method}, {fusion}", **score._asdict(), **best, **size._asdict(), **time._asdict()}
-            )
-    rows.append({"method": "majority class", "accuracy": paper.MAJORITY[study.like]})
-    columns = (
-        Column("method", ("method",)),
-        Column("accuracy", ("accuracy",), share),
-        Column("macro-F1", ("macro_f1",), share),
-        Column("best epochs", ("accuracy_epoch", "macro_f1_epoch"), _epochs),
-        Column("head, MB", ("head",), number(2)),
-        Column("read per epoch, MB", ("read_per_epoch",), number(2)),
-        Column("training, s per epoch", ("training",), number(2)),
-        Column("inference, s per epoch", ("inference",), number(2)),
-    )
-    remark = (
-        f"Restrepo et al. (medRxiv 2024.06.03.24308401), Tables 1 to 3, {study.like}: {PAPERS_OWN}, on other rows and, "
-        "but where said, other encoders than here; two processor cores. Best epochs: of accuracy / of macro-F1, of 30. "
-        "The encoders' own time counts there for raw data only."
-    )
-    return Sheet("paper", f"The paper's numbers for {study.like}", columns, tuple(rows), (remark,))
-
-
-def paper_sweep(study: Study) -> str | None:
-    """What the paper's own sweep shows for the data set that this one is like, and what to make of it."""
-    if study.like is None:
-        return None
-    gain = paper.SWEEPS[study.like]
-    where = "" if gain.shift is None else f", at shift {gain.shift:g}"
-    return (
-        f"The paper's sweep over {study.like} goes from macro-F1 {share(gain.unshifted)} to {share(gain.best)} "
-        f"({gain.method}, {gain.fusion} fusion, one run, on test rows{where}). Two runs of one such sweep differ by "
-        f"about {share(paper.RERUN_DIFFERENCE)}, and then the best of 21 shifts gains about "
-        f"{share(paper.GAIN_OF_CHANCE)} by chance alone."
-    )
 
 
 def difference_sheet(pooled: Sequence[Pooled]) -> Sheet:
@@ -145,7 +91,7 @@ def class_sheet(one: Pooled) -> Sheet:
         Column("F1 fused", ("fused", "fused_low", "fused_high"), within),
         Column("AUROC fused", ("auroc", "auroc_low", "auroc_high"), within),
     )
-    return Sheet("classes", f"Every class: {_title(one)}", columns, tuple(rows))
+    return Sheet("classes", f"Every class: {one.title}", columns, tuple(rows))
 
 
 def calibration_sheet(pooled: Sequence[Pooled]) -> Sheet:
@@ -254,85 +200,7 @@ def subgroup_sheet(one: Pooled) -> Sheet:
         f"Too few: under {FEWEST_ROWS} samples in all, or under {FEWEST_OF_A_CLASS} of the classes named. Macro-F1 is "
         "over the classes that occur, so it cannot be compared between subgroups that lack different ones."
     )
-    return Sheet("subgroups", f"Subgroups: {_title(one)}", columns, tuple(rows), (remark,))
-
-
-def memory_sheet(pooled: Sequence[Pooled], tables: Mapping[str, Table], raw: Sequence[Mapping[str, Any]]) -> Sheet:
-    """Table 2: megabytes of the head and of what an epoch reads, and the encoders' own."""
-    rows: list[Row] = []
-    for one in pooled:
-        table = tables[one.name]
-        training = one.training[0]
-        labels = 1 if len(table.classes) == 2 else len(table.classes)
-        width = table.text.shape[1] + table.image.shape[1]
-        rows.append(
-            {
-                "encoders": one.name,
-                "method": one.fusion,
-                "head": training["parameters"] * 4 / MB,
-                "parameters": training["parameters"],
-                "read": training["rows"] * (width + labels) * 4 / MB,
-                **{
-                    f"{modality}_peak": cost["peak_rss_bytes"] / MB if cost else None
-                    for modality in ("text", "image")
-                    for cost in [table.cost.get(modality)]
-                },
-            }
-        )
-    rows += [_raw_memory(one) for one in raw]
-    columns = (
-        Column("encoders", ("encoders",)),
-        Column("method", ("method",)),
-        Column("parameters", ("parameters",), number(0)),
-        Column("head, MB", ("head",), number(2)),
-        Column("read per epoch, MB", ("read",), number(2)),
-        Column("text encoder's peak, MB", ("text_peak",), number(0)),
-        Column("image encoder's peak, MB", ("image_peak",), number(0)),
-    )
-    remark = (
-        "1 MB is 2^20 bytes. Read per epoch: the float32 vectors of the training rows of one fold, and their labels, "
-        "as the paper counts. The encoders' peak is that of the processes that ran them, Python and libraries too."
-    )
-    return Sheet("table-2-memory", "Table 2. Memory", columns, tuple(rows), (remark,))
-
-
-def time_sheet(pooled: Sequence[Pooled], tables: Mapping[str, Table], raw: Sequence[Mapping[str, Any]]) -> Sheet:
-    """Table 3: seconds of an epoch, and the encoders' own."""
-    rows: list[Row] = []
-    for one in pooled:
-        table = tables[one.name]
-        seconds = [each["seconds_per_epoch"]["fused"] for each in one.training]
-        rows.append(
-            {
-                "encoders": one.name,
-                "method": one.fusion,
-                "training": sum(seconds) / len(seconds),
-                "inference": sum(each["inference_seconds"] for each in one.training) / len(one.training),
-                **{
-                    f"{modality}_{name}": cost[key] if cost else None
-                    for modality in ("text", "image")
-                    for cost in [table.cost.get(modality)]
-                    for name, key in (("once", "seconds"), ("each", "seconds_per_sample"))
-                },
-            }
-        )
-    rows += [_raw_time(one) for one in raw]
-    columns = (
-        Column("encoders", ("encoders",)),
-        Column("method", ("method",)),
-        Column("training, s per epoch", ("training",), number(3)),
-        Column("inference, s per epoch", ("inference",), number(3)),
-        Column("notes encoded once, s", ("text_once",), number(1)),
-        Column("s a note", ("text_each",), number(3)),
-        Column("pictures encoded once, s", ("image_once",), number(1)),
-        Column("s a picture", ("image_each",), number(3)),
-    )
-    remark = (
-        "An epoch of training goes over the training rows of one fold, one of inference over its test rows, "
-        "both by the head alone; encoders run once for all epochs, seeds and folds. Heads were trained side by side on "
-        "all cores."
-    )
-    return Sheet("table-3-time", "Table 3. Time", columns, tuple(rows), (remark,))
+    return Sheet("subgroups", f"Subgroups: {one.title}", columns, tuple(rows), (remark,))
 
 
 def _accuracy_row(one: Pooled, method: str) -> Row:
@@ -363,21 +231,8 @@ def _raw_accuracy(raw: Mapping[str, Any]) -> Row:
     return {"encoders": raw["name"], "method": f"{raw['method']} ({raw['rows']} rows)", **figures}
 
 
-def _raw_memory(raw: Mapping[str, Any]) -> Row:
-    return {"encoders": raw["name"], "method": raw["method"], "head": raw["head_mb"], "read": raw["read_mb"]}
-
-
-def _raw_time(raw: Mapping[str, Any]) -> Row:
-    seconds = {key: raw[f"{key}_seconds"] for key in ("training", "inference")}
-    return {"encoders": raw["name"], "method": raw["method"], **seconds}
-
-
 def _method(one: Pooled, method: str) -> str:
     return f"fused, {one.fusion}" if method == "fused" else NAMES[method]
-
-
-def _title(one: Pooled) -> str:
-    return f"{one.name}, {one.fusion} fusion"
 
 
 def _flat(name: str, found: Mapping[str, Any]) -> dict[str, Value]:
@@ -386,10 +241,6 @@ def _flat(name: str, found: Mapping[str, Any]) -> dict[str, Value]:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{share(low)} to {share(high)}"
-
-
-def _epochs(accuracy: int | None, macro_f1: int | None) -> str:
-    return "" if accuracy is None or macro_f1 is None else f"{accuracy} / {macro_f1}"
 
 
 def _few(too_few: Sequence[str]) -> str:

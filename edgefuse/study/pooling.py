@@ -36,6 +36,11 @@ class Pooled:
     training: tuple[dict[str, Any], ...]
     """`Head.training` of every cell."""
 
+    @property
+    def title(self) -> str:
+        """Of a table or figure about it alone."""
+        return f"{self.name}, {self.fusion} fusion"
+
     def spread(self, method: str, figure: str) -> tuple[float, float | None]:
         """Mean and sample standard deviation over the seeds; None with one."""
         values = self.by_seed[method][figure]  # (S,)

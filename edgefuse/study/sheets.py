@@ -11,6 +11,8 @@ from typing import Any
 from edgefuse.evaluation.page import short, span
 
 Value = float | int | str | None
+Row = dict[str, Value]
+"""By name."""
 
 
 def as_it_is(value: Value) -> str:

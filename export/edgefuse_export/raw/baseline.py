@@ -20,6 +20,7 @@ from edgefuse.card import machine_card
 from edgefuse.datasets import Sample
 from edgefuse.embeddings import Table, table_digest
 from edgefuse.encoding import prepared
+from edgefuse.evaluation.megabytes import head_megabytes, read_megabytes
 from edgefuse.extras import importable
 from edgefuse.heads import Fusion
 from edgefuse.metrics import classification as metrics
@@ -28,7 +29,6 @@ from edgefuse.training.losses import class_weights
 from edgefuse.training.trainer import batches
 from edgefuse_export.raw import heads
 from edgefuse_export.raw.backbones import EXTRA, Backbones, encode
-from edgefuse_export.raw.sizes import head_megabytes, read_megabytes
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.machine import process_memory
 

@@ -8,29 +8,13 @@ from dataclasses import replace
 import pytest
 
 from edgefuse.embeddings import Table
-from edgefuse.evaluation.cost import cost_of, embeddings_mb, parameters
+from edgefuse.evaluation.cost import cost_of, parameters
+from edgefuse.evaluation.megabytes import read_megabytes
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
 
 TEXT = {"seconds_per_sample": 0.2, "peak_rss_bytes": 300}
 IMAGE = {"seconds_per_sample": 0.05, "peak_rss_bytes": 400}
-
-
-@pytest.mark.parametrize(
-    ("rows", "width", "outputs", "published"),
-    [
-        (13012, 4096 + 768, 1, 241.48),
-        (8012, 4096 + 768, 7, 148.87),
-        (936, 4096 + 768, 1, 17.37),
-        (13012, 512 + 512, 1, 50.88),
-        (8012, 512 + 512, 7, 31.51),
-        (936, 512 + 512, 1, 3.66),
-    ],
-)
-def test_an_epochs_megabytes_are_those_of_the_papers_table_2(
-    rows: int, width: int, outputs: int, published: float
-) -> None:
-    assert round(embeddings_mb(rows, width, outputs), 2) == published
 
 
 @pytest.mark.parametrize("fusion", ["early", "late"])
@@ -45,14 +29,20 @@ def test_every_method_counts_what_it_reads(
     assert parameters(head.fused) == head.training["parameters"]
     text, image, fused = (found["methods"][name] for name in ("text_only", "image_only", "fused"))
     outputs = 1 if len(classes) == 2 else 3
-    assert text["embeddings_mb_per_epoch"] == embeddings_mb(180, 24, outputs)
-    assert image["embeddings_mb_per_epoch"] == embeddings_mb(180, 16, outputs)
-    assert fused["embeddings_mb_per_epoch"] == embeddings_mb(180, 40, outputs)
+    assert text["embeddings_mb_per_epoch"] == read_megabytes(180, 24, outputs)
+    assert image["embeddings_mb_per_epoch"] == read_megabytes(180, 16, outputs)
+    assert fused["embeddings_mb_per_epoch"] == read_megabytes(180, 40, outputs)
     assert (text["encoder_seconds_per_sample"], image["encoder_seconds_per_sample"]) == (0.2, 0.05)
     assert (fused["encoder_seconds_per_sample"], fused["encoder_peak_rss_bytes"]) == (0.25, 400)
     for method in (text, image, fused):
         assert method["training_seconds_per_epoch"] > 0
         assert method["inference_seconds_per_epoch"] > 0
+
+
+def test_numbers_that_members_share_once_trained_count_for_each(make_table: Callable[..., Table]) -> None:
+    table = make_table()
+    head = train_head(table, fusion="late", settings=Settings(epochs=1, members=3))
+    assert cost_of(head, table)["methods"]["fused"]["parameters"] == head.training["parameters"]
 
 
 def test_what_the_table_and_the_head_do_not_know_is_null(make_table: Callable[..., Table]) -> None:

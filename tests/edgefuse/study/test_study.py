@@ -17,8 +17,9 @@ from sklearn.metrics import f1_score
 
 from edgefuse.embeddings import open_table
 from edgefuse.study.config import read_study
+from edgefuse.study.found import gather
 from edgefuse.study.pooling import pool
-from edgefuse.study.report import gather, write_report
+from edgefuse.study.report import write_report
 from edgefuse.study.running import cells_of, run, work_of
 from edgefuse_runtimes.errors import BadInput
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgefuse_export.raw.sizes import head_megabytes, read_megabytes
+from edgefuse.evaluation.megabytes import head_megabytes, read_megabytes
 
 ROWS = {"BRSET": (13_012, 1), "HAM10000": (8012, 7), "SatelliteBench": (936, 1)}
 """Training rows, and label numbers of a row."""

@@ -12,8 +12,8 @@ def head_megabytes(parameters: int) -> float:
 
 
 def read_megabytes(rows: int, values: int, outputs: int) -> float:
-    """Of what one training epoch reads: `values` inputs and `outputs` label numbers a row.
+    """Of what one training epoch reads: `values` inputs, and of the label a number for each output, a row.
 
-    Inputs are the two vectors of a row, or for the raw baseline the picture's pixels alone, 3 x 224 x 224.
+    Inputs are the vectors of a row, or for the raw baseline the picture's pixels alone, 3 x 224 x 224.
     """
     return rows * (values + outputs) * BYTES / MEGABYTE
