@@ -105,14 +105,18 @@ def write_description(
 
     `subgroups` names the values that each row has in its member of this name.
     """
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([*COLUMNS, *subgroups])
-    table.writerows([*row[: len(COLUMNS)], *row.subgroups] for row in rows)
-    data = text.getvalue().encode()
+    lines = [[*COLUMNS, *subgroups], *([row.id, row.label, row.group, row.split, *row.subgroups] for row in rows)]
+    data = "".join(f"{csv_line(cells)}\n" for cells in lines).encode()
     facts = {"rows": len(rows), "rows_sha256": hashlib.sha256(data).hexdigest()}
     write_json(folder / "table.json", {"schema": SCHEMA} | description | facts)
     write_bytes(folder / "rows.csv", data)
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """One line of a CSV file, without its end; a cell with a line's end of any kind in it is quoted."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # quotes what holds a character of its line's end
+    return text.getvalue().removesuffix("\r\n")
 
 
 def write_shard(path: Path, vectors: Floats) -> None:

@@ -24,12 +24,12 @@ def require_usable(description: dict[str, Any], other: Path) -> None:
         other: the folder of a table, finished or not.
 
     Raises:
-        BadInput: it is no table, or of other samples, or both its encoders are other ones.
+        BadInput: it is no table, or its samples, notes or split are other ones, or both its encoders are other ones.
     """
     if not _same(description, other):
         raise BadInput(
-            f"Nothing of {other} can be taken over: it has other samples, or both its encoders are other ones; "
-            "leave out --reuse."
+            f"Nothing of {other} can be taken over: its samples, notes or split are other ones, or both its "
+            "encoders are; leave out --reuse."
         )
 
 

@@ -8,12 +8,14 @@ reflectance, is Sentinel Hub's own for true colour; it keeps dates comparable, w
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from edgefuse.extras import importable
 from edgefuse_runtimes.errors import BadInput
@@ -26,6 +28,11 @@ MAX_VALUES = 16 * MAX_PIXELS
 """Of all bands together: what a small file unpacks to must fit into memory."""
 WHITE = {"u1": 255.0, "u2": 10_000 / GAIN, "f4": 1 / GAIN, "f8": 1 / GAIN}
 """The value that becomes 255, by kind and bytes of values."""
+
+# Both say in lines of their own, of each file, what becomes one sentence here or is no fault at all.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+for library in ("PIL.TiffImagePlugin", "tifffile"):
+    logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
 def opened(picture: Picture) -> Picture:
@@ -54,7 +61,9 @@ def true_colours(path: Path) -> Image.Image:
             if math.prod(series.shape) > MAX_VALUES:
                 raise BadInput(f"{path} holds {math.prod(series.shape):,} values, over {MAX_VALUES:,}; cut it smaller.")
             bands, axes = series.asarray(), series.axes
-    except (tifffile.TiffFileError, IndexError, ValueError, OSError) as error:
+    except BadInput:
+        raise
+    except Exception as error:  # a damaged file leads its parser to errors of any kind
         raise BadInput(f"{path} is not a TIFF file that can be read ({error}); check or replace it.") from error
     if axes in ("SYX", "IYX", "QYX", "CYX"):
         bands = np.moveaxis(bands, 0, -1)  # (H, W, bands)
@@ -77,5 +86,7 @@ def _known_to_pillow(path: Path) -> bool:
     try:
         with Image.open(path):
             return True
-    except (UnidentifiedImageError, OSError):
+    except Image.DecompressionBombError:
+        return True  # and is refused with a sentence when it is loaded
+    except Exception:  # noqa: BLE001 - as above
         return False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, say_leaks
 from edgefuse.progress import bar
 
 EXAMPLE = "Example: edgefuse embeddings import train.csv --label dx --group lesion_id --output V"
@@ -100,13 +100,16 @@ def import_(
 def export(table_folder: Path, output: Path, layout: str | None) -> None:
     """Write the embedding table V in another layout.
 
-    Numbers are written so that importing them gives the same float32, bit by bit.
+    Numbers are written so that importing them gives the same float32, bit by bit. npz and Parquet also hold what made
+    the vectors and what leaks; a CSV file has no place for it.
     """
     from edgefuse.embeddings import open_table
     from edgefuse.tables.layouts import export_table
 
-    for path in export_table(open_table(table_folder), output, layout, bar):
+    table = open_table(table_folder)
+    for path in export_table(table, output, layout, bar):
         click.echo(f"{path}", err=True)
+    say_leaks(table.dataset, err=True)
 
 
 @command.command("show", epilog="Example: edgefuse embeddings show V")

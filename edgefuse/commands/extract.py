@@ -16,6 +16,7 @@ from edgefuse.datasets.parts import SPLITS
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Extraction, Settings, extract
 from edgefuse.progress import bar
+from edgefuse_runtimes.errors import BadInput
 
 if TYPE_CHECKING:
     from edgefuse.scheduling.cluster import Cluster
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     "--split",
     type=click.Choice(SPLITS),
     help="grouped: by group and label; paper: by picture, as the paper does, which leaks; time, city: SatelliteBench.  "
-    "[default: the data set's own parts, if it has some, else grouped]",
+    "[default: the data set's own parts, if it has some, else the first that it has]",
 )
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split into parts.")
 @click.option(
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     "--reuse",
     metavar="V",
     type=FOLDER,
-    help="Another table of the same samples: what it has from the same encoder is taken over.",
+    help="Another table of the same samples, notes and split: what it has from the same encoder is taken over.",
 )
 @engine_option
 @threads_option
@@ -73,6 +74,8 @@ def command(
     Equal notes are encoded once. After an interruption the same command goes on where it stopped. Rows are
     divided into training, validation and test parts by group and label; only --split-seed changes that.
     """
+    if scheduler is None and (shared_encoders or shared_root):
+        raise BadInput("--shared-encoders and --shared-root say what workers see; add --scheduler.")
     encoders = Encoders.open(encoders_folder)
     dataset = choice.open()
     with ExitStack() as stack:

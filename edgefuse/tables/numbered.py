@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings import Table, csv_line
 from edgefuse.progress import Progress, silent
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.complaints import Complaints
 from edgefuse.tables.lines import Lines, open_lines, vector
 from edgefuse.tables.source import Record, Rows, Source
-from edgefuse.tables.writing import CELLS, cells_of, line, numbers_text, rows_of, write_lines
+from edgefuse.tables.writing import CELLS, cells_of, numbers_text, rows_of, write_lines
 from edgefuse_runtimes.errors import BadInput
 
 Pick = Callable[[Sequence[str]], Sequence[str]]
@@ -130,9 +130,9 @@ def write(table: Table, path: Path, prefixes: Prefixes, progress: Progress = sil
         raise BadInput(f"The subgroup {min(clash)!r} has the name of a vector's column; choose another --layout.")
 
     def lines() -> Iterator[str]:
-        yield line([*names, *text, *image, "split"])
+        yield csv_line([*names, *text, *image, "split"])
         for row, pictured, noted in rows_of(table):
-            yield f"{line(cells_of(row))},{numbers_text(noted, ',')},{numbers_text(pictured, ',')},{row.split}"
+            yield f"{csv_line(cells_of(row))},{numbers_text(noted, ',')},{numbers_text(pictured, ',')},{row.split}"
 
     write_lines(path, progress(f"writing {path.name}", lines(), len(table.ids) + 1))
 

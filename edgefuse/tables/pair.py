@@ -10,14 +10,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings import Table, csv_line
 from edgefuse.progress import Progress, silent
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.complaints import Complaints
 from edgefuse.tables.lines import Floats, Lines, header_of, open_lines, vector, vector_of_list
 from edgefuse.tables.numbered import picker, places_of
 from edgefuse.tables.source import Record, Rows, Source, stem
-from edgefuse.tables.writing import CELLS, cells_of, line, numbers_text, rows_of, write_lines
+from edgefuse.tables.writing import CELLS, cells_of, numbers_text, rows_of, write_lines
 from edgefuse_runtimes.errors import BadInput
 
 LIST = "embeddings"
@@ -167,14 +167,14 @@ def write(table: Table, path: Path, progress: Progress = silent) -> None:
     image_path, text_path = paths_to_write(path)
 
     def image_lines() -> Iterator[str]:
-        yield line([NAME, *map(str, range(table.image.shape[1]))])
+        yield csv_line([NAME, *map(str, range(table.image.shape[1]))])
         for row, image, _ in rows_of(table):
-            yield f"{line([row.id])},{numbers_text(image, ',')}"
+            yield f"{csv_line([row.id])},{numbers_text(image, ',')}"
 
     def text_lines() -> Iterator[str]:
-        yield line([*CELLS, *table.subgroups, LIST, "split"])
+        yield csv_line([*CELLS, *table.subgroups, LIST, "split"])
         for row, _, text in rows_of(table):
-            yield line([*cells_of(row), f"[{numbers_text(text, ', ')}]", row.split])
+            yield csv_line([*cells_of(row), f"[{numbers_text(text, ', ')}]", row.split])
 
     for one, lines in ((image_path, image_lines()), (text_path, text_lines())):
         write_lines(one, progress(f"writing {one.name}", lines, len(stems) + 1))

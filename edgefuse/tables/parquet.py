@@ -39,33 +39,48 @@ def read(path: Path, columns: Columns, *, multilabel: bool = False, progress: Pr
     Raises:
         BadInput: here or while it is read: pyarrow is missing, it is no such file, or rows have a fault.
     """
-    arrow, parquet = importable("pyarrow", EXTRA), importable("pyarrow.parquet", EXTRA)
+    parquet = importable("pyarrow.parquet", EXTRA)
     if not path.is_file():
         raise BadInput(f"There is no table at {path}; check the path.")
+    with _readable(path):
+        file = parquet.ParquetFile(path)
+    with file:
+        names = list(file.schema_arrow.names)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise BadInput(f"{path} has the column {twice!r} more than once; rename or remove one.")
+        vectors = _places(names, path)
+        used = {place for places in vectors.values() for place in places}
+        others = [name for place, name in enumerate(names) if place not in used]
+        description = read_exported((file.schema_arrow.metadata or {}).get(KEY, b"").decode(), path)
+        subgroups = columns.subgroups or tuple(name for name in description.get("subgroups", ()) if name in others)
+        chosen = replace(columns, subgroups=subgroups).among(others, path)
+        complaints = Complaints(path)
+        rows = Rows(chosen, complaints, multilabel=multilabel or bool(description.get("multilabel")))
+        wanted = [chosen.id, chosen.label, chosen.group, chosen.split, *chosen.subgroups]
+        kept = list(dict.fromkeys(name for name in wanted if name is not None))
+        batches = progress(f"reading {path.name}", _batches(file, path), -(-file.metadata.num_rows // SHARD_ROWS))
+        yield Source(
+            _records(batches, kept, vectors, rows, complaints),
+            chosen.split is not None,
+            chosen.subgroups,
+            description,
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what pyarrow complains of into our sentence."""
+    arrow = importable("pyarrow", EXTRA)
     try:
-        with parquet.ParquetFile(path) as file:
-            names = list(file.schema_arrow.names)
-            vectors = _places(names, path)
-            used = {place for places in vectors.values() for place in places}
-            others = [name for place, name in enumerate(names) if place not in used]
-            description = read_exported((file.schema_arrow.metadata or {}).get(KEY, b"").decode(), path)
-            subgroups = columns.subgroups or tuple(name for name in description.get("subgroups", ()) if name in others)
-            chosen = replace(columns, subgroups=subgroups).among(others, path)
-            complaints = Complaints(path)
-            rows = Rows(chosen, complaints, multilabel=multilabel or bool(description.get("multilabel")))
-            wanted = [chosen.id, chosen.label, chosen.group, chosen.split, *chosen.subgroups]
-            kept = list(dict.fromkeys(name for name in wanted if name is not None))
-            batches = progress(
-                f"reading {path.name}", file.iter_batches(SHARD_ROWS), -(-file.metadata.num_rows // SHARD_ROWS)
-            )
-            yield Source(
-                _records(batches, kept, vectors, rows, complaints),
-                chosen.split is not None,
-                chosen.subgroups,
-                description,
-            )
-    except arrow.ArrowException as error:
+        yield
+    except (arrow.ArrowException, OSError) as error:
         raise BadInput(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}); write it again.") from error
+
+
+def _batches(file: Any, path: Path) -> Iterator[Any]:
+    with _readable(path):
+        yield from file.iter_batches(SHARD_ROWS)
 
 
 def _places(names: list[str], path: Path) -> dict[str, list[int]]:
@@ -102,7 +117,9 @@ def _records(
 def _rows_of(batch: Any, places: list[int]) -> list[Any]:
     """For each row of a batch its numbers (d,), or None where a list is missing."""
     columns = [batch.column(place) for place in places]
-    if len(columns) == 1 and hasattr(columns[0].type, "value_type"):  # lists, of a fixed size or not
+    kinds = importable("pyarrow", EXTRA).types
+    are_lists = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
+    if len(columns) == 1 and any(known(columns[0].type) for known in are_lists):
         values = (scalar.values for scalar in columns[0])
         return [None if one is None else one.to_numpy(zero_copy_only=False) for one in values]
     return list(np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns]))  # (m, d)

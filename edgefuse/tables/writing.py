@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +31,6 @@ def rows_of(table: Table) -> Iterator[tuple[Row, Floats, Floats]]:
 def cells_of(row: Row) -> list[str]:
     """The row's cells under `CELLS` and the subgroups."""
     return [row.id, row.label, row.group, *row.subgroups]
-
-
-def line(cells: Sequence[str]) -> str:
-    """One line of a CSV file, without its end."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
 
 
 def numbers_text(vector: Floats, separator: str) -> str:

@@ -64,6 +64,26 @@ def test_a_file_that_is_none_gets_a_sentence(tmp_path: Path) -> None:
         true_colours(tmp_path / "flat.tiff")
 
 
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 40])
+def test_a_damaged_file_gets_one_sentence(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    noise = np.random.default_rng(0).integers(0, 9000, (40, 40, 12), np.uint16)
+    path = tmp_path / "a.tiff"
+    tifffile.imwrite(path, noise, photometric="minisblack", planarconfig="contig", compression="zlib")
+    data = path.read_bytes()
+    opened(path)  # while it is whole
+    path.write_bytes(data[: len(data) // 2] + damage + (data[len(data) // 2 + 40 :] if damage else b""))
+    with pytest.raises(BadInput, match=r"a\.tiff is not a TIFF file that can be read"):
+        opened(path)
+    assert not caplog.records  # lines of the libraries' own
+
+
+def test_a_picture_of_too_many_pixels_is_refused_by_the_picture_reader(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "a.tif", compression="group4")
+    assert opened(tmp_path / "a.tif") == tmp_path / "a.tif"
+    with pytest.raises(BadInput, match="megapixels"):
+        load_image(tmp_path / "a.tif")
+
+
 def test_a_file_that_unpacks_to_too_much_is_refused_before_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

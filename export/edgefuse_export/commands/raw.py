@@ -9,6 +9,8 @@ import click
 
 from edgefuse.commands.dataset_options import Choice, dataset_options
 from edgefuse.commands.options import FOLDER, say_leaks, threads_option
+from edgefuse.training.report import DRAWN
+from edgefuse_runtimes.errors import BadInput
 
 
 @click.command(
@@ -65,9 +67,9 @@ def command(
     from edgefuse_export.raw.samples import samples_of
     from edgefuse_export.resources import limited
     from edgefuse_runtimes.files import write_json
-    from edgefuse_runtimes.folders import require_new
 
-    require_new(output)
+    if output.exists():
+        raise BadInput(f"{output} already exists; choose another output or remove it first.")
     settings = Settings("early" if fusion == "early" else "late", unfreeze, epochs, batch, seed)
     table = open_table(table_folder)
     samples = samples_of(table, choice.open())
@@ -93,4 +95,5 @@ def summary(result: dict[str, Any]) -> list[str]:
         ),
         f"seconds per epoch: {seconds['training']:.2f} training, {seconds['inference']:.2f} inference",
         f"MB: {sizes['head']:.2f} head with backbones, {sizes['read_per_epoch']:.2f} read per training epoch",
+        *([DRAWN] if result["dataset"].get("drawn") else []),
     ]

@@ -180,6 +180,8 @@ def test_a_leak_is_refused_or_marked_from_then_on(
     outcome = extract("--template", "{text} {label}", "--allow-leak", "label")
     assert "LEAK: the notes hold label, which tells the label" in outcome.err
     assert open_table(tmp_path / "V").leaks == ("label",)
+    exported = cli("embeddings", "export", tmp_path / "V", "--output", tmp_path / "V.csv")
+    assert "LEAK: the notes hold label" in exported.err
     trained = cli("train", tmp_path / "V", "--fusion", "early", "--epochs", "1", "--output", tmp_path / "H")
     assert "LEAK: the notes hold label" in trained.out
     assert "LEAK: the notes hold label" in cli("evaluate", tmp_path / "H").err
@@ -194,6 +196,10 @@ def test_the_papers_split_is_made_on_demand_and_marked(extract: Callable[..., An
     assert "LEAK: the split is the paper's, by picture" in outcome.err
     table = open_table(tmp_path / "V")
     assert (table.dataset["split"], table.split_seed) == ("paper", None)
+
+
+def test_what_workers_see_is_told_with_a_scheduler(extract: Callable[..., Any]) -> None:
+    assert "add --scheduler" in extract("--shared-root", "/pictures").refusal
 
 
 def test_a_split_that_the_data_set_does_not_have(extract: Callable[..., Any]) -> None:

@@ -32,15 +32,15 @@ def awkward(count: int, width: int, seed: int) -> np.ndarray:
 
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
-    """Eleven rows in shards of four, two subgroups, a comma and a line's end in their cells."""
+    """Eleven rows in shards of four, two subgroups, commas, quotes and lines' ends in their cells."""
     folder = tmp_path / "V"
     rows = [
         Row(
             f"id{k}",
             ("b", "a, with comma")[k % 2],
-            f"group {k // 2}",
+            f"group\n{k // 2}",
             ("train", "train", "test", "test", "validation", "validation")[k % 6],
-            (["old", "young"][k % 2], f'"{k}"'),
+            (["old", "young"][k % 2], f'"{k}"\r{k}'),
         )
         for k in range(COUNT)
     ]

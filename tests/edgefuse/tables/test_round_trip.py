@@ -182,6 +182,24 @@ def test_parquet_with_faults_is_refused(tmp_path: Path, image: list[object], sai
         import_table([tmp_path / "x.parquet"], tmp_path / "W")
 
 
+def test_parquet_of_words_or_with_a_column_twice_or_damaged_is_refused(tmp_path: Path) -> None:
+    path, numbers = tmp_path / "x.parquet", pyarrow.array([[1.0]] * 2)
+    words = pyarrow.array(["a", "b"]).dictionary_encode()
+    parquet.write_table(pyarrow.table({"label": words, "image": words, "text": numbers}), path)
+    with pytest.raises(BadInput, match=r"2 rows of .* are no numbers"):
+        import_table([path], tmp_path / "W")
+    columns = [words, words, numbers, numbers]
+    parquet.write_table(pyarrow.Table.from_arrays(columns, ["label", "label", "image", "text"]), path)
+    with pytest.raises(BadInput, match="the column 'label' more than once"):
+        import_table([path], tmp_path / "W")
+    parquet.write_table(pyarrow.table({"label": words, "image": numbers, "text": numbers}), path)
+    data = path.read_bytes()
+    for start in (8, len(data) - 100):  # of the pages, of the description
+        path.write_bytes(data[:start] + b"\xff" * 60 + data[start + 60 :])
+        with pytest.raises(BadInput, match=r"x\.parquet cannot be read as Parquet"):
+            import_table([path], tmp_path / "W")
+
+
 def test_no_parquet_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 not at all")
     with pytest.raises(BadInput, match="cannot be read as Parquet"):

@@ -169,7 +169,7 @@ def test_the_verb_writes_its_result_and_prints_it(
     outcome = cli(*command, "--output", tmp_path / "raw.json")
     assert outcome.code == 0, outcome.err
     result = json.loads((tmp_path / "raw.json").read_text())
-    first, _, validation, test, seconds, sizes = outcome.out.splitlines()
+    first, _, validation, test, seconds, sizes, drawn = outcome.out.splitlines()
     assert first == f"drawn: raw pictures and notes, frozen backbones, early fusion, epoch {result['kept_epoch']} of 2"
     figures = result["validation"]
     numbers = [str(result["rows"]["validation"]), f"{figures['accuracy']:.3f}", f"{figures['macro_f1']:.3f}"]
@@ -177,4 +177,7 @@ def test_the_verb_writes_its_result_and_prints_it(
     assert f"{result['test']['macro_f1']:.3f}" in test
     assert seconds.endswith("inference")
     assert sizes.startswith("MB: ")
-    assert "raw.json already exists" in cli(*command, "--output", tmp_path / "raw.json").refusal
+    assert drawn == "drawn example: not an accuracy figure for any real use"
+    (tmp_path / "empty").mkdir()
+    for taken in ("raw.json", "empty"):
+        assert f"{taken} already exists" in cli(*command, "--output", tmp_path / taken).refusal
