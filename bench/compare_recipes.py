@@ -56,7 +56,7 @@ class Cell(NamedTuple):
 def answer(tables: dict[int, Table], folds: int, cell: Cell) -> Predictions:
     """Train a head and let it answer for the test rows of its fold."""
     recipe = cell.recipe
-    table = divided(tables[recipe.views], folds, cell.seed, cell.fold)
+    table = divided(tables[recipe.views], folds, cell.seed)[cell.fold]
     head = train_head(
         table,
         fusion="early",

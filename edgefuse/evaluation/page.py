@@ -14,6 +14,8 @@ TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced acc.", "macro_f
 """Of the figures that are one number."""
 FIRST, CELL = 12, 19
 """Widths of a table's first column and of the others."""
+UNKNOWN = "(not known)"
+"""For a subgroup of rows whose cell is empty."""
 
 
 def render(evaluation: Mapping[str, Any]) -> list[str]:
@@ -144,13 +146,15 @@ def _valued(found: Mapping[str, Any], *, signed: bool = False) -> str:
 def _subgroup(name: str, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A line for each value; where rows or classes are few it is marked, and faint where rows are."""
     titles = ("accuracy fused", "macro-F1 fused", "AUROC fused", "fused less image")
-    width = max(FIRST, len(name), *(len(value) for value in parts))
+    width = max(FIRST, len(name), *(len(value or UNKNOWN) for value in parts))
     lines = [f"{name:<{width}}{'rows':>6}{'groups':>8}" + "".join(f"{title:>{CELL}}" for title in titles)]
     for value, part in parts.items():
         metrics, intervals = part["metrics"]["fused"], part["intervals"]["fused"]
         cells = [f"{short(metrics[key])} {span(intervals[key])}".rstrip() for key in ("accuracy", "macro_f1", "auroc")]
         cells.append(_valued(part["differences"]["image_only"]["macro_f1"], signed=True))
-        line = f"{value:<{width}}{part['n']:>6}{part['groups']:>8}" + "".join(f"{cell:>{CELL}}" for cell in cells)
+        line = f"{value or UNKNOWN:<{width}}{part['n']:>6}{part['groups']:>8}" + "".join(
+            f"{cell:>{CELL}}" for cell in cells
+        )
         lines.append(_marked(line, part["too_few"]))
     return lines
 

@@ -20,7 +20,7 @@ from edgefuse.labels import to_text
 from edgefuse.splits import folds
 from edgefuse.study.config import Training
 from edgefuse.training import referral
-from edgefuse.training.recipe import train_head
+from edgefuse.training.recipe import check_rows, train_head
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_arrays, write_bytes
 
@@ -72,17 +72,27 @@ class Done:
     """`Head.training` of its head, and its `seconds_per_epoch`."""
 
 
-def divided(table: Table, count: int, seed: int, fold: int) -> Table:
-    """The table with the parts of one of `count` folds, drawn anew for each seed."""
+def divided(table: Table, count: int, seed: int) -> list[Table]:
+    """The table with the parts of each of `count` folds, drawn anew for each seed.
+
+    Raises:
+        BadInput: it has too few groups, or a class has no training rows in one of the folds.
+    """
     labels = to_text(table.labels, table.classes)
-    parts = folds(labels, table.groups.tolist(), count, seed, multilabel=table.multilabel)[fold]
-    return replace(table, splits=np.array(parts), split_seed=seed)
+    dealt = folds(labels, table.groups.tolist(), count, seed, multilabel=table.multilabel)
+    tables = [replace(table, splits=np.array(parts), split_seed=seed) for parts in dealt]
+    for number, each in enumerate(tables):
+        try:
+            check_rows(each)
+        except BadInput as error:
+            raise BadInput(f"In fold {number} of {count}, drawn with seed {seed}: {error}") from error
+    return tables
 
 
 def compute(work: Work, cell: Cell) -> Cell:
     """Train the cell's head, let it answer for its fold's test rows, and write its file whole."""
     of = work.training
-    table = divided(work.table, of.folds, cell.seed, cell.fold)
+    table = divided(work.table, of.folds, cell.seed)[cell.fold]
     head = train_head(
         table,
         fusion=cell.fusion,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgefuse.evaluation.page import UNKNOWN
 from edgefuse.evaluation.subgroups import FEWEST_OF_A_CLASS, FEWEST_ROWS
 from edgefuse.study.config import Study
 from edgefuse.study.pooling import Pooled
@@ -176,7 +177,7 @@ def subgroup_sheet(one: Pooled) -> Sheet:
             metrics, intervals = part["metrics"]["fused"], part["intervals"]["fused"]
             rows.append(
                 {
-                    "subgroup": f"{name}: {value}",
+                    "subgroup": f"{name}: {value or UNKNOWN}",
                     "samples": part["samples"],
                     "groups": part["groups"],
                     **estimate("accuracy", metrics["accuracy"], intervals["accuracy"]),

@@ -15,7 +15,7 @@ from edgefuse.encoders import Encoders
 from edgefuse.extraction import extract
 from edgefuse.jobs import on_all_cores
 from edgefuse.progress import Progress, silent
-from edgefuse.study.cells import Cell, Work, compute, read_cell
+from edgefuse.study.cells import Cell, Work, compute, divided, read_cell
 from edgefuse.study.config import Study, slug
 from edgefuse.sweep.running import Plan, even_shifts, run_sweep
 from edgefuse.training.recipe import check_rows
@@ -60,6 +60,9 @@ def run(study: Study, output: Path, *, jobs: int, progress: Progress = silent) -
         _extract(study, Encoders.open(folder), table, made, progress)
         made.append(table)
     works = {name: work_of(study, output, name) for name in study.names}
+    drawn = list(product(works.values(), range(study.training.seeds)))
+    for work, seed in progress("dividing into folds", drawn, len(drawn)):  # all of them, before any head is trained
+        divided(work.table, study.training.folds, seed)
     for name, work in works.items():
         missing = _missing(work, cells_of(study))
         if missing:

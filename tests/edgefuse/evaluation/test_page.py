@@ -158,7 +158,7 @@ def test_what_referring_gives_is_told() -> None:
 def test_small_subgroups_are_marked() -> None:
     whole = evaluation()
     part = {key: whole[key] for key in ("n", "groups", "metrics", "intervals", "differences")}
-    few = {"female": ["rows", "mel"], "male": [], "other": ["mel"], "unknown": ["mel", "nv"]}
+    few = {"female": ["rows", "mel"], "male": [], "other": ["mel"], "unknown": ["mel", "nv"], "": []}
     printed = lines(subgroups={"sex": {value: part | {"too_few": found} for value, found in few.items()}})
     start = next(k for k, line in enumerate(printed) if line.startswith("sex "))
     assert printed[start + 1].endswith("  small")
@@ -166,6 +166,7 @@ def test_small_subgroups_are_marked() -> None:
     assert len(printed[start + 2]) == len(printed[start])
     assert printed[start + 3].endswith("  few of 1 class")
     assert printed[start + 4].endswith("  few of 2 classes")
+    assert printed[start + 5].startswith("(not known) ")
 
 
 def test_time_and_memory_are_told_with_the_machine() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings import Table, open_table
 from edgefuse.study.config import read_study
 from edgefuse.study.found import gather
 from edgefuse.study.pooling import pool
@@ -70,6 +70,17 @@ def test_an_unfinished_study_gives_no_report(config: Path, finished: Path) -> No
     shutil.rmtree(finished / "cells" / "another-pair")
     with pytest.raises(BadInput, match="The study is unfinished: 6 of 6 heads of another pair"):
         gather(study, finished, jobs=1)
+
+
+def test_a_class_that_some_fold_cannot_train_on_is_named_before_any_head(
+    tmp_path: Path, make_table: Callable[..., Table]
+) -> None:
+    make_table(tmp_path / "V1", labels=lambda row, classes: 2 if row < 2 else row % 2)  # one group has the third class
+    path = tmp_path / "rare.toml"
+    path.write_text('[tables]\na = "V1"\n[training]\nfolds = 3\nseeds = 1')
+    with pytest.raises(BadInput, match=r"In fold \d of 3, drawn with seed 0: .* no training rows of the class nv"):
+        run(read_study(path), tmp_path / "S", jobs=1)
+    assert not (tmp_path / "S").exists()
 
 
 class Loads(html.parser.HTMLParser):
