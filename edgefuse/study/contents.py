@@ -125,7 +125,7 @@ def calibration_sheet(pooled: Sequence[Pooled]) -> Sheet:
     )
     calibration = pooled[0].judged["calibration"]
     remark = (
-        f"ECE over {calibration['bins']} bins of the {calibration['claims']}. Beside it what a perfectly calibrated "
+        f"ECE over {calibration['bins']} bins of {calibration['claims']}. Beside it what a perfectly calibrated "
         f"model with the same probabilities would show on as many answers, from {calibration['simulations']} simulated "
         "ones. Bold: scaled, and within what chance gives."
     )

@@ -85,11 +85,12 @@ def within(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def change(value: float | None, low: float | None, high: float | None) -> str:
-    """A difference and its interval."""
+    """A difference and its interval, to three digits: whether it reaches 0 is what it is read for."""
     if value is None:
         return ""
-    interval = None if low is None or high is None else (low, high)
-    return f"{short(value, signed=True)} {span(interval, signed=True)}".rstrip()
+    if low is None or high is None:
+        return short(value, signed=True)
+    return f"{short(value, signed=True)} [{short(low, signed=True)}, {short(high, signed=True)}]"
 
 
 def as_markdown(sheet: Sheet) -> str:
