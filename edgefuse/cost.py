@@ -13,6 +13,7 @@ from typing import Any
 
 from edgefuse.card import machine_words
 from edgefuse_runtimes.contract import Encoder
+from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_json, write_json
 from edgefuse_runtimes.machine import process_memory
 from edgefuse_runtimes.spec import Modality
@@ -63,8 +64,16 @@ def read_cost(folder: Path) -> dict[str, Any]:
     Raises:
         BadInput: the file is damaged.
     """
-    path = folder / FILE
-    return read_json(path, "remove it, and the table has no cost") if path.is_file() else {}
+    path, remedy = folder / FILE, "remove it, and the table has no cost"
+    if not path.is_file():
+        return {}
+    cost = read_json(path, remedy)
+    try:
+        for of in cost.values():
+            total(of["samples"], [Spent(**run) for run in of["runs"]])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path} is damaged ({type(error).__name__}: {error}); {remedy}.") from error
+    return cost
 
 
 def add_cost(folder: Path, modality: Modality, samples: int, more: Sequence[Spent]) -> None:

@@ -86,7 +86,8 @@ def read_shard(path: Path) -> Floats:
     except FileNotFoundError as error:
         raise BadInput(f"{path.parent} lacks the shard {path.name}; run 'edgefuse extract' again.") from error
     except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"The shard {path} is damaged ({error}); remove it and extract again.") from error
+        why = str(error).partition(". ")[0]  # numpy goes on with how to unpickle it all the same
+        raise BadInput(f"The shard {path} is damaged ({why}); remove it and extract again.") from error
     if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.ndim != 2:
         raise BadInput(f"The shard {path} is no float32 matrix; remove it and extract again.")
     return vectors

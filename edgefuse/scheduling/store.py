@@ -5,8 +5,11 @@ A folder is the right one if it holds every file under its name with its hash, w
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +23,9 @@ from edgefuse_runtimes.spec import EncoderSpec
 
 SHARED = "EDGEFUSE_SHARED_ENCODERS"
 """The environment variable of a worker that names its shared folder, where the client names none."""
+
+LEFT_SECONDS = 3600.0
+"""Without a piece after which a sending is given up: its client died, and a model's file is not left to lie there."""
 
 
 class File(NamedTuple):
@@ -69,6 +75,8 @@ def receive(files: Sequence[File], file: File, token: str, offset: int, piece: b
     """
     path = store(files) / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not offset:
+        _remove_leftovers(path)
     part = path.with_name(f".{path.name}.{token}.part")
     with part.open("r+b" if offset else "wb") as target:
         target.seek(offset)
@@ -82,6 +90,14 @@ def receive(files: Sequence[File], file: File, token: str, offset: int, piece: b
             raise BadInput(f"{file.name} came over damaged (sha256 differs); run the same command again.")
         part.replace(path)
         sync_folder(path.parent)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what earlier sendings of a file left when they were ended."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > LEFT_SECONDS:
+                part.unlink()
 
 
 def new_token() -> str:

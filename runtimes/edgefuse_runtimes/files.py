@@ -106,7 +106,8 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise BadInput(f"The arrays {path} cannot be read ({error}); {remedy}.") from error
+        why = str(error).partition(". ")[0]  # numpy goes on with how to unpickle it all the same
+        raise BadInput(f"The arrays {path} cannot be read ({why}); {remedy}.") from error
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def test_what_is_added_is_on_the_disk(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"text": '])
+@pytest.mark.parametrize("content", ["", "[]", '{"text": ', '{"text": 1}', '{"text": {"samples": 1, "runs": [{}]}}'])
 def test_a_damaged_cost_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "cost.json").write_text(content)
     with pytest.raises(BadInput, match=r"cost\.json is damaged .* remove it"):

@@ -78,3 +78,14 @@ def test_what_came_over_damaged_is_not_kept(files: tuple[store.File, ...], tiny_
     with pytest.raises(BadInput, match="came over damaged"):
         receive(files, files[0], "token", 0, bytes(data))
     assert not [path for path in store.store(files).rglob("*") if path.is_file()]
+
+
+def test_what_a_sending_left_is_removed_by_the_next_one(files: tuple[store.File, ...], tiny_encoders: Path) -> None:
+    first, folder = files[0], store.store(files)
+    for token in ("ended", "running"):
+        receive(files, first, token, 0, b"a piece")
+    ended = folder / f".{first.name}.ended.part"
+    os.utime(ended, (1, 1))
+    send(tiny_encoders, files)
+    assert not ended.exists()
+    assert (folder / f".{first.name}.running.part").exists()
