@@ -20,6 +20,10 @@ from edgefuse.study.config import Study, slug
 from edgefuse.sweep.running import Plan, even_shifts, run_sweep
 from edgefuse.training.recipe import check_rows
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import read_json, sha256, write_json
+
+DATA = "data.json"
+"""What the tables of an output were extracted from."""
 
 
 def table_folder(study: Study, output: Path, name: str) -> Path:
@@ -55,6 +59,8 @@ def run(study: Study, output: Path, *, jobs: int, progress: Progress = silent) -
         DoesNotFit: a worker process ended.
     """
     made: list[Path] = []
+    if study.encoders:
+        _keep_to_data(study, output)
     for name, folder in study.encoders.items():
         table = table_folder(study, output, name)
         _extract(study, Encoders.open(folder), table, made, progress)
@@ -89,6 +95,31 @@ def sweep_plan(study: Study, work: Work) -> Plan:
         training.settings,
         training.text_components,
     )
+
+
+def _keep_to_data(study: Study, output: Path) -> None:
+    """Refuse tables that were extracted from other data than the study's file says now; folders may have moved."""
+    data = study.data
+    assert data is not None  # the study's file was checked
+    source = Path(data.dataset)
+    facts = {
+        "dataset": source.name,
+        "content": sha256(source) if source.suffix.lower() == ".csv" and source.is_file() else None,
+        "template": None if data.template is None else read_template(data.template).text,
+        "allow_leaks": sorted(data.allow_leaks),
+        "skip_missing": data.skip_missing,
+    }
+    path = output / DATA
+    if not path.is_file():
+        write_json(path, facts)
+        return
+    known = read_json(path, "remove it")
+    changed = [name for name, value in facts.items() if known.get(name) != value]
+    if changed:
+        raise BadInput(
+            f"The tables in {output} were extracted from other data ({', '.join(changed)} under [data] differ); "
+            "choose another --output, or remove that folder to extract them anew."
+        )
 
 
 def _extract(study: Study, encoders: Encoders, folder: Path, made: Sequence[Path], progress: Progress) -> None:

@@ -1,0 +1,57 @@
+"""A study that begins with encoders and a data set: its tables are extracted, once, and from nothing else later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgefuse.datasets.drawn import write_example
+from edgefuse.embeddings import open_table
+from edgefuse.study.config import read_study
+from edgefuse.study.running import cells_of, run
+from edgefuse_runtimes.errors import BadInput
+
+CONFIG = """
+[data]
+dataset = "drawn/table.csv"
+[encoders]
+"tiny pair" = "E"
+[training]
+fusion = ["early"]
+folds = 2
+seeds = 1
+shifts = [0]
+epochs = 1
+"""
+
+
+@pytest.fixture
+def begun(tmp_path: Path, tiny_encoders: Path) -> Path:
+    """The file of a study that was run, with its output S beside it."""
+    write_example(tmp_path / "drawn", count=48)
+    (tmp_path / "E").symlink_to(tiny_encoders)
+    path = tmp_path / "study.toml"
+    path.write_text(CONFIG)
+    run(read_study(path), tmp_path / "S", jobs=1)
+    return path
+
+
+def test_a_table_is_extracted_once_and_every_head_is_trained_on_it(begun: Path, tmp_path: Path) -> None:
+    table = tmp_path / "S" / "tables" / "tiny-pair"
+    assert len(open_table(table).ids) == 48
+    assert len(list((tmp_path / "S" / "cells" / "tiny-pair").glob("*.npz"))) == len(cells_of(read_study(begun))) == 2
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "S").rglob("*") if path.is_file()}
+    run(read_study(begun), tmp_path / "S", jobs=1)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_data_that_changed_is_not_passed_over(begun: Path, tmp_path: Path) -> None:
+    begun.write_text(CONFIG.replace("[encoders]", "skip_missing = true\n[encoders]"))
+    with pytest.raises(BadInput, match=r"extracted from other data \(skip_missing under \[data\] differ\)"):
+        run(read_study(begun), tmp_path / "S", jobs=1)
+    begun.write_text(CONFIG)
+    csv = tmp_path / "drawn" / "table.csv"
+    csv.write_text(csv.read_text().replace("s", "z", 1))
+    with pytest.raises(BadInput, match=r"extracted from other data \(content under"):
+        run(read_study(begun), tmp_path / "S", jobs=1)
