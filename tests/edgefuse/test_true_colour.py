@@ -39,6 +39,14 @@ def test_bands_4_3_2_become_red_green_blue(tmp_path: Path, planes: str, kind: st
     assert colour(path)[0] > colour(path)[2]
 
 
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits"])
+def test_files_that_are_compressed_are_read(tmp_path: Path, compression: str) -> None:
+    bands = np.broadcast_to((REFLECTANCE * 10_000).astype("u2"), (5, 6, 12))
+    settings = {"photometric": "minisblack", "planarconfig": "contig", "compression": compression}
+    tifffile.imwrite(tmp_path / "a.tiff", bands, predictor=compression != "packbits", **settings)
+    assert colour(tmp_path / "a.tiff") == colour(write(tmp_path / "b.tiff", bands[0, 0]))
+
+
 def test_8_bits_stay_as_they_are_and_what_is_missing_is_black(tmp_path: Path) -> None:
     assert colour(write(tmp_path / "a.tif", np.arange(10, 130, 10, dtype="u1"))) == [40, 30, 20]
     assert colour(write(tmp_path / "b.tif", np.full(12, np.nan, "f4"))) == [0, 0, 0]
