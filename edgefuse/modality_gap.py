@@ -66,7 +66,7 @@ class Fit:
         return Pair(shifted(before.text, half), shifted(before.image, -half))
 
 
-def fit(table: Table, match: align.Method, shift: float | None = None) -> Fit:
+def fit(table: Table, match: align.Method, shift: float | None = None, text_components: int | None = None) -> Fit:
     """Fit the alignment as `train` does; a shift of None closes the gap where there is one.
 
     Raises:
@@ -78,7 +78,7 @@ def fit(table: Table, match: align.Method, shift: float | None = None) -> Fit:
             f"{table.folder} has no training rows, on which the alignment is fitted; extract it with more samples."
         )
     text, image = table.text[rows], table.image[rows]  # (n, d_t), (n, d_i)
-    matching = align.match(text, image, match)
+    matching = align.match(text, image, match, text_components)
     if shift is None:
         shift = 1.0 if align.may_shift(text, image, matching) else 0.0
     return Fit(table, matching, align.fit(text, image, matching, shift))

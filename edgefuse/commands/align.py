@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from edgefuse.commands.options import FOLDER
-from edgefuse.commands.training_options import match_option
+from edgefuse.commands.training_options import match_option, text_components_option
 from edgefuse.embeddings import open_table
 from edgefuse.modality_gap import Fit, cone, cosine, fit, gap, kept_cosines, kept_length
 from edgefuse.training import align
@@ -23,6 +23,7 @@ from edgefuse_runtimes.folders import new_folder, require_new
 @click.command("align", epilog="Example: edgefuse align V --shift 0.5")
 @click.argument("table_folder", metavar="V", type=FOLDER)
 @match_option
+@text_components_option
 @click.option(
     "--shift",
     type=click.FloatRange(-1, 1),
@@ -30,7 +31,14 @@ from edgefuse_runtimes.folders import new_folder, require_new
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 @click.option("--output", type=FOLDER, help="Store it too: a new folder with alignment.json and alignment.npz.")
-def command(table_folder: Path, match: align.Method, shift: float | None, as_json: bool, output: Path | None) -> None:
+def command(
+    table_folder: Path,
+    match: align.Method,
+    text_components: int | None,
+    shift: float | None,
+    as_json: bool,
+    output: Path | None,
+) -> None:
     """Fit the alignment on the training rows of the embedding table V, and tell what it does.
 
     This is what 'edgefuse train' fits before it trains a head: how both modalities come to one width, the gap between
@@ -38,7 +46,7 @@ def command(table_folder: Path, match: align.Method, shift: float | None, as_jso
     """
     if output is not None:
         require_new(output)
-    fitted = fit(open_table(table_folder), match, shift)
+    fitted = fit(open_table(table_folder), match, shift, text_components)
     told = description(fitted)
     if output is not None:
         data = io.BytesIO()
@@ -56,6 +64,7 @@ def description(fitted: Fit) -> dict[str, Any]:
     rows = table.splits == "train"
     encoded = {"text": table.text[rows], "image": table.image[rows]}  # (n, d) each
     ways = {"text": fitted.matching.text, "image": fitted.matching.image}
+    aligned = {"text": fitted.alignment.text.width, "image": fitted.alignment.image.width}
     has_gap = fitted.alignment.gap is not None
     parts = {part: fitted.before(part) for part in ("train", "validation") if np.any(table.splits == part)}
     return {
@@ -67,7 +76,7 @@ def description(fitted: Fit) -> dict[str, Any]:
         "modalities": {
             name: {
                 "width": encoded[name].shape[1],
-                "aligned_width": common.shape[1],
+                "aligned_width": aligned[name],
                 "mean_resultant_length": cone(common),
                 "length_kept": kept_length(encoded[name], ways[name]),
                 "cosines_kept": kept_cosines(encoded[name], common),
@@ -93,7 +102,7 @@ def summary(told: dict[str, Any]) -> list[str]:
         f"{told['dataset']}: fitted on {told['rows']['train']} training rows, widths matched by {told['matching']}",
         f"{'':<28}{'text':>10}{'image':>12}",
         line("width of the encoder", "width", "d"),
-        line("width after matching", "aligned_width", "d"),
+        line("width that a head reads", "aligned_width", "d"),
         line("squared length kept", "length_kept", ".4f"),
         line("cosines kept (correlation)", "cosines_kept", ".4f"),
         line("mean resultant length R", "mean_resultant_length", ".4f"),

@@ -26,13 +26,21 @@ def _align(*arguments: object) -> str:
     return outcome.stdout
 
 
+@pytest.mark.parametrize("components", [None, 4])
 @pytest.mark.parametrize("method", align.METHODS)
-def test_it_is_the_fit_that_train_makes(make_table: Callable[..., Table], tmp_path: Path, method: align.Method) -> None:
+def test_it_is_the_fit_that_train_makes(
+    make_table: Callable[..., Table], tmp_path: Path, method: align.Method, components: int | None
+) -> None:
     table = make_table()
     shift = 0.0 if method == "none" else 0.5
-    told = json.loads(_align(table.folder, "--match", method, "--shift", shift, "--output", tmp_path / "A", "--json"))
+    more = [] if components is None else ["--text-components", components]
+    told = json.loads(
+        _align(table.folder, "--match", method, "--shift", shift, "--output", tmp_path / "A", "--json", *more)
+    )
     assert json.loads((tmp_path / "A" / "alignment.json").read_text()) == told
-    head = train_head(table, fusion="early", settings=Settings(epochs=1), shifts=(shift,), match=method)
+    head = train_head(
+        table, fusion="early", settings=Settings(epochs=1), shifts=(shift,), match=method, text_components=components
+    )
     stored, wanted = read_arrays(tmp_path / "A" / "alignment.npz", "-"), to_arrays(head.alignment)
     assert stored.keys() == wanted.keys()
     for name, array in wanted.items():
