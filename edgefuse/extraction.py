@@ -77,8 +77,8 @@ def extract(
 
     Every picture is decoded once before anything is encoded, so that a broken one is named in the first
     seconds and not after hours of notes. A table is only gone on with when encoders, rows, notes and split
-    are the same; that a picture's content changed in between is not seen. What the table `reuse` of the same samples
-    has from the same encoder is taken over.
+    are the same; that a picture's content changed in between is not seen. What the table `reuse` has of the same
+    pictures, or notes, from the same encoder is taken over.
 
     Raises:
         BadInput: a picture cannot be read (with `skip_missing` its sample is left out instead), the given
@@ -98,6 +98,10 @@ def extract(
         **({"multilabel": True} if dataset.multilabel else {}),
         "split_seed": division.seed,
         "inputs_sha256": inputs_digest(samples, rows),
+        "samples_sha256": {
+            "image": _hash([(sample.id, sample.image.name) for sample in samples]),
+            "text": _hash([(sample.id, sample.text) for sample in samples]),
+        },
     }
     if reuse is not None:
         require_usable(description, reuse)
@@ -154,6 +158,10 @@ def inputs_digest(samples: Sequence[Sample], rows: Sequence[Row]) -> str:
         [*row[: len(COLUMNS)], *row.subgroups, sample.image.name, sample.text]
         for sample, row in zip(samples, rows, strict=True)
     ]
+    return _hash(facts)
+
+
+def _hash(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -164,6 +172,7 @@ def _begin(folder: Path, description: dict[str, object], rows: Sequence[Row], su
             raise BadInput(f"{folder} exists and is no embedding table; choose another --output.")
         known = read_description(folder)
         wanted = json.loads(json.dumps(description))  # as it reads back: tuples become lists
+        del wanted["samples_sha256"]  # it is in the hash of all inputs
         changed = [name for name, value in wanted.items() if known.get(name) != value]
         if changed:
             raise BadInput(

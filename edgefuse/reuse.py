@@ -1,6 +1,6 @@
-"""Taking over the vectors that another table of the same samples has from the same encoder.
+"""Taking over the vectors that another table has of the same pictures, or the same notes, from the same encoder.
 
-So a second text encoder costs no second run over the pictures.
+So a second text encoder, another template or another split costs no second run over the pictures.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def require_usable(description: dict[str, Any], other: Path) -> None:
         other: the folder of a table, finished or not.
 
     Raises:
-        BadInput: it is no table, or its samples, notes or split are other ones, or both its encoders are other ones.
+        BadInput: it is no table, or has neither the same pictures nor the same notes, or both its encoders are other ones.
     """
     if not _same(description, other):
         raise BadInput(
-            f"Nothing of {other} can be taken over: its samples, notes or split are other ones, or both its "
-            "encoders are; leave out --reuse."
+            f"Nothing of {other} can be taken over: it has neither the same pictures nor the same notes in its rows, "
+            "or both its encoders are other ones; leave out --reuse."
         )
 
 
@@ -47,9 +47,14 @@ def take_over(folder: Path, other: Path) -> None:
 
 
 def _same(description: dict[str, Any], other: Path) -> list[Modality]:
-    """Whose encoders are the same in both tables of the same samples."""
+    """The modalities whose samples and encoder are the same in both tables."""
     known = read_description(other)
-    if known.get("inputs_sha256") != description["inputs_sha256"]:
-        return []
+    samples = description["samples_sha256"]
+    same_inputs = known.get("inputs_sha256") == description["inputs_sha256"]
+    theirs = known.get("samples_sha256", samples if same_inputs else {})  # tables of older versions have none
     modalities: tuple[Modality, ...] = get_args(Modality)
-    return [each for each in modalities if known["encoders"].get(each) == description["encoders"][each]]
+    return [
+        each
+        for each in modalities
+        if theirs.get(each) == samples[each] and known["encoders"].get(each) == description["encoders"][each]
+    ]

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "--reuse",
     metavar="V",
     type=FOLDER,
-    help="Another table of the same samples, notes and split: what it has from the same encoder is taken over.",
+    help="Another table: what it has of the same pictures, or the same notes, from the same encoder is taken over.",
 )
 @engine_option
 @threads_option

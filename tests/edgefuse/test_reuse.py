@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from edgefuse.datasets import Dataset, Sample
 from edgefuse.encoders import Encoders
 from edgefuse.extraction import Settings, extract
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import write_json
 
 
 @pytest.fixture
@@ -56,12 +58,34 @@ def test_pictures_of_another_table_are_taken_over(dataset: Dataset, tiny_encoder
     assert second.cost["text"]["samples"] == 12
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_other_notes_and_another_split_leave_the_pictures_as_they_are(
+    dataset: Dataset, tiny_encoders: Path, tmp_path: Path, older: bool
+) -> None:
+    encoders = Encoders.open(tiny_encoders)
+    first = extract(dataset, encoders, tmp_path / "V1", settings=SETTINGS).table
+    if older:
+        path = tmp_path / "V1" / "table.json"
+        write_json(path, {name: of for name, of in json.loads(path.read_text()).items() if name != "samples_sha256"})
+        second = extract(dataset, encoders, tmp_path / "V2", settings=SETTINGS, reuse=tmp_path / "V1").table
+        np.testing.assert_array_equal(second.text[:], first.text[:])
+        return
+    several = tuple(replace(each, label="x|y", text=f"a {each.text}") for each in dataset.samples)
+    other = replace(dataset, samples=several, multilabel=True)
+    second = extract(other, encoders, tmp_path / "V2", split_seed=1, settings=SETTINGS, reuse=tmp_path / "V1").table
+    np.testing.assert_array_equal(second.image[:], first.image[:])
+    assert second.cost["image"] == first.cost["image"]
+    assert not np.allclose(second.text[:], first.text[:])
+    assert second.splits.tolist() != first.splits.tolist()
+    assert second.labels.tolist() == [[1, 1]] * 12
+
+
 def test_nothing_is_taken_from_a_table_of_other_samples_or_encoders(
     dataset: Dataset, tiny_encoders: Path, tmp_path: Path
 ) -> None:
     encoders = Encoders.open(tiny_encoders)
     extract(dataset, encoders, tmp_path / "V1", settings=SETTINGS)
-    renamed = replace(dataset, samples=tuple(replace(each, text="another note") for each in dataset.samples))
+    renamed = replace(dataset, samples=tuple(replace(each, id=f"new {each.id}") for each in dataset.samples))
     with pytest.raises(BadInput, match=r"Nothing of .*V1 can be taken over"):
         extract(renamed, encoders, tmp_path / "V2", settings=SETTINGS, reuse=tmp_path / "V1")
     strange = replace(
