@@ -24,7 +24,7 @@ def require_usable(description: dict[str, Any], other: Path) -> None:
         other: the folder of a table, finished or not.
 
     Raises:
-        BadInput: it is no table, or has neither the same pictures nor the same notes, or both its encoders are other ones.
+        BadInput: it is no table, or has neither the same pictures nor the same notes, or both its encoders differ.
     """
     if not _same(description, other):
         raise BadInput(
