@@ -71,16 +71,17 @@ def worlds(
     names, unit = np.unique(units, return_inverse=True)  # (n,)
     rng = np.random.default_rng(seed)
     if multilabel:
-        low, high, columns = np.zeros_like(probabilities), probabilities, probabilities.shape[1]  # (n, K)
+        low, high, chance = np.zeros_like(probabilities), probabilities, probabilities  # (n, K)
     else:  # each class has a stretch of [0, 1] as long as its probability; the likeliest is what is claimed
         best = probabilities.argmax(axis=1)[:, None]  # (n, 1)
         ends = np.cumsum(probabilities, axis=1)  # (n, K)
         high = np.take_along_axis(ends, best, axis=1)  # (n, 1)
-        low, columns = high - np.take_along_axis(probabilities, best, axis=1), 1
-    place = _bins((high - low).ravel(), BINS)  # (m,)
+        chance = np.take_along_axis(probabilities, best, axis=1)  # (n, 1)
+        low = high - chance
+    place = _bins(chance.ravel(), BINS)  # (m,): of the very chance that is claimed, not of high - low, which is rounded
     right = np.empty((count, BINS))
     for world in range(count):
-        luck = rng.random((len(names), columns))[unit]  # (n, 1) or (n, K)
+        luck = rng.random((len(names), chance.shape[1]))[unit]  # (n, 1) or (n, K)
         right[world] = np.bincount(place[((low <= luck) & (luck < high)).ravel()], minlength=BINS)
     return right
 

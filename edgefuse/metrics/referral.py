@@ -69,7 +69,7 @@ def choose_threshold(given: Claims, wanted: float) -> float | None:
     It lies half-way to the next chance, so that a last digit decides nothing, and is 0 where all may be kept.
     """
     found = kept(given)
-    enough = np.flatnonzero(found.right >= wanted * found.rows)
+    enough = np.flatnonzero(found.right >= wanted * found.rows - 1e-9)  # .55 x 100 is 55.00000000000001
     if not len(enough):
         return None
     end = enough[-1]

@@ -16,7 +16,8 @@ from edgefuse.study.pooling import Pooled, pool
 from edgefuse.study.raw import read_raw
 from edgefuse.study.running import sweep_plan, work_of
 from edgefuse.study.sheets import change, share
-from edgefuse.sweep.running import Sweep, run_sweep
+from edgefuse.sweep.running import Sweep, read_sweep
+from edgefuse_runtimes.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,20 @@ def gather(study: Study, output: Path, *, jobs: int, progress: Progress = silent
         BadInput: it is unfinished, damaged, or its inputs have changed.
     """
     works = {name: work_of(study, output, name) for name in study.names}
-    pairs = [(name, fusion) for name in study.names for fusion in study.training.fusion]
-    judged = on_all_cores(partial(partial, pool, study, works), pairs, min(jobs, len(pairs)))
-    pooled = {(one.name, one.fusion): one for one in progress("judging", judged, len(pairs))}
     sweeps = {}
     if study.sweep is not None:
         for name, work in works.items():
-            sweeps[name] = run_sweep(sweep_plan(study, work), output / "sweeps" / slug(name), jobs=1, progress=progress)
+            sweep = read_sweep(sweep_plan(study, work), output / "sweeps" / slug(name))
+            if sweep is None:
+                raise BadInput(
+                    f"The study is unfinished: heads of the sweep of {name} are missing; "
+                    f"run 'edgefuse study run {study.path}' to go on."
+                )
+            sweeps[name] = sweep
     raw = tuple(read_raw(path, name) for name, path in study.raw.items())
+    pairs = [(name, fusion) for name in study.names for fusion in study.training.fusion]
+    judged = on_all_cores(partial(partial, pool, study, works), pairs, min(jobs, len(pairs)))
+    pooled = {(one.name, one.fusion): one for one in progress("judging", judged, len(pairs))}
     tables = {name: work.table for name, work in works.items()}
     return Found(study, tables, tuple(pooled[pair] for pair in pairs), sweeps, raw)
 

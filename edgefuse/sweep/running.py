@@ -39,6 +39,13 @@ class Plan:
     settings: Settings
     text_components: int | None = None
 
+    @property
+    def cells(self) -> list[Cell]:
+        """All of them; those of one shift follow one another, as a process keeps the rows of the last one."""
+        return [
+            Cell(fusion, shift, seed) for shift, seed, fusion in product(self.shifts, range(self.seeds), self.fusions)
+        ]
+
     def inputs(self) -> dict[str, Any]:
         """What decides a cell beside the cell itself, as plain JSON types."""
         facts: dict[str, Any] = {
@@ -82,16 +89,31 @@ def run_sweep(plan: Plan, folder: Path, *, jobs: int, progress: Progress = silen
             "those; take another --match than none, or --shifts 0."
         )
     inputs = plan.inputs()
-    # Cells of one shift follow one another, as a process keeps the rows of the last one.
-    cells = [Cell(fusion, shift, seed) for shift, seed, fusion in product(plan.shifts, range(plan.seeds), plan.fusions)]
     with CellsFile(folder / FILE, inputs) as log:
-        todo = [cell for cell in cells if cell not in log.results]
+        todo = [cell for cell in plan.cells if cell not in log.results]
         if todo:
             make = partial(runner, table, matching_of(table, plan.match, plan.text_components), plan.settings)
             for result in progress("heads", on_all_cores(make, todo, min(jobs, len(todo))), len(todo)):
                 log.append(result)
-        results = tuple(log.results[cell] for cell in cells)
-    return Sweep(inputs, int(np.sum(table.splits == "validation")), results, judge(results))
+        return _finished(plan, inputs, log)
+
+
+def read_sweep(plan: Plan, folder: Path) -> Sweep | None:
+    """The sweep that is finished in `folder`; None where a cell is missing.
+
+    Raises:
+        BadInput: the folder holds a sweep of other inputs, or it goes on at this moment.
+    """
+    if not (folder / FILE).is_file():
+        return None
+    inputs = plan.inputs()
+    with CellsFile(folder / FILE, inputs) as log:
+        return _finished(plan, inputs, log) if log.results.keys() >= set(plan.cells) else None
+
+
+def _finished(plan: Plan, inputs: dict[str, Any], log: CellsFile) -> Sweep:
+    results = tuple(log.results[cell] for cell in plan.cells)
+    return Sweep(inputs, int(np.sum(plan.table.splits == "validation")), results, judge(results))
 
 
 def runner(table: Table, matching: align.Matching, settings: Settings) -> Callable[[Cell], Result]:

@@ -74,6 +74,11 @@ def test_the_smallest_threshold_that_reaches_the_wanted_accuracy(wanted: float, 
     assert referral.choose_threshold(BY_HAND, wanted) == pytest.approx(threshold)
 
 
+def test_a_share_that_is_reached_exactly_is_enough() -> None:
+    made = Claims(np.linspace(1, 0.5, 101), np.append(np.arange(100) < 55, False))  # (101,): 55 of the first 100
+    assert referral.choose_threshold(made, 0.55) == pytest.approx((made.chance[99] + made.chance[100]) / 2)
+
+
 def test_no_smaller_threshold_would_do() -> None:
     made = drawn(300)
     threshold = referral.choose_threshold(made, 0.9)

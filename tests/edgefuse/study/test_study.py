@@ -65,6 +65,15 @@ def test_a_study_of_other_settings_is_refused(config: Path, finished: Path) -> N
         run(read_study(config), finished, jobs=2)
 
 
+def test_a_report_trains_no_head_that_a_sweep_lacks(config: Path, finished: Path) -> None:
+    cells = finished / "sweeps" / "one-pair" / "cells.jsonl"
+    lines = cells.read_text().splitlines(keepends=True)
+    cells.write_text("".join(lines[:-1]))
+    with pytest.raises(BadInput, match="heads of the sweep of one pair are missing"):
+        gather(read_study(config), finished, jobs=1)
+    assert cells.read_text() == "".join(lines[:-1])
+
+
 def test_an_unfinished_study_gives_no_report(config: Path, finished: Path) -> None:
     study = read_study(config)
     shutil.rmtree(finished / "cells" / "another-pair")
