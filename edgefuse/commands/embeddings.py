@@ -37,6 +37,13 @@ def command() -> None:
     is_flag=True,
     help="Take a split that has groups in two parts, as the paper's has, which leaks: all figures are then marked.",
 )
+@click.option(
+    "--leak",
+    "leaks",
+    metavar="NAME",
+    multiple=True,
+    help="A field of the notes behind the vectors that tells the label: all figures are then marked. Repeatable.",
+)
 @click.option("--multilabel", is_flag=True, help='Any number of classes may hold: a label joins them by "|".')
 @click.option("--image-encoder", metavar="NAME", help="What made the image vectors.")
 @click.option("--text-encoder", metavar="NAME", help="What made the text vectors.")
@@ -54,6 +61,7 @@ def import_(
     subgroups: tuple[str, ...],
     split_seed: int,
     by_picture: bool,
+    leaks: tuple[str, ...],
     multilabel: bool,
     image_encoder: str | None,
     text_encoder: str | None,
@@ -84,6 +92,7 @@ def import_(
                 **({"text": text_encoder} if text_encoder else {}),
             },
             by_picture,
+            leaks,
         ),
         split_seed=split_seed,
         multilabel=multilabel,

@@ -50,6 +50,8 @@ class About:
     """Of encoders that are not at hand."""
     by_picture: bool = False
     """Whether a split may have a group in two parts, as the paper's has; all figures then say so."""
+    leaks: tuple[str, ...] = ()
+    """Fields of the notes behind the vectors that tell the label; all figures then say so."""
 
 
 UNKNOWN = About()
@@ -93,6 +95,8 @@ def import_table(
             dataset = source.description.get("dataset", {"name": paths[0].stem, "licence": "not given", "drawn": False})
             given = {"name": about.name, "licence": about.licence, "split": "paper" if about.by_picture else None}
             dataset |= {name: value for name, value in given.items() if value is not None}
+            if about.leaks:
+                dataset["leaks"] = list(dict.fromkeys([*dataset.get("leaks", []), *about.leaks]))
             if not source.has_split:
                 dataset.pop("split", None)  # of the exported table; its parts are not in the file any more
             leaks = dataset.get("split") == "paper"

@@ -40,6 +40,18 @@ def test_out_and_in_again(cli: Callable[..., Any], tiny_workshop: Path, tmp_path
     np.testing.assert_array_equal(after.text[:], before.text[:])
 
 
+def test_notes_that_told_the_label_are_marked(cli: Callable[..., Any], tiny_workshop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.npz"
+    cli("embeddings", "export", tiny_workshop / "table", "--output", path)
+    outcome = cli("embeddings", "import", path, "--output", tmp_path / "V", "--leak", "dx_type", "--leak", "dx")
+    assert "LEAK: the notes hold dx_type, dx, which tells the label" in outcome.err
+    assert open_table(tmp_path / "V").leaks == ("dx_type", "dx")
+    assert "LEAK: the notes hold" in cli("embeddings", "show", tmp_path / "V").out
+    cli("embeddings", "export", tmp_path / "V", "--output", tmp_path / "again.npz")
+    again = cli("embeddings", "import", tmp_path / "again.npz", "--output", tmp_path / "W", "--leak", "dx")
+    assert "the notes hold dx_type, dx, which" in again.err
+
+
 @pytest.fixture
 def pack(cli: Callable[..., Any], tiny_workshop: Path, tiny_encoders: Path, tmp_path: Path) -> Callable[..., Any]:
     """Export the tiny table, import it with these options, train a head, and pack it with the tiny encoders."""
