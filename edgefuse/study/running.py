@@ -17,7 +17,7 @@ from edgefuse.jobs import on_all_cores
 from edgefuse.progress import Progress, silent
 from edgefuse.study.cells import Cell, Work, compute, divided, read_cell
 from edgefuse.study.config import Study, slug
-from edgefuse.sweep.running import Plan, even_shifts, run_sweep
+from edgefuse.sweep.running import Plan, check_plan, even_shifts, run_sweep
 from edgefuse.training.recipe import check_rows
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_json, sha256, write_json
@@ -66,6 +66,9 @@ def run(study: Study, output: Path, *, jobs: int, progress: Progress = silent) -
         _extract(study, Encoders.open(folder), table, made, progress)
         made.append(table)
     works = {name: work_of(study, output, name) for name in study.names}
+    if study.sweep is not None:
+        for work in works.values():
+            check_plan(sweep_plan(study, work))
     drawn = list(product(works.values(), range(study.training.seeds)))
     for work, seed in progress("dividing into folds", drawn, len(drawn)):  # all of them, before any head is trained
         divided(work.table, study.training.folds, seed)

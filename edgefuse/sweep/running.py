@@ -72,13 +72,11 @@ def even_shifts(count: int) -> tuple[float, ...]:
     return tuple((np.round(np.linspace(-1, 1, count), 6) + 0.0).tolist())  # + 0.0: -0 is 0
 
 
-def run_sweep(plan: Plan, folder: Path, *, jobs: int, progress: Progress = silent) -> Sweep:
-    """Compute the cells that are missing in `folder`, and judge all.
+def check_plan(plan: Plan) -> None:
+    """Accept a sweep that can be run.
 
     Raises:
-        BadInput: the folder holds a sweep of other inputs, the settings do not fit a kind of fusion, or unequal widths,
-            which are not matched, should be shifted.
-        DoesNotFit: a process at work ended.
+        BadInput: the settings do not fit a kind of fusion, or unequal widths, which are not matched, should be shifted.
     """
     table = plan.table
     for fusion in plan.fusions:
@@ -88,6 +86,18 @@ def run_sweep(plan: Plan, folder: Path, *, jobs: int, progress: Progress = silen
             f"The text and image vectors of {table.folder} have unequal widths, and nothing can be shifted between "
             "those; take another --match than none, or --shifts 0."
         )
+
+
+def run_sweep(plan: Plan, folder: Path, *, jobs: int, progress: Progress = silent) -> Sweep:
+    """Compute the cells that are missing in `folder`, and judge all.
+
+    Raises:
+        BadInput: the folder holds a sweep of other inputs, the settings do not fit a kind of fusion, or unequal widths,
+            which are not matched, should be shifted.
+        DoesNotFit: a process at work ended.
+    """
+    table = plan.table
+    check_plan(plan)
     inputs = plan.inputs()
     with CellsFile(folder / FILE, inputs) as log:
         todo = [cell for cell in plan.cells if cell not in log.results]

@@ -56,7 +56,7 @@ class Alignment:
 
     @property
     def widths(self) -> dict[Modality, int]:
-        """Of aligned vectors; equal where there is a gap."""
+        """Of aligned vectors; equal where there is a gap and no components are taken."""
         return {"text": self.text.width, "image": self.image.width}
 
 

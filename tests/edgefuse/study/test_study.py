@@ -92,6 +92,13 @@ def test_a_class_that_some_fold_cannot_train_on_is_named_before_any_head(
     assert not (tmp_path / "S").exists()
 
 
+def test_a_sweep_that_cannot_be_run_is_refused_before_any_head(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text().replace("[sweep]", 'match = "none"\n[sweep]'))
+    with pytest.raises(BadInput, match="unequal widths, and nothing can be shifted"):
+        run(read_study(config), tmp_path / "S", jobs=1)
+    assert not (tmp_path / "S").exists()
+
+
 class Loads(html.parser.HTMLParser):
     """Collects all that a page would load."""
 
