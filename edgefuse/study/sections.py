@@ -59,7 +59,7 @@ def sections_of(found: Found) -> Iterator[Section]:
     )
     papers_own = published.paper_sweep(study)
     for name, sweep in found.sweeps.items():
-        own = [line.strip() for line in summary(sweep.swept)]
+        own = [" ".join(line.split()) for line in summary(sweep.swept)]
         yield Section(
             f"sweep-{slug(name)}",
             f"The shift: {name}",
