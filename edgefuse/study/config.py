@@ -18,7 +18,7 @@
     folds = 5
     seeds = 5
     shifts = [0, 0.5, 1]              # of these the best on validation rows
-    match = "pca"
+    match = "project"
     refer_accuracy = 0.9
     epochs = 30
 

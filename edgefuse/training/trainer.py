@@ -82,7 +82,7 @@ class Trained:
     loss: float
     """Class-weighted loss on the validation rows."""
     epochs: int = 0
-    """That were done."""
+    """That were done; of several members, the most of one."""
     seconds: float = 0.0
     """Of training per epoch, the mean of all; judging on the validation rows is not in it."""
 
@@ -108,7 +108,7 @@ def train_members(
     head = fusion.mean_of([member.head for member in members])
     return replace(
         _judge(head, round(float(np.mean([one.epoch for one in members]))), validation, _weights(training, settings)),
-        epochs=sum(member.epochs for member in members),
+        epochs=max(member.epochs for member in members),
         seconds=sum(member.seconds for member in members),
     )
 
