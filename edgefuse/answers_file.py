@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+from edgefuse.appending import append_line, lock
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sync_folder
@@ -34,7 +33,7 @@ class AnswersFile(Closing):
         # For its owner only: it names pictures, and with them perhaps people.
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            self._lock()
+            lock(self._handle, self._path)
             self.answered, self.was_torn = self._read()
             if is_new:
                 sync_folder(path.parent)
@@ -50,27 +49,12 @@ class AnswersFile(Closing):
     def append(self, sample_id: str, answer: dict[str, Any]) -> None:
         """Add a sample's answer and have it on the disk; if that fails, the file is as it was."""
         line = json.dumps({"id": sample_id, **answer}).encode() + b"\n"
-        end = os.fstat(self._handle).st_size
-        try:
-            if os.write(self._handle, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-            os.fsync(self._handle)
-        except BaseException:
-            os.ftruncate(self._handle, end)
-            raise
+        append_line(self._handle, self._path, line)
         self.answered.add(sample_id)
 
     def close(self) -> None:
         """Let the file go."""
         os.close(self._handle)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BadInput(
-                f"Another edgefuse is writing {self._path} at this moment; wait for it or choose another --output."
-            ) from error
 
     def _read(self) -> tuple[set[str], bool]:
         answered, whole, torn, ended = set(), 0, False, True

@@ -64,7 +64,7 @@ def packed(samples: Portion, shared_root: SharedRoot | None) -> Sent:
         BadInput: a picture is not below the shared root.
     """
     if not _are_pictures(samples):
-        return samples  # type: ignore[return-value]  # token ids
+        return samples  # type: ignore[return-value]  # token ids: a portion holds samples of one kind
     paths = _paths(samples)
     if shared_root is None:
         return [picture_bytes(path) for path in paths]
@@ -82,7 +82,7 @@ def picture_bytes(path: Path) -> bytes:
     if picture is path:
         return path.read_bytes()
     data = io.BytesIO()
-    picture.save(data, format="PNG", compress_level=1)  # type: ignore[union-attr]
+    picture.save(data, format="PNG", compress_level=1)  # type: ignore[union-attr]  # `opened` gives the path or a picture
     return data.getvalue()
 
 
@@ -106,4 +106,4 @@ def _are_pictures(samples: Portion) -> bool:
 
 
 def _paths(samples: Portion) -> list[Path]:
-    return [Path(picture) for picture in samples]  # type: ignore[arg-type]
+    return [Path(picture) for picture in samples]  # type: ignore[arg-type]  # pictures, as asked before

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edgefuse.appending import append_line, lock
 from edgefuse.sweep.cells import Cell, Result
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import BadInput
@@ -35,7 +34,7 @@ class CellsFile(Closing):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
-            self._lock()
+            lock(self._handle, self._path)
             lines = self._whole_lines()
             if lines:
                 self._check(lines[0], inputs)
@@ -62,14 +61,6 @@ class CellsFile(Closing):
     def close(self) -> None:
         """Let the file go."""
         os.close(self._handle)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BadInput(
-                f"Another edgefuse is writing {self._path} at this moment; wait for it or choose another --output."
-            ) from error
 
     def _whole_lines(self) -> list[bytes]:
         data = self._path.read_bytes()
@@ -104,14 +95,7 @@ class CellsFile(Closing):
 
     def _write(self, value: dict[str, Any]) -> None:
         line = json.dumps(value, allow_nan=False).encode() + b"\n"
-        end = os.fstat(self._handle).st_size
-        try:
-            if os.write(self._handle, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-            os.fsync(self._handle)
-        except BaseException:
-            os.ftruncate(self._handle, end)
-            raise
+        append_line(self._handle, self._path, line)
 
     def _foreign(self, number: int) -> BadInput:
         return BadInput(
