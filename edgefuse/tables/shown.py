@@ -11,6 +11,7 @@ from edgefuse.cost import cost_sentences
 from edgefuse.embeddings import Table
 from edgefuse.leaks import leak_sentences
 from edgefuse.splits import PARTS, split_words
+from edgefuse.training.report import DRAWN
 
 MOST_VALUES = 12
 """Values of a subgroup that are listed."""
@@ -31,7 +32,7 @@ def shown(table: Table) -> list[str]:
         *(leak_sentences(dataset) or ["leaks        none told"]),
     ]
     if dataset.get("drawn"):
-        lines.append("drawn example: not an accuracy figure for any real use")
+        lines.append(DRAWN)
     return lines + (cost_sentences(table.cost) or ["What the encoders took is not known."])
 
 
