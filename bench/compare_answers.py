@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.heads import open_head
 from edgefuse.metrics import classification as metrics
 from edgefuse_runtimes.errors import BadInput, EdgefuseError

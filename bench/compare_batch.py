@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgefuse import Classifier
-from edgefuse.answers_file import AnswersFile
-from edgefuse.batch import classify_batch
-from edgefuse.batch_samples import BatchSample, read_samples
+from edgefuse.batch.answers_file import AnswersFile
+from edgefuse.batch.running import classify_batch
+from edgefuse.batch.samples import BatchSample, read_samples
 from edgefuse.card import cpu_name
 from edgefuse.datasets.drawn import draw
 from edgefuse.progress import bar

@@ -28,7 +28,7 @@ from PIL import Image
 
 from edgefuse.card import TUNING, cpu_name
 from edgefuse.datasets.drawn import draw
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Batch, Encoder
 from edgefuse_runtimes.encoder import ENGINES, open_encoder

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from edgefuse.card import cpu_name
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import draw
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import BadInput, EdgefuseError

@@ -19,11 +19,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.heads import Fusion
 from edgefuse.metrics.classification import decide, figures
 from edgefuse.progress import bar
-from edgefuse.splits import split_rows
+from edgefuse.splits.grouped import split_rows
 from edgefuse.sweep.cells import Cell, aligned, matching_of, train_cell
 from edgefuse.training.align import METHODS, Method
 from edgefuse.training.aligned import aligned_rows

@@ -19,8 +19,8 @@ from typing import Any
 import click
 import numpy as np
 
-from edgefuse.encoders import Encoders
-from edgefuse.memory import ways_to_run
+from edgefuse.answering.memory import ways_to_run
+from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.contract import Batch
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.encoder_facts import encoder_facts
@@ -35,7 +35,7 @@ INTERVAL = 0.003
 
 def run_one(task: dict[str, Any]) -> None:
     """In the child: open the encoder and its tokenizer as `classify` does, encode one sample, end."""
-    import edgefuse.classifier  # noqa: F401 - it counts, as in every answer
+    import edgefuse.answering.classifier  # noqa: F401 - it counts, as in every answer
     from edgefuse_runtimes.tokenizers import tokenizer_of
 
     spec, folder = EncoderSpec.from_json(task["spec"]), Path(task["folder"])

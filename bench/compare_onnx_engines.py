@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from compare_engines import agreement, notes_of, pictures
 from edgefuse.card import cpu_name
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Batch, Encoder, Memory
 from edgefuse_runtimes.errors import BadInput, EdgefuseError

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import click
 import numpy as np
 
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.evaluation.predictions import METHODS, Predictions, join, predict
 from edgefuse.evaluation.scores import figure_values
 from edgefuse.metrics.bootstrap import draw

@@ -24,8 +24,8 @@ import psutil
 
 from edgefuse.card import machine_words
 from edgefuse.datasets import Dataset, open_dataset
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import Encode, Settings, encode_here, extract
+from edgefuse.extraction.running import Encode, Settings, encode_here, extract
+from edgefuse.kits.encoders import Encoders
 from edgefuse.scheduling.cluster import open_cluster
 from edgefuse_runtimes.errors import EdgefuseError
 

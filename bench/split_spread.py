@@ -17,12 +17,12 @@ from typing import Any
 import click
 import numpy as np
 
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.evaluation.predictions import METHODS, Predictions, predict
 from edgefuse.heads import Head
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import bar
-from edgefuse.splits import split_rows
+from edgefuse.splits.grouped import split_rows
 from edgefuse.training.recipe import train_head
 from edgefuse_runtimes import alignment
 from edgefuse_runtimes.errors import EdgefuseError

@@ -21,7 +21,7 @@ import numpy as np
 
 from compare_gguf_engines import fresh_process, most_anonymous
 from edgefuse.card import cpu_name
-from edgefuse.embeddings import Row, open_table, shard_path, shards, write_description, write_shard
+from edgefuse.embeddings.table import Row, open_table, shard_path, shards, write_description, write_shard
 from edgefuse.heads import Fusion
 from edgefuse.progress import bar
 from edgefuse.training import align

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgefuse.classifier import Classifier
-    from edgefuse.prediction import Prediction
+    from edgefuse.answering.classifier import Classifier
+    from edgefuse.answering.prediction import Prediction
 
 __all__ = ["Classifier", "Prediction", "__version__"]
 
@@ -21,9 +21,9 @@ def __getattr__(name: str) -> Any:
 
     require_supported()
     if name == "Prediction":
-        from edgefuse.prediction import Prediction
+        from edgefuse.answering.prediction import Prediction
 
         return Prediction
-    from edgefuse.classifier import Classifier
+    from edgefuse.answering.classifier import Classifier
 
     return Classifier

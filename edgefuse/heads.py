@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.referral import Referral, from_json
+from edgefuse.answering.referral import Referral, from_json
 from edgefuse_runtimes import alignment, fusion
 from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput

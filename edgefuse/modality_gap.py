@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.training import align
 from edgefuse_runtimes.alignment import Alignment, matched, shifted
 from edgefuse_runtimes.errors import BadInput

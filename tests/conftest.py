@@ -264,7 +264,7 @@ def tiny_text_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_encoders(tmp_path_factory: pytest.TempPathFactory, tiny_image_onnx: Path, tiny_text_gguf: Path) -> Path:
     """An encoders folder as `edgefuse export` makes it, of the two tiny encoders."""
-    from edgefuse.encoders import write_encoders
+    from edgefuse.kits.encoders import write_encoders
     from edgefuse_export.llama import export_text_encoder
     from edgefuse_export.vision import export_image_encoder
 
@@ -280,11 +280,11 @@ def tiny_workshop(tmp_path_factory: pytest.TempPathFactory, tiny_encoders: Path)
     """A folder with the table, the evaluated head and the kit of the tiny encoders on 60 drawn samples."""
     from edgefuse.datasets import open_dataset
     from edgefuse.datasets.drawn import write_example
-    from edgefuse.encoders import Encoders
     from edgefuse.evaluation.record import evaluate_folder
-    from edgefuse.extraction import Settings, extract
+    from edgefuse.extraction.running import Settings, extract
     from edgefuse.heads import write_head
-    from edgefuse.packing import pack
+    from edgefuse.kits.encoders import Encoders
+    from edgefuse.kits.packing import pack
     from edgefuse.training import recipe, trainer
 
     folder = tmp_path_factory.mktemp("tiny-workshop")
@@ -313,7 +313,7 @@ def tiny_kit(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def encoders_of_both(tmp_path_factory: pytest.TempPathFactory, tiny_image_onnx: Path, tiny_text_gguf: Path) -> Path:
     """The tiny encoders exported with --precision both: the image encoder in int8 and in fp32."""
-    from edgefuse.encoders import write_encoders
+    from edgefuse.kits.encoders import write_encoders
     from edgefuse_export.text import export_text_encoder
     from edgefuse_export.vision import export_image_encoders
 
@@ -326,8 +326,8 @@ def encoders_of_both(tmp_path_factory: pytest.TempPathFactory, tiny_image_onnx: 
 @pytest.fixture(scope="session")
 def kit_of_both(tmp_path_factory: pytest.TempPathFactory, encoders_of_both: Path, tiny_workshop: Path) -> Path:
     """A kit of them with the head of `tiny_kit`, whose encoders have the same main files."""
-    from edgefuse.encoders import Encoders
-    from edgefuse.packing import pack
+    from edgefuse.kits.encoders import Encoders
+    from edgefuse.kits.packing import pack
 
     evaluation = json.loads((tiny_workshop / "head" / "evaluation.json").read_text())
     kit = tmp_path_factory.mktemp("both-kit") / "both.kit"

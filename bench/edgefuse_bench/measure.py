@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from edgefuse.answering.classifier import Classifier
+from edgefuse.answering.note import read_note
+from edgefuse.answering.prediction import Prediction
 from edgefuse.card import machine_card
-from edgefuse.classifier import Classifier
-from edgefuse.golden import NOTES, PICTURES
-from edgefuse.kit import Kit
-from edgefuse.note import read_note
-from edgefuse.prediction import Prediction
+from edgefuse.kits.golden import NOTES, PICTURES
+from edgefuse.kits.kit import Kit
 from edgefuse.progress import bar
 from edgefuse_bench.scenario import single_stream
 from edgefuse_runtimes.errors import EdgefuseError

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefuse.commands.options import FOLDER
 from edgefuse.commands.training_options import match_option, text_components_option
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 from edgefuse.modality_gap import Fit, cone, cosine, fit, gap, kept_cosines, kept_length
 from edgefuse.training import align
 from edgefuse_runtimes.alignment import to_arrays

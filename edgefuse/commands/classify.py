@@ -16,9 +16,9 @@ import click
 from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
 
 if TYPE_CHECKING:
-    from edgefuse.batch import Outcome
-    from edgefuse.classifier import Classifier
-    from edgefuse.memory import MemorySetting
+    from edgefuse.answering.classifier import Classifier
+    from edgefuse.answering.memory import MemorySetting
+    from edgefuse.batch.running import Outcome
 
 EXAMPLE = """\b
 Examples: edgefuse classify img.jpg --text notes.txt
@@ -75,8 +75,8 @@ def command(
     TABLE.csv (the columns image, text and, if wanted, id; an empty cell is a missing picture or note). A sample that
     cannot be answered is listed at the end, and the exit code is 4.
     """
-    from edgefuse.active import find_kit
-    from edgefuse.classifier import Classifier
+    from edgefuse.answering.classifier import Classifier
+    from edgefuse.kits.active import find_kit
 
     open_classifier = partial(
         Classifier.open, engine=engine, threads=threads, memory=memory, precision=precision, cache=not no_cache
@@ -107,8 +107,8 @@ def _check_one(image: Path | None, text: str | None, note: str | None) -> None:
 def _answer_one(
     image: Path | None, text: str | None, note: str | None, open_classifier: Callable[[], Classifier], as_json: bool
 ) -> None:
-    from edgefuse.answer import render
-    from edgefuse.note import given_words, read_note
+    from edgefuse.answering.note import given_words, read_note
+    from edgefuse.answering.page import render
     from edgefuse.progress import ticking
 
     words: str | None = None
@@ -131,9 +131,9 @@ def _answer_one(
 
 
 def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classifier]) -> int:
-    from edgefuse.answers_file import AnswersFile
-    from edgefuse.batch import classify_batch
-    from edgefuse.batch_samples import read_samples
+    from edgefuse.batch.answers_file import AnswersFile
+    from edgefuse.batch.running import classify_batch
+    from edgefuse.batch.samples import read_samples
     from edgefuse.progress import bar
 
     samples, remarks = read_samples(source)

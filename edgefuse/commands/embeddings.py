@@ -73,7 +73,7 @@ def import_(
 
     A head trained on it can be packed only with --encoders, which claims that these very encoders made the vectors.
     """
-    from edgefuse.encoders import Encoders
+    from edgefuse.kits.encoders import Encoders
     from edgefuse.tables.columns import Columns
     from edgefuse.tables.importing import About, import_table
     from edgefuse.tables.shown import shown
@@ -112,7 +112,7 @@ def export(table_folder: Path, output: Path, layout: str | None) -> None:
     Numbers are written so that importing them gives the same float32, bit by bit. npz and Parquet also hold what made
     the vectors and what leaks; a CSV file has no place for it.
     """
-    from edgefuse.embeddings import open_table
+    from edgefuse.embeddings.table import open_table
     from edgefuse.tables.layouts import export_table
 
     table = open_table(table_folder)
@@ -125,7 +125,7 @@ def export(table_folder: Path, output: Path, layout: str | None) -> None:
 @click.argument("table_folder", metavar="V", type=FOLDER)
 def show(table_folder: Path) -> None:
     """Print what the embedding table V is: rows, parts, classes, encoders, and what they took."""
-    from edgefuse.embeddings import open_table
+    from edgefuse.embeddings.table import open_table
     from edgefuse.tables.shown import shown
 
     for line in shown(open_table(table_folder)):

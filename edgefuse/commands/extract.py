@@ -11,10 +11,10 @@ import click
 
 from edgefuse.commands.dataset_options import Choice, dataset_options
 from edgefuse.commands.options import FOLDER, engine_option, say_leaks, threads_option
-from edgefuse.cost import cost_sentences
 from edgefuse.datasets.parts import SPLITS
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import Extraction, Settings, extract
+from edgefuse.embeddings.cost import cost_sentences
+from edgefuse.extraction.running import Extraction, Settings, extract
+from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_runtimes.errors import BadInput
 

@@ -11,7 +11,7 @@ import click
 
 from edgefuse.commands.options import FOLDER
 from edgefuse.commands.training_options import match_option
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 from edgefuse.extras import importable
 from edgefuse.figures.canvas import save
 from edgefuse.figures.gap import Cloud, cloud, plane, space

@@ -20,8 +20,8 @@ def command() -> None:
 @click.argument("kit", type=FOLDER)
 def use(kit: Path) -> None:
     """Make KIT the active kit: what 'classify' uses when neither --kit nor EDGEFUSE_KIT names one."""
-    from edgefuse.active import activate
-    from edgefuse.kit import Kit
+    from edgefuse.kits.active import activate
+    from edgefuse.kits.kit import Kit
 
     opened = Kit.open(kit)
     opened.verify()

@@ -20,10 +20,10 @@ def command(encoders_folder: Path, head_folder: Path, name: str, version: str, o
 
     A head that was not evaluated yet is evaluated first. A head of other encoders is refused.
     """
-    from edgefuse.encoders import Encoders
     from edgefuse.evaluation.record import evaluate_folder
     from edgefuse.heads import EVALUATION
-    from edgefuse.packing import pack
+    from edgefuse.kits.encoders import Encoders
+    from edgefuse.kits.packing import pack
     from edgefuse.progress import bar
     from edgefuse_runtimes.files import read_json
 

@@ -10,7 +10,7 @@ import click
 
 from edgefuse.commands.options import FOLDER, say_leaks
 from edgefuse.commands.training_options import match_option, text_components_option, training_options
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 from edgefuse.figures.canvas import save
 from edgefuse.figures.sweep import curves
 from edgefuse.heads import Fusion

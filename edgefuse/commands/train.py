@@ -9,7 +9,7 @@ import click
 
 from edgefuse.commands.options import FOLDER, say_leaks, threads_option
 from edgefuse.commands.training_options import match_option, text_components_option, training_options
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 from edgefuse.heads import Fusion, Head, write_head
 from edgefuse.progress import bar
 from edgefuse.training import align, referral

@@ -12,7 +12,7 @@ from edgefuse.datasets.adapter import Adapter
 from edgefuse.datasets.sample import Sample
 from edgefuse.datasets.template import Template, check, template_of
 from edgefuse.labels import names_of
-from edgefuse.splits import lot
+from edgefuse.splits.grouped import lot
 from edgefuse_runtimes.errors import BadInput
 
 __all__ = ["ADAPTERS", "Adapter", "Dataset", "Sample", "open_dataset"]

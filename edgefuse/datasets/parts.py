@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgefuse.datasets import Dataset
-from edgefuse.picture_split import by_picture
-from edgefuse.splits import check_split, in_time, split_rows
+from edgefuse.splits.by_picture import by_picture
+from edgefuse.splits.grouped import check_split, in_time, split_rows
 from edgefuse_runtimes.errors import BadInput
 
 SPLITS = ("grouped", "paper", "time", "city")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgefuse.embeddings import Strings
+from edgefuse.embeddings.table import Strings
 from edgefuse.evaluation.numbers import number
 from edgefuse.evaluation.predictions import METHODS, Predictions
 from edgefuse.metrics import bootstrap, calibration

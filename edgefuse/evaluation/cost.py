@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgefuse.card import machine_words
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.megabytes import head_megabytes, read_megabytes
 from edgefuse.evaluation.predictions import METHODS
 from edgefuse.heads import Head

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgefuse.splits import split_words
+from edgefuse.splits.grouped import split_words
 from edgefuse.training.report import DRAWN, NAMES, figure_lines
 
 TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced acc.", "macro_f1": "macro-F1", "auroc": "AUROC"}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Strings, Table
+from edgefuse.embeddings.table import Strings, Table
 from edgefuse.heads import Head
 from edgefuse.metrics.classification import Doubles, Labels, frequencies
 from edgefuse_runtimes import fusion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgefuse.embeddings import Table, open_table, table_digest
+from edgefuse.embeddings.table import Table, open_table, table_digest
 from edgefuse.evaluation.cost import cost_of
 from edgefuse.evaluation.judging import DRAWS, judge
 from edgefuse.evaluation.predictions import predict

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgefuse.encoders import Encoders
-from edgefuse.encoding import Encoded, Portion
-from edgefuse.extraction import Settings
+from edgefuse.extraction.encoding import Encoded, Portion
+from edgefuse.extraction.running import Settings
 from edgefuse.extras import importable
+from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import Progress, silent
 from edgefuse.scheduling.store import File, files_of, new_token
 from edgefuse.scheduling.tasks import SharedRoot, Task, late, packed, tasks_of

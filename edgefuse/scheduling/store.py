@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgefuse.encoders import Encoders
-from edgefuse.golden import NOTES, PICTURES, VECTORS
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.golden import NOTES, PICTURES, VECTORS
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import home_folder, sha256, sync_folder
 from edgefuse_runtimes.spec import EncoderSpec

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefuse.encoding import Portion
+from edgefuse.extraction.encoding import Portion
+from edgefuse.extraction.true_colour import opened
 from edgefuse.scheduling.work import Sent, SharedPicture
-from edgefuse.true_colour import opened
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import Picture
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgefuse import __version__
-from edgefuse.encoding import Encoded, Portion, Tokens, encode_portions
+from edgefuse.extraction.encoding import Encoded, Portion, Tokens, encode_portions
 from edgefuse.extras import importable
-from edgefuse.golden import probe_sample
+from edgefuse.kits.golden import probe_sample
 from edgefuse.scheduling.store import File, find, receive
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder

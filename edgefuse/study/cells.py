@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.predictions import Predictions, predict
 from edgefuse.heads import Fusion, Head
 from edgefuse.labels import to_text
-from edgefuse.splits import folds
+from edgefuse.splits.grouped import folds
 from edgefuse.study.config import Training
 from edgefuse.training import referral
 from edgefuse.training.recipe import check_rows, train_head

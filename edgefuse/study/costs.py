@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.megabytes import MEGABYTE, head_megabytes, read_megabytes
 from edgefuse.study.pooling import Pooled
 from edgefuse.study.sheets import Column, Row, Sheet, number

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.jobs import on_all_cores
 from edgefuse.leaks import leak_sentences
 from edgefuse.progress import Progress, silent

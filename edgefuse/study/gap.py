@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.figures import gap
 from edgefuse.figures.canvas import Figure
 from edgefuse.modality_gap import Fit, Measures, fit, measure

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import edgefuse
 from edgefuse.card import machine_words
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.extras import importable
 from edgefuse.figures.canvas import render
 from edgefuse.progress import Progress, silent

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.template import read_template
-from edgefuse.embeddings import open_table, table_digest
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import extract
+from edgefuse.embeddings.table import open_table, table_digest
+from edgefuse.extraction.running import extract
 from edgefuse.jobs import on_all_cores
+from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import Progress, silent
 from edgefuse.study.cells import Cell, Work, compute, divided, read_cell
 from edgefuse.study.config import Study, slug

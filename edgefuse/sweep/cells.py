@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.heads import Fusion
 from edgefuse.training import align
 from edgefuse.training.aligned import aligned_rows, architecture_of, training_rows

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgefuse.embeddings import Table, table_digest
+from edgefuse.embeddings.table import Table, table_digest
 from edgefuse.heads import Fusion
 from edgefuse.jobs import on_all_cores
 from edgefuse.progress import Progress, silent

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse_runtimes.errors import BadInput
 
 

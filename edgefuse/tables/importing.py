@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgefuse.embeddings import (
+from edgefuse.embeddings.table import (
     COLUMNS,
     SHARD_ROWS,
     Floats,
@@ -20,10 +20,10 @@ from edgefuse.embeddings import (
     write_description,
     write_shard,
 )
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse.labels import names_of
 from edgefuse.progress import Progress, silent
-from edgefuse.splits import check_split, split_rows, with_validation
+from edgefuse.splits.grouped import check_split, split_rows, with_validation
 from edgefuse.tables.columns import USUAL, Columns
 from edgefuse.tables.layouts import detect, open_source
 from edgefuse.tables.source import Source

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.progress import Progress, silent
 from edgefuse.tables import npz, numbered, pair, parquet
 from edgefuse.tables.columns import Columns

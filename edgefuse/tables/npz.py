@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.labels import to_text
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.complaints import Complaints

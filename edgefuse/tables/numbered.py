@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
-from edgefuse.embeddings import Table, csv_line
+from edgefuse.embeddings.table import Table, csv_line
 from edgefuse.progress import Progress, silent
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.complaints import Complaints

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edgefuse.embeddings import Table, csv_line
+from edgefuse.embeddings.table import Table, csv_line
 from edgefuse.progress import Progress, silent
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.complaints import Complaints

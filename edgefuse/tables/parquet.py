@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import SHARD_ROWS, Table
+from edgefuse.embeddings.table import SHARD_ROWS, Table
 from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse.tables.columns import Columns

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edgefuse.cost import cost_sentences
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.cost import cost_sentences
+from edgefuse.embeddings.table import Table
 from edgefuse.leaks import leak_sentences
-from edgefuse.splits import PARTS, split_words
+from edgefuse.splits.grouped import PARTS, split_words
 from edgefuse.training.report import DRAWN
 
 MOST_VALUES = 12

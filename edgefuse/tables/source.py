@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Row
+from edgefuse.embeddings.table import Row
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.complaints import Complaints
 

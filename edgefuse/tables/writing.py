@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Row, Table, shards
+from edgefuse.embeddings.table import Row, Table, shards
 from edgefuse.labels import to_text
 from edgefuse_runtimes.files import new_file
 

@@ -34,7 +34,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.mapped import ChosenRows
+from edgefuse.embeddings.mapped import ChosenRows
 from edgefuse_runtimes.alignment import Alignment, Steps, matched, shifted
 from edgefuse_runtimes.errors import BadInput
 

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.embeddings import Table
-from edgefuse.mapped import ChosenRows
+from edgefuse.embeddings.mapped import ChosenRows
+from edgefuse.embeddings.table import Table
 from edgefuse.training import shapes
 from edgefuse.training.trainer import Rows, Settings
 from edgefuse_runtimes.alignment import Alignment, apply

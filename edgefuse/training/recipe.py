@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from edgefuse.embeddings import Table, table_digest
+from edgefuse.embeddings.table import Table, table_digest
 from edgefuse.heads import ALONE, Fusion, Head, task_of
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from edgefuse.embeddings import Table
+from edgefuse.answering.referral import FUSED, Kept, Referral, Threshold
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.predictions import METHODS, Predictions, predict
 from edgefuse.heads import Head
 from edgefuse.metrics.calibration import claims
 from edgefuse.metrics.referral import choose_threshold
-from edgefuse.referral import FUSED, Kept, Referral, Threshold
 from edgefuse_runtimes.errors import BadInput
 
 

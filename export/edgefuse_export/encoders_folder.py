@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgefuse.encoders import Encoders, write_encoders
-from edgefuse.golden import golden_name
-from edgefuse.precisions import choose
+from edgefuse.kits.encoders import Encoders, write_encoders
+from edgefuse.kits.golden import golden_name
+from edgefuse.kits.precisions import choose
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.exported import exported_vectors
 from edgefuse_export.parity.gates import Gates

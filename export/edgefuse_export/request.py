@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgefuse.encoders import SPECS, Encoders
+from edgefuse.kits.encoders import SPECS, Encoders
 from edgefuse.progress import Progress, silent
 from edgefuse_export.sources import files_of, remember_hash, tool_versions
 from edgefuse_runtimes.errors import BadInput

@@ -12,12 +12,12 @@ from typing import Any
 
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
-from edgefuse.encoders import Encoders
 from edgefuse.evaluation.record import evaluate_folder
-from edgefuse.extraction import Settings, extract
+from edgefuse.extraction.running import Settings, extract
 from edgefuse.heads import write_head
-from edgefuse.kit import Kit
-from edgefuse.packing import pack
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.packing import pack
 from edgefuse.progress import Progress
 from edgefuse.training.recipe import train_head
 from edgefuse_export import wheels

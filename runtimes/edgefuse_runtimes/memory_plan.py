@@ -21,7 +21,7 @@ from edgefuse_runtimes.gguf.with_numpy import GROUP_TOKENS, KEEP_BYTES
 MIB = 1 << 20
 
 PROCESS = 21 * MIB
-"""Anonymous memory of a process that has imported `edgefuse.classifier` and opened a kit."""
+"""Anonymous memory of a process that has imported `edgefuse.answering.classifier` and opened a kit."""
 WORKER = 17 * MIB
 """Anonymous memory of a worker before it has imported its engine."""
 LIBRARIES = {"numpy": 20 * MIB, "onnxruntime": 37 * MIB, "llama.cpp": 27 * MIB}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edgefuse.datasets.drawn import write_example
-from edgefuse.embeddings import open_table
-from edgefuse.kit import Kit
+from edgefuse.embeddings.table import open_table
+from edgefuse.kits.kit import Kit
 
 SAMPLES = 48
 

@@ -17,7 +17,7 @@ import click
 import pytest
 
 from edgefuse import cli
-from edgefuse.splits import PARTS
+from edgefuse.splits.grouped import PARTS
 from edgefuse.study import config
 from edgefuse_runtimes import errors
 from edgefuse_runtimes.encoder import ENGINE_NAMES, ENGINES
@@ -117,7 +117,7 @@ def test_every_field_of_an_encoder_is_described(kind: type, root: Path) -> None:
 
 
 def test_every_field_of_the_answer_is_described(root: Path) -> None:
-    prediction = importlib.import_module("edgefuse.prediction").Prediction
+    prediction = importlib.import_module("edgefuse.answering.prediction").Prediction
     page = (root / "docs/reference/answer.md").read_text()
     assert [field.name for field in dataclasses.fields(prediction) if f"`{field.name}" not in page] == []
 

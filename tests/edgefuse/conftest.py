@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.embeddings import Row, Table, open_table, shard_path, shards, write_description, write_shard
-from edgefuse.kit import MANIFEST, write_manifest
-from edgefuse.referral import Kept, Referral, Threshold
+from edgefuse.answering.referral import Kept, Referral, Threshold
+from edgefuse.embeddings.table import Row, Table, open_table, shard_path, shards, write_description, write_shard
+from edgefuse.kits.kit import MANIFEST, write_manifest
 
 IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokenization": None}
 

@@ -17,10 +17,10 @@ import pytest
 from edgefuse import Classifier
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
-from edgefuse.embeddings import open_table
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import Settings, extract
-from edgefuse.kit import Kit
+from edgefuse.embeddings.table import open_table
+from edgefuse.extraction.running import Settings, extract
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.kit import Kit
 
 Fake = Callable[..., Path]
 

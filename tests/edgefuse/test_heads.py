@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.heads import Fusion, Head, open_head, read_head, write_head
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings

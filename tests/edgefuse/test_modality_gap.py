@@ -10,7 +10,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from edgefuse import modality_gap
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.modality_gap import Pair
 from edgefuse.training import align
 from edgefuse_runtimes.errors import BadInput

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgefuse.embeddings import shard_path
+from edgefuse.embeddings.table import shard_path
 
 
 @pytest.fixture(scope="module")

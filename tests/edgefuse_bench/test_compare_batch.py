@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from edgefuse.batch_samples import read_samples
+from edgefuse.batch.samples import read_samples
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
-from edgefuse.encoders import Encoders
-from edgefuse.memory import ways_to_run
+from edgefuse.answering.memory import ways_to_run
+from edgefuse.kits.encoders import Encoders
 
 
 @pytest.fixture(scope="module")

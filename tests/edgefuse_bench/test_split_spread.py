@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 
 
 @pytest.fixture(scope="module")

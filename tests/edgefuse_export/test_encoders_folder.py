@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse_export.encoders_folder import Exporter, Proof, make_encoders
 from edgefuse_export.llama import export_text_encoder
 from edgefuse_export.parity.gates import Gates

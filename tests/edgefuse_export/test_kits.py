@@ -18,11 +18,11 @@ import pytest
 from edgefuse import Classifier
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
-from edgefuse.encoders import Encoders
 from edgefuse.evaluation.record import evaluate_folder
-from edgefuse.extraction import Settings, extract
+from edgefuse.extraction.running import Settings, extract
 from edgefuse.heads import Fusion, write_head
-from edgefuse.packing import pack
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.packing import pack
 from edgefuse.training import recipe, trainer
 
 pytest.importorskip("torch", reason="torch is not installed (extra export-torch)")

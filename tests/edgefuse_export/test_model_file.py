@@ -14,12 +14,12 @@ import pytest
 
 from edgefuse import Classifier
 from edgefuse.datasets.drawn import draw
-from edgefuse.encoders import Encoders, identity, write_encoders
 from edgefuse.evaluation.record import evaluate_folder
-from edgefuse.golden import golden_vectors
 from edgefuse.heads import open_head, write_head
-from edgefuse.kit import Kit
-from edgefuse.packing import pack
+from edgefuse.kits.encoders import Encoders, identity, write_encoders
+from edgefuse.kits.golden import golden_vectors
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.packing import pack
 from edgefuse_export import graph, model_file, vision
 from edgefuse_export.int8 import wiring
 from edgefuse_export.text import export_text_encoder, export_text_encoders

@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from edgefuse import Classifier
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import write_example
-from edgefuse.encoders import Encoders
 from edgefuse.evaluation.record import evaluate_folder
-from edgefuse.extraction import Settings, extract
-from edgefuse.golden import probe_sample
+from edgefuse.extraction.running import Settings, extract
 from edgefuse.heads import write_head
-from edgefuse.packing import pack
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.golden import probe_sample
+from edgefuse.kits.packing import pack
 from edgefuse.training import recipe, trainer
 from edgefuse_export import llama, quantize_gguf, room
 from edgefuse_export.commands.export import command

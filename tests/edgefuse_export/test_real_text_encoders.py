@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgefuse.datasets.drawn import draw, write_example
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.pooling import l2_normalize

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgefuse.golden import PICTURES
-from edgefuse.kit import Kit
+from edgefuse.kits.golden import PICTURES
+from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.probe import MIN_COSINE

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.encoders import Encoders
-from edgefuse.golden import probe_sample
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.golden import probe_sample
 from edgefuse_runtimes import encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.golden import probe_sample
-from edgefuse.kit import Kit
+from edgefuse.kits.golden import probe_sample
+from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.probe import MIN_COSINE, centred_cosine

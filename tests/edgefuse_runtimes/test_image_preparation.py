@@ -188,7 +188,7 @@ def test_files_become_the_same_input_and_vector(
 
 
 def vectors_of(folder: Path, inputs: list[np.ndarray]) -> np.ndarray:
-    from edgefuse.encoders import Encoders
+    from edgefuse.kits.encoders import Encoders
 
     spec: EncoderSpec = Encoders.open(folder).image
     with open_encoder(spec, folder, engine="numpy") as encoder:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.encoder import ENGINES, open_encoder
 
 KEYS = {"engine": str, "version": str, "file": str, "threads": int, "precision": str, "memory": str}

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.encoders import Encoders
-from edgefuse.golden import probe_sample
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.golden import probe_sample
 from edgefuse_runtimes import encoder, worker
 from edgefuse_runtimes.contract import ProbeSample
 from edgefuse_runtimes.encoder import ENGINES, open_encoder

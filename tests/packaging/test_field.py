@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgefuse import Classifier
-from edgefuse.kit import Kit
+from edgefuse.kits.kit import Kit
 
 WITHOUT_WORKSHOP = """
 import pkgutil, socket, sys

@@ -60,7 +60,7 @@ def command(
     The data set must be the one that V was extracted from. Every epoch reads all of it again, as the paper does, so
     that this takes hours where 'edgefuse train' takes seconds. Needs the extra raw.
     """
-    from edgefuse.embeddings import open_table
+    from edgefuse.embeddings.table import open_table
     from edgefuse.progress import bar
     from edgefuse_export.raw.backbones import open_backbones
     from edgefuse_export.raw.baseline import Settings, run

@@ -31,7 +31,7 @@ def command(kit: Path, wheels: Path | None, threads: int | None, memory: Memory)
     in KIT.parts; a second run uses it again.
     """
     from edgefuse.evaluation.page import brief
-    from edgefuse.kit import Kit
+    from edgefuse.kits.kit import Kit
     from edgefuse.progress import bar
     from edgefuse_export.resources import limited
     from edgefuse_export.starter import build

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.encoders import Encoders
-from edgefuse.encoding import note_vectors, picture_vectors
-from edgefuse.golden import probe_sample
+from edgefuse.extraction.encoding import note_vectors, picture_vectors
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.golden import probe_sample
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.samples import Samples
 from edgefuse_export.parity.source import token_ids

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.heads import Head, open_head
-from edgefuse.kit import Kit
+from edgefuse.kits.kit import Kit
 from edgefuse.labels import SEPARATOR, names_of, to_numbers
 from edgefuse.metrics.bootstrap import LEVEL, Draws, draw, interval
 from edgefuse.metrics.classification import (

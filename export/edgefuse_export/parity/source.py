@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.encoding import prepared
+from edgefuse.extraction.encoding import prepared
 from edgefuse.extras import importable
 from edgefuse.progress import Progress, silent
 from edgefuse_export.parity.llama_source import llama_vectors

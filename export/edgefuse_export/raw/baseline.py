@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from edgefuse.card import machine_card
 from edgefuse.datasets import Sample
-from edgefuse.embeddings import Table, table_digest
-from edgefuse.encoding import prepared
+from edgefuse.embeddings.table import Table, table_digest
 from edgefuse.evaluation.megabytes import head_megabytes, read_megabytes
+from edgefuse.extraction.encoding import prepared
 from edgefuse.extras import importable
 from edgefuse.heads import Fusion
 from edgefuse.metrics import classification as metrics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from edgefuse.datasets import Dataset, Sample
-from edgefuse.embeddings import Row, Table, read_description
-from edgefuse.extraction import inputs_digest
+from edgefuse.embeddings.table import Row, Table, read_description
+from edgefuse.extraction.running import inputs_digest
 from edgefuse.labels import to_text
 from edgefuse_runtimes.errors import BadInput
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.align import command
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.training import align
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings

@@ -18,8 +18,8 @@ import onnx
 import pytest
 from PIL import Image
 
-from edgefuse.kit import MANIFEST, Kit, write_manifest
-from edgefuse.memory import plan
+from edgefuse.answering.memory import plan
+from edgefuse.kits.kit import MANIFEST, Kit, write_manifest
 from edgefuse_runtimes.files import sha256
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
@@ -397,7 +397,8 @@ def test_the_memory_setting_comes_from_the_option_or_the_environment(
 ) -> None:
     asked = []
     monkeypatch.setattr(
-        "edgefuse.classifier.plan", lambda request, available: asked.append(request.memory) or plan(request, available)
+        "edgefuse.answering.classifier.plan",
+        lambda request, available: asked.append(request.memory) or plan(request, available),
     )
     if variable:
         monkeypatch.setenv("EDGEFUSE_MEMORY", variable)

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from edgefuse import Classifier
-from edgefuse.classifier import Inputs
-from edgefuse.prediction import Prediction
-from edgefuse.text_cache import cache_folder
+from edgefuse.answering.classifier import Inputs
+from edgefuse.answering.prediction import Prediction
+from edgefuse.answering.text_cache import cache_folder
 from edgefuse_runtimes.errors import DoesNotFit
 
 NOTES = ("Known for many years.", "New, and it bleeds at times.", "Läsion am Bein, unklarer Verlauf.")

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from edgefuse import Classifier, doctor
-from edgefuse.active import activate
+from edgefuse import Classifier
+from edgefuse.doctor import report as doctor
+from edgefuse.kits.active import activate
 from edgefuse.platforms import Platform
 from edgefuse_runtimes import encoder
 from edgefuse_runtimes.machine import AvailableMemory
@@ -321,7 +322,7 @@ def test_a_kit_of_both_precisions_on_a_processor_without_products_of_bytes() -> 
 
 @pytest.mark.parametrize("unicode", [True, False])
 def test_every_state_has_a_mark(unicode: bool, tiny_kit: Path) -> None:
-    from edgefuse.doctor_page import MARKS, render
+    from edgefuse.doctor.page import MARKS, render
     from edgefuse.platforms import this_platform
 
     found = doctor.examine(this_platform(), tiny_kit)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 
 
 def test_show_tells_what_a_table_is(cli: Callable[..., Any], tiny_workshop: Path) -> None:

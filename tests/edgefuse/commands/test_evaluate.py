@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.evaluate import command
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.page import render
 from edgefuse.heads import write_head
 from edgefuse.training.recipe import train_head

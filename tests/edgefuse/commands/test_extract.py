@@ -18,8 +18,8 @@ import onnx
 import pytest
 from PIL import Image
 
-from edgefuse.embeddings import SHARD_ROWS, open_table, shard_path
-from edgefuse.encoders import Encoders
+from edgefuse.embeddings.table import SHARD_ROWS, open_table, shard_path
+from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.files import sha256, write_json
 
 ROWS = 8

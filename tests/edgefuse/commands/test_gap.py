@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from edgefuse.commands.gap import command
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse_runtimes.errors import BadInput
 
 

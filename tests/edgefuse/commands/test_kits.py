@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgefuse.active import find_kit
+from edgefuse.kits.active import find_kit
 
 
 def test_the_chosen_kit_answers_from_then_on(

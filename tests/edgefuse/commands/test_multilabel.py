@@ -15,9 +15,9 @@ from scipy.special import expit
 
 from edgefuse import Classifier
 from edgefuse.datasets.drawn import write_example
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 from edgefuse.heads import open_head
-from edgefuse.kit import Kit
+from edgefuse.kits.kit import Kit
 from edgefuse_export.parity.labels import Judge, Pair, compare_labels
 from edgefuse_export.parity.samples import Samples
 

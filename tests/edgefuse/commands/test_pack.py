@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgefuse.kit import Kit
+from edgefuse.kits.kit import Kit
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.sweep import command
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import BadInput

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from edgefuse.commands.train import command
-from edgefuse.embeddings import Table, shard_path, write_shard
+from edgefuse.embeddings.mapped import read_shard
+from edgefuse.embeddings.table import Table, shard_path, write_shard
 from edgefuse.heads import open_head
-from edgefuse.mapped import read_shard
 from edgefuse.training import referral
 from edgefuse.training.report import DRAWN
 from edgefuse_runtimes.errors import BadInput

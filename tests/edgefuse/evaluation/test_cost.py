@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.cost import cost_of, parameters
 from edgefuse.evaluation.megabytes import read_megabytes
 from edgefuse.training.recipe import train_head

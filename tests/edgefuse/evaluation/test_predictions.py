@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.predictions import METHODS, join, predict, subset
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.record import evaluate
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from edgefuse.datasets import Dataset, open_dataset
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import Settings, extract
+from edgefuse.extraction.running import Settings, extract
+from edgefuse.kits.encoders import Encoders
 from edgefuse.scheduling import work
 
 ROWS, PICTURES = 300, 8

@@ -15,12 +15,12 @@ import dask
 import distributed
 import pytest
 
-from edgefuse import filling
-from edgefuse.cost import read_cost
 from edgefuse.datasets import Dataset
-from edgefuse.embeddings import shard_path
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import Settings, extract
+from edgefuse.embeddings.cost import read_cost
+from edgefuse.embeddings.table import shard_path
+from edgefuse.extraction import filling
+from edgefuse.extraction.running import Settings, extract
+from edgefuse.kits.encoders import Encoders
 from edgefuse.scheduling import cluster as cluster_module
 from edgefuse.scheduling.cluster import Cluster, open_cluster
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable

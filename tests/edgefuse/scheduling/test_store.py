@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse.scheduling import store
 from edgefuse.scheduling.store import SHARED, files_of, find, receive
 from edgefuse_runtimes.errors import BadInput

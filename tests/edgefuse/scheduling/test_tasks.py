@@ -56,7 +56,7 @@ def test_many_bands_go_over_as_their_true_colours(tmp_path: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
     bands = np.random.default_rng(0).integers(0, 9000, (6, 5, 12)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "x.tiff", bands, photometric="minisblack", planarconfig="contig")
-    from edgefuse.true_colour import opened
+    from edgefuse.extraction.true_colour import opened
 
     assert load_image(picture_bytes(tmp_path / "x.tiff")).tobytes() == opened(tmp_path / "x.tiff").tobytes()
 

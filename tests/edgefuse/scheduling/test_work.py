@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgefuse.datasets.drawn import draw
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse.scheduling import work
 from edgefuse.scheduling.store import files_of
 from edgefuse.scheduling.work import FilesMissing, SharedPicture, Work, encode_rows, has_files

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.study.config import read_study
 from edgefuse.study.running import run
 

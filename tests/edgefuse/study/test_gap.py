@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.modality_gap import fit, measure
 from edgefuse.study import paper
 from edgefuse.study.gap import gaps_of

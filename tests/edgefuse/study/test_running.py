@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgefuse.datasets.drawn import write_example
-from edgefuse.embeddings import open_table
+from edgefuse.embeddings.table import open_table
 from edgefuse.study.config import read_study
 from edgefuse.study.running import cells_of, run
 from edgefuse_runtimes.errors import BadInput

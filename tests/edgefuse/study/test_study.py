@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.study.config import read_study
 from edgefuse.study.found import gather
 from edgefuse.study.pooling import pool

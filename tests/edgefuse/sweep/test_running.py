@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.jobs import on_all_cores
 from edgefuse.sweep.cells import Cell, Result, matching_of
 from edgefuse.sweep.running import runner

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse import embeddings
-from edgefuse.embeddings import Row, Table, open_table, shard_path, shards, write_description, write_shard
+from edgefuse.embeddings import table as embeddings
+from edgefuse.embeddings.table import Row, Table, open_table, shard_path, shards, write_description, write_shard
 from edgefuse.tables import importing, parquet
 
 COUNT = 11

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.encoders import Encoders
-from edgefuse.splits import split_rows
+from edgefuse.kits.encoders import Encoders
+from edgefuse.splits.grouped import split_rows
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.importing import About, import_table
 from edgefuse.tables.layouts import export_table

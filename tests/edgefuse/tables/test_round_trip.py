@@ -12,7 +12,7 @@ import pytest
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from edgefuse.embeddings import Table, open_table, table_digest
+from edgefuse.embeddings.table import Table, open_table, table_digest
 from edgefuse.tables.columns import Columns
 from edgefuse.tables.importing import import_table
 from edgefuse.tables.layouts import LAYOUTS, detect, export_table

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from edgefuse.embeddings import Table
+from edgefuse.embeddings.table import Table
 from edgefuse.heads import open_head, write_head
 from edgefuse.training import align
 from edgefuse.training.recipe import train_head

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from edgefuse.embeddings import Table, open_table
+from edgefuse.embeddings.table import Table, open_table
 from edgefuse.heads import Fusion, open_head, write_head
 from edgefuse.training import align
 from edgefuse.training.aligned import aligned_rows, training_rows

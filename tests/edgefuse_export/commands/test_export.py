@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgefuse.encoders import Encoders
-from edgefuse.golden import probe_sample
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.golden import probe_sample
 from edgefuse_export.commands.export import command
 from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.errors import BadInput

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse_export import resources, room, vision
 from edgefuse_export.commands import export as export_command
 from edgefuse_runtimes.errors import DoesNotFit

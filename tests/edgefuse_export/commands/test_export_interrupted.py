@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 pytest.importorskip("gguf", reason="gguf is not installed (extra export)")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.encoders import Encoders
-from edgefuse.packing import pack
+from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.packing import pack
 from edgefuse_export.commands.export import command
 from edgefuse_export.parity.report import SCHEMA
 from edgefuse_export.parity.samples import COUNT

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgefuse.datasets.drawn import write_example
-from edgefuse.embeddings import open_table
-from edgefuse.encoders import Encoders
+from edgefuse.embeddings.table import open_table
+from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.errors import BadInput
 from tests.edgefuse_export.commands.conftest import export, finished_steps_left_out
 

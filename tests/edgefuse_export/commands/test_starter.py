@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgefuse.kit import Kit
+from edgefuse.kits.kit import Kit
 from edgefuse.training.trainer import Settings
 from edgefuse_export import starter
 from edgefuse_export.wheels import Wheel

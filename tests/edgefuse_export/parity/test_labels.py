@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.embeddings import Table, open_table
-from edgefuse.encoders import Encoders
+from edgefuse.embeddings.table import Table, open_table
+from edgefuse.kits.encoders import Encoders
 from edgefuse_export.parity.labels import Judge, Pair, compare_labels, open_judge
 from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.errors import BadInput

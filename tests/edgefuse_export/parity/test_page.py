@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefuse.encoders import Encoders
+from edgefuse.kits.encoders import Encoders
 from edgefuse_export.parity.gates import Gates
 from edgefuse_export.parity.labels import Pair
 from edgefuse_export.parity.page import chart, headline, page, percent, signed, small

@@ -13,10 +13,10 @@ import pytest
 
 from edgefuse.datasets import Dataset, open_dataset
 from edgefuse.datasets.drawn import write_example
-from edgefuse.embeddings import Table, open_table
-from edgefuse.encoders import Encoders
-from edgefuse.extraction import Settings as ExtractionSettings
-from edgefuse.extraction import extract
+from edgefuse.embeddings.table import Table, open_table
+from edgefuse.extraction.running import Settings as ExtractionSettings
+from edgefuse.extraction.running import extract
+from edgefuse.kits.encoders import Encoders
 from edgefuse_export.raw.backbones import TOKENS, Backbones, encode, open_backbones
 from edgefuse_export.raw.baseline import Settings, run
 from edgefuse_export.raw.samples import samples_of

@@ -1,0 +1,1 @@
+"""From a picture and its note to an answer, on the device."""

@@ -1,0 +1,126 @@
+"""One modality of an answer: its encoder, opened when a sample needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefuse.answering.memory import Chosen, MemorySetting
+from edgefuse.kits.golden import probe_sample
+from edgefuse.kits.kit import Kit
+from edgefuse_runtimes.closing import Closing
+from edgefuse_runtimes.contract import Encoder, Memory
+from edgefuse_runtimes.encoder import ENGINES, encode_notes, open_encoder
+from edgefuse_runtimes.machine import physical_cores, process_memory, return_freed_memory
+from edgefuse_runtimes.probe import known_verdict
+from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How encoders are run."""
+
+    engine: str
+    threads: int | None
+    memory: MemorySetting
+
+
+class Stage(Closing):
+    """The encoder of one modality of a kit."""
+
+    def __init__(self, kit: Kit, spec: EncoderSpec, settings: Settings) -> None:
+        self.spec = spec
+        self.remarks: list[str] = []
+        """What every answer must say about the choice of the engine."""
+        self._kit = kit
+        self._settings = settings
+        self._chosen = Chosen("numpy", "low")
+        self._encoder: Encoder | None = None
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the encoder holds memory."""
+        return self._encoder is not None
+
+    def open(self, chosen: Chosen) -> None:
+        """Open the encoder in the way that was chosen for it, unless it is open.
+
+        Raises:
+            BadInput: a file is missing or damaged, or the engine asked for is not installed.
+            EngineUnavailable: the engine asked for does not work.
+        """
+        if self._encoder is not None:
+            return
+        path = self._kit.file(self.spec.file)
+        if self.spec.data is not None:
+            self._kit.file(self.spec.data.file)  # listed, and so checked
+        self._chosen = chosen
+        self.remarks = list(chosen.remarks)
+        self._encoder = open_encoder(
+            self.spec,
+            path.parent,
+            engine=chosen.engine,
+            threads=self._settings.threads,
+            memory=chosen.memory,
+            probe_sample=probe_sample(self._kit.file, self.spec),
+            notify=self.remarks.append,
+        )
+        self._tokenizer = tokenizer_of(self.spec, self._kit.file) if self.spec.modality == "text" else None
+
+    def encode_picture(self, pixels: Floats) -> Floats:
+        """Vector (1, d) of a prepared picture (1, 3, H, W)."""
+        assert self._encoder is not None
+        return self._encoder.encode(pixels)
+
+    def encode_note(self, note: str) -> tuple[Floats, int]:
+        """Vector (1, d) of the note, and how many of its tokens were over the limit."""
+        assert self._encoder is not None
+        assert self._tokenizer is not None
+        vectors, dropped = encode_notes(self._encoder, self._tokenizer, [note])  # (1, d)
+        return vectors, dropped[0]
+
+    def is_stand_in(self) -> bool:
+        """Whether numpy took another engine's place for now: one that hung or did not fit may be right another day.
+
+        An engine that failed its probe or died is remembered as such, so that numpy is what runs here.
+        """
+        if self._chosen.remarks:
+            return True
+        return bool(self.remarks) and not self._natives_are_distrusted([self._chosen.memory])
+
+    def would_stand_in(self) -> bool:
+        """Whether numpy would have to take another engine's place now, by what is remembered: `--forget` ends that."""
+        asked = self._settings.memory
+        return self._natives_are_distrusted(["low", "normal"] if asked == "auto" else [asked])
+
+    def _natives_are_distrusted(self, settings: Sequence[Memory]) -> bool:
+        """Whether each native engine is remembered as one that failed with one of the memory settings and none else."""
+        threads, path = self._settings.threads or physical_cores(), self._kit.file(self.spec.file)
+        for engine in ENGINES[self.spec.format][:-1]:
+            found = [known_verdict(engine, path, self.spec, threads=threads, memory=memory) for memory in settings]
+            if {verdict.trusted for verdict in found if verdict is not None} != {False}:
+                return False
+        return True
+
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself, and "peak_rss_bytes", the most that it and this process can have held."""
+        assert self._encoder is not None
+        info = self._encoder.info()
+        worker = info.get("pid")
+        held = process_memory(worker).peak_rss_bytes if worker else 0
+        return info | {"peak_rss_bytes": process_memory().peak_rss_bytes + held}
+
+    def close(self) -> None:
+        """Give the encoder's memory back; the next sample opens it again."""
+        if self._encoder is not None:
+            self._encoder.close()
+            self._encoder = self._tokenizer = None
+            return_freed_memory()

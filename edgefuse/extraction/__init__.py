@@ -1,0 +1,1 @@
+"""Running the encoders over a data set."""

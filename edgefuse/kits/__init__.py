@@ -1,0 +1,1 @@
+"""Field kits: their files, their manifest, which one is in use."""
