@@ -99,6 +99,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.delenv("EDGEFUSE_HOME", raising=False)
     monkeypatch.delenv("EDGEFUSE_KIT", raising=False)
     monkeypatch.delenv("EDGEFUSE_ENGINE", raising=False)
     monkeypatch.delenv("EDGEFUSE_MEMORY", raising=False)

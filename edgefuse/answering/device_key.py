@@ -10,7 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
-from edgefuse.kits.active import data_folder
+from edgefuse.home import home
 from edgefuse_runtimes.files import sync_folder
 
 BYTES = 32
@@ -20,7 +20,7 @@ NAME = "device-key"
 def device_key() -> bytes | None:
     """The key of this user on this device, made at its first use; None where it cannot be kept."""
     try:
-        path = data_folder() / NAME
+        path = home() / NAME
         return _read(path) or _make(path)
     except OSError:
         return None  # a read-only home or none: whatever needs the key does without

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgefuse.home import home
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import home_folder, write_bytes
+from edgefuse_runtimes.files import write_bytes
 
 
 def find_kit() -> Path:
@@ -31,15 +32,5 @@ def activate(kit: Path) -> None:
     write_bytes(_record(), os.fsencode(kit.resolve()) + b"\n")
 
 
-def data_folder() -> Path:
-    """Where edgefuse keeps what this user must not lose.
-
-    Raises:
-        FileNotFoundError: there is no such place, since nothing tells the user's home.
-    """
-    data = os.environ.get("XDG_DATA_HOME") or home_folder() / ".local" / "share"
-    return Path(data) / "edgefuse"
-
-
 def _record() -> Path:
-    return data_folder() / "active-kit"
+    return home() / "active-kit"

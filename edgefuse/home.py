@@ -1,0 +1,21 @@
+"""The folder of what this user must not lose: installed kits, the device key, answers that were kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgefuse_runtimes.files import home_folder
+
+
+def home() -> Path:
+    """$EDGEFUSE_HOME, else `edgefuse` in the user's data folder; it may not exist yet.
+
+    Raises:
+        FileNotFoundError: there is no such place, since nothing tells the user's home.
+    """
+    named = os.environ.get("EDGEFUSE_HOME")
+    if named:
+        return Path(named)
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else home_folder() / ".local" / "share") / "edgefuse"
