@@ -170,6 +170,19 @@ def test_a_head_of_every_method_opens_again_and_answers_one_sample_as_in_a_batch
     np.testing.assert_allclose(alone, together, rtol=1e-5)
 
 
+def test_a_note_alone_has_the_components_of_its_row_in_a_batch_even_the_smallest() -> None:
+    rng = np.random.default_rng(3)
+    spread = 1.05 ** -np.arange(200.0)  # the last kept component is a hundredth of the first
+    text = (1 + rng.normal(size=(400, 200)) * spread).astype(np.float32)
+    image = rng.normal(size=(400, 120)).astype(np.float32)
+    fitted = align.fit(text, image, align.match(text, image, text_components=100), 0.5)
+    together = alignment.align_text(fitted, text)  # (400, k)
+    alone = np.stack([alignment.align_text(fitted, row) for row in text])  # (400, k)
+    assert together.dtype == np.float32
+    assert together.shape[1] > 60
+    assert (np.linalg.norm(alone - together, axis=1) <= 1e-6 * np.linalg.norm(together, axis=1)).all()
+
+
 def test_directions_of_wide_vectors_are_found_step_by_step_and_keep_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     spectrum = 0.97 ** np.arange(300)  # falls slowly, so that neighbours are hard to tell apart
@@ -228,7 +241,7 @@ def test_notes_that_are_all_alike_have_one_component_of_nothing() -> None:
     aligned_text = alignment.apply(fitted, text, image)[0]
     assert aligned_text.shape == (20, 1)
     assert np.abs(aligned_text).max() < 1e-5
-    other = alignment.align_text(fitted, text[0, ::-1])  # (1,): a note unlike all that it was fitted on
+    other = alignment.alignment.align_text(fitted, text[0, ::-1])  # (1,): a note unlike all that it was fitted on
     assert np.abs(other).max() <= 2
 
 
@@ -239,7 +252,7 @@ def test_a_component_that_rounding_reaches_is_left_out_so_that_one_note_is_as_in
     image = rng.normal(size=(300, 24)).astype(np.float32)
     fitted = align.fit(text, image, align.match(text, image, text_components=24), 0.0)
     assert 1 < fitted.text.width < 24
-    rows = alignment.align_text(fitted, text)  # (300, k)
-    alone = np.stack([alignment.align_text(fitted, row) for row in text])  # (300, k)
+    rows = alignment.alignment.align_text(fitted, text)  # (300, k)
+    alone = np.stack([alignment.alignment.align_text(fitted, row) for row in text])  # (300, k)
     lengths = np.linalg.norm(rows, axis=1)  # (300,)
     assert (np.linalg.norm(alone - rows, axis=1) / lengths).max() < 1e-4
