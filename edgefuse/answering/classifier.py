@@ -38,8 +38,8 @@ class Inputs:
     """(1, 3, H, W), or None: no picture was given."""
     note: str | None
     """None: no note was given."""
-    read_ms: float
-    """What reading the picture took."""
+    decode_ms: float
+    """What reading and preparing the picture took."""
     remarks: tuple[str, ...] = ()
     """What the answer must say about reading it."""
 
@@ -148,7 +148,7 @@ class Classifier(Closing):
             return self._answer(inputs)
 
     def _answer(self, inputs: Inputs) -> Prediction:
-        clock = Clock(load_ms=self._load_ms, image_ms=inputs.read_ms)
+        clock = Clock(load_ms=self._load_ms, decode_ms=inputs.decode_ms)
         self._load_ms = 0.0  # opening the kit is part of the first answer only
         text_vectors = image_vectors = None
         engines: dict[str, str | None] = {"image": None, "text": None}
@@ -224,9 +224,11 @@ class Classifier(Closing):
         with clock.stage("load"):
             self._open(self._text, later, note)
         with clock.stage("text"):
-            vectors, dropped = self._text.encode_note(note)  # (1, d_t)
+            with clock.stage("tokenise"):
+                tokens = self._text.tokenize(note)
+            vectors = self._text.encode_tokens(tokens)  # (1, d_t)
         stands_in, remarks = self._text.is_stand_in(), tuple(self._text.remarks)
-        found = NoteVector(vectors[0], self._finish(self._text, peaks), dropped, remarks)
+        found = NoteVector(vectors[0], self._finish(self._text, peaks), tokens.dropped, remarks)
         if self._cache is not None and name is not None and not stands_in:  # next time the right engine may work
             with clock.stage("text"):
                 self._cache.put(name, found)

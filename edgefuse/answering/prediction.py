@@ -36,7 +36,7 @@ class Prediction:
     cached: list[str]
     """The modality whose vector came from the text cache, "text"; its engine is the one that had made the vector."""
     timings_ms: dict[str, float]
-    """"load" (kit and engines), "image", "text", "head", and "total"."""
+    """"load" (kit and engines), "image", of which "decode", "text", of which "tokenise", "head", and "total"."""
     memory: dict[str, int]
     """"peak_rss_bytes" over all processes, "anon_bytes" and "file_bytes" of this one at the end."""
     notes: list[str]
@@ -50,14 +50,15 @@ class Prediction:
 class Clock:
     """Milliseconds per stage of one answer."""
 
-    def __init__(self, *, load_ms: float, image_ms: float) -> None:
+    def __init__(self, *, load_ms: float, decode_ms: float) -> None:
         """Start with what was spent already on loading and on reading the picture."""
-        self._started = time.perf_counter() - (load_ms + image_ms) / 1000
-        self._stages = {"load": load_ms, "image": image_ms, "text": 0.0, "head": 0.0}
+        self._started = time.perf_counter() - (load_ms + decode_ms) / 1000
+        self._stages = dict.fromkeys(("load", "image", "decode", "text", "tokenise", "head"), 0.0)
+        self._stages |= {"load": load_ms, "image": decode_ms, "decode": decode_ms}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time of the block to the stage `name`."""
+        """Count the time of the block to the stage `name`; a block may lie inside the block of another stage."""
         started = time.perf_counter()
         yield
         self._stages[name] += milliseconds(started)

@@ -14,11 +14,11 @@ from edgefuse.kits.golden import probe_sample
 from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Encoder, Memory
-from edgefuse_runtimes.encoder import ENGINES, encode_notes, open_encoder
+from edgefuse_runtimes.encoder import ENGINES, open_encoder
 from edgefuse_runtimes.machine import physical_cores, process_memory, return_freed_memory
 from edgefuse_runtimes.probe import known_verdict
 from edgefuse_runtimes.spec import EncoderSpec
-from edgefuse_runtimes.tokenizers import Tokenizer, tokenizer_of
+from edgefuse_runtimes.tokenizers import Tokenizer, Tokens, tokenize, tokenizer_of
 
 Floats = NDArray[np.float32]
 
@@ -80,12 +80,16 @@ class Stage(Closing):
         assert self._encoder is not None
         return self._encoder.encode(pixels)
 
-    def encode_note(self, note: str) -> tuple[Floats, int]:
-        """Vector (1, d) of the note, and how many of its tokens were over the limit."""
-        assert self._encoder is not None
+    def tokenize(self, note: str) -> Tokens:
+        """The note's tokens, as many as the encoder reads."""
         assert self._tokenizer is not None
-        vectors, dropped = encode_notes(self._encoder, self._tokenizer, [note])  # (1, d)
-        return vectors, dropped[0]
+        assert self.spec.tokenization is not None
+        return tokenize(self._tokenizer, self.spec.tokenization, note)
+
+    def encode_tokens(self, tokens: Tokens) -> Floats:
+        """Vector (1, d) of a note's tokens."""
+        assert self._encoder is not None
+        return self._encoder.encode([tokens.ids])
 
     def is_stand_in(self) -> bool:
         """Whether numpy took another engine's place for now: one that hung or did not fit may be right another day.

@@ -50,9 +50,11 @@ def test_an_answer_has_all_its_parts(tiny_kit: Path, picture: Path) -> None:
     assert prediction.kit == {"name": "tiny", "version": "1", "digest": Kit.open(tiny_kit).digest}
     assert prediction.missing == []
     assert prediction.engines == {"image": "numpy", "text": "numpy"}
-    assert set(prediction.timings_ms) == {"load", "image", "text", "head", "total"}
-    stages = sum(value for name, value in prediction.timings_ms.items() if name != "total")
-    assert 0 < stages <= prediction.timings_ms["total"] + 0.1
+    times = prediction.timings_ms
+    assert set(times) == {"load", "image", "decode", "text", "tokenise", "head", "total"}
+    assert 0 < sum(times[name] for name in ("load", "image", "text", "head")) <= times["total"] + 0.1
+    assert 0 < times["decode"] < times["image"]
+    assert 0 < times["tokenise"] < times["text"]
     assert set(prediction.memory) == {"peak_rss_bytes", "anon_bytes", "file_bytes"}
     assert prediction.memory["peak_rss_bytes"] >= prediction.memory["anon_bytes"] > 0
     assert prediction.notes == []
@@ -270,7 +272,7 @@ def test_a_known_note_needs_no_text_encoder_that_works(
 ) -> None:
     with Classifier.open(tiny_kit, engine="numpy") as classifier:
         wanted = classifier.predict(picture, NOTE).probabilities
-    monkeypatch.setattr("edgefuse.answering.stage.Stage.encode_note", None)
+    monkeypatch.setattr("edgefuse.answering.stage.Stage.encode_tokens", None)
     monkeypatch.setattr("edgefuse.answering.stage.tokenizer_of", None)
     with Classifier.open(tiny_kit, engine="numpy") as classifier:
         assert classifier.predict(picture, NOTE).probabilities == wanted

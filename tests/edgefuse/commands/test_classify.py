@@ -87,7 +87,7 @@ def test_json_has_exactly_the_documented_keys(answer: Answer, picture: Path) -> 
     assert found["missing"] == []
     assert found["engines"] == {"image": "numpy", "text": "numpy"}
     assert found["precisions"] == {"image": "int8", "text": "q8_0"}
-    assert set(found["timings_ms"]) == {"load", "image", "text", "head", "total"}
+    assert set(found["timings_ms"]) == {"load", "image", "decode", "text", "tokenise", "head", "total"}
     assert set(found["memory"]) == {"peak_rss_bytes", "anon_bytes", "file_bytes"}
     assert found["notes"] == []
 
