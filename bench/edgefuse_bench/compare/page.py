@@ -1,0 +1,49 @@
+"""A comparison as text of at most 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgefuse_bench.compare.judging import Comparison, Kind, Row
+
+
+def page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
+    """The lines of one pair; `names` are those of the two files."""
+    before, after = (name if len(name) <= 16 else f"{name[:15]}…" for name in names)
+    yield str(comparison.configurations[1])
+    yield f"{'':<14}{before:>17}{after:>17}{'ratio':>8}  {'95 % interval':<17}"
+    for row in comparison.rows:
+        cells = "".join(f"{_amount(value, row.kind):>17}" for value in (row.baseline, row.candidate))
+        interval = row.ratio.interval
+        reach = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+        yield f"{row.name:<14}{cells}{row.ratio.value:>8.3f}  {reach:<17}{row.verdict}".rstrip()
+    yield from (f"note  {remark}" for remark in comparison.remarks)
+    yield sentence(comparison, names[1])
+
+
+def sentence(comparison: Comparison, name: str) -> str:
+    """The verdict in one sentence."""
+    row = comparison.headline
+    if comparison.emulated or row is None:
+        return f"{name}: no times to compare"
+    what = "answers in a second" if row.kind == "per second" else "the baseline's time"
+    if row.ratio.interval is None:
+        return f"{name}: no verdict, for there is too little to tell noise by; {row.ratio.value:.2f} times {what}"
+    low, high = row.ratio.interval
+    return f"{name}: {row.verdict}, {row.ratio.value:.2f} times {what} ({low:.2f} to {high:.2f})"
+
+
+def _amount(value: float, kind: Kind) -> str:
+    match kind:
+        case "ns":
+            return f"{value / 1e6:.2f} ms"
+        case "per second":
+            return f"{value:.3g} /s"
+        case "bytes":
+            return f"{value / 2**20:.0f} MiB"
+
+
+def slower_row(row: Row) -> str:
+    """Of a row that broke a limit: "total 1.21 (1.17 to 1.26)"."""
+    interval = "" if row.ratio.interval is None else " ({:.2f} to {:.2f})".format(*row.ratio.interval)
+    return f"{row.name} {row.ratio.value:.2f}{interval}"
