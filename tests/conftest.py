@@ -60,6 +60,17 @@ def shared_folder() -> Path:
     return folder
 
 
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of the files of a recorded machine: "pi4", "pi5", "laptop" or "cloud_vm"."""
+
+    def copy(machine: str) -> Path:
+        source = ROOT / "tests" / "edgefuse_bench" / "meters" / "fixtures" / machine
+        return Path(shutil.copytree(source, tmp_path / machine))
+
+    return copy
+
+
 @pytest.fixture(scope="session")
 def load_script() -> Callable[[str], ModuleType]:
     """Import a script of the repository that lies in no package, by its path below the root."""
