@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edgefuse_bench.meters.battery import BatteryPower
 from edgefuse_bench.meters.clock import Clock
 from edgefuse_bench.meters.meter import Absent, Meter
+from edgefuse_bench.meters.pmic import PmicPower
+from edgefuse_bench.meters.rapl import RaplEnergy
 from edgefuse_bench.meters.temperature import Temperature
 from edgefuse_bench.meters.throttling import ThrottleCount, Throttling
 from edgefuse_runtimes.sensors import NotMeasurable
@@ -15,6 +18,7 @@ KINDS: dict[str, tuple[Callable[[Path], Meter], ...]] = {
     "temperature": (Temperature,),
     "clock": (Clock,),
     "throttling": (Throttling, ThrottleCount),
+    "energy": (PmicPower, RaplEnergy, BatteryPower),
 }
 """What is measured, and the meters of it; for each, all that the machine has are used."""
 

@@ -27,8 +27,8 @@ def readings(root: Path) -> dict[str, Any]:
     [
         ("pi4", {"temperature": 80.6, "clock": 1141.118, "throttling": 0x60002}),
         ("pi5", {"temperature": 59.3, "clock": 2400.023808, "throttling": 0}),
-        ("laptop", {"temperature": 55.0, "clock": 2304.05, "throttle count": 12}),
-        ("cloud_vm", {"temperature": None, "clock": None, "throttling": None}),
+        ("laptop", {"temperature": 55.0, "clock": 2304.05, "throttle count": 12, "battery power": 19.195}),
+        ("cloud_vm", {"temperature": None, "clock": None, "throttling": None, "energy": None}),
     ],
 )
 def test_what_each_machine_measures(recorded: Recorded, machine: str, expected: dict[str, Any]) -> None:
