@@ -15,9 +15,10 @@ import textwrap
 import unicodedata
 from collections.abc import Callable
 
+from tokenizers import Regex, normalizers, pre_tokenizers
+
 from make_unicode_table import TABLE as UNICODE_TABLE
 from make_unicode_table import class_text, is_letter, is_number, is_space, write_or_check
-from tokenizers import Regex, normalizers, pre_tokenizers
 
 TABLE = UNICODE_TABLE.with_name("tokenizers_table.py")
 

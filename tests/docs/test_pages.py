@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
-import importlib.util
 import inspect
 import re
 import shlex
@@ -19,6 +18,7 @@ import pytest
 from edgefuse import cli
 from edgefuse.splits.grouped import PARTS
 from edgefuse.study import config
+from edgefuse_packaging import wheelhouse
 from edgefuse_runtimes import errors
 from edgefuse_runtimes.encoder import ENGINE_NAMES, ENGINES
 from edgefuse_runtimes.probe import MIN_COSINE
@@ -81,15 +81,10 @@ def test_set_up_is_two_commands(root: Path, code_blocks: Blocks) -> None:
 
 def test_the_wheelhouse_takes_the_options_on_the_page(root: Path, code_blocks: Blocks) -> None:
     page = root / "docs/how-to/install-offline.md"
-    calls = re.findall(r"packaging/wheelhouse\.py (.*)", "".join(code_blocks(page, "sh")))
-    found = importlib.util.spec_from_file_location("wheelhouse", root / "packaging" / "wheelhouse.py")
+    calls = re.findall(r"edgefuse_packaging\.wheelhouse (.*)", "".join(code_blocks(page, "sh")))
     assert calls
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
     for call in calls:
-        module.main.make_context("wheelhouse", shlex.split(call))
+        wheelhouse.main.make_context("wheelhouse", shlex.split(call))
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

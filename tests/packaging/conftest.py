@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from edgefuse_packaging import wheelhouse
+from edgefuse_packaging.pip import RegistryUnreachable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,24 +61,17 @@ def no_network() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tool(load_script: Callable[[str], ModuleType]) -> ModuleType:
-    """packaging/wheelhouse.py as a module."""
-    return load_script("packaging/wheelhouse.py")
-
-
-@pytest.fixture(scope="session")
-def edgefuse_wheel(tool: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def edgefuse_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this repository."""
     try:
-        return tool.build_edgefuse(tmp_path_factory.mktemp("wheel"))
-    except tool.RegistryUnreachable as error:
+        return wheelhouse.build_edgefuse(tmp_path_factory.mktemp("wheel"))
+    except RegistryUnreachable as error:
         pytest.skip(f"building the wheel needs hatchling from the package registry: {error}")
 
 
 @pytest.fixture(scope="session", params=["running", "3.13"])
 def field_venv(
     request: pytest.FixtureRequest,
-    tool: ModuleType,
     edgefuse_wheel: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> FieldVenv:
@@ -86,15 +80,17 @@ def field_venv(
     asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     base = tmp_path_factory.mktemp("field")
-    wheelhouse = base / "wheelhouse"
+    collected = base / "wheelhouse"
     try:
-        tool.build_wheelhouse(wheelhouse, target=tool.this_platform(), python=version, edgefuse_wheel=edgefuse_wheel)
-    except tool.RegistryUnreachable as error:
+        wheelhouse.build_wheelhouse(
+            collected, target=wheelhouse.this_platform(), python=version, edgefuse_wheel=edgefuse_wheel
+        )
+    except RegistryUnreachable as error:
         pytest.skip(f"collecting the wheels needs the package registry: {error}")
     subprocess.run([python, "-m", "venv", base / "venv"], check=True)
-    venv = FieldVenv(base / "venv", wheelhouse)
+    venv = FieldVenv(base / "venv", collected)
     venv.run(
-        "python", "-m", "pip", "install", "--no-index", "--find-links", wheelhouse,
-        "--require-hashes", "-r", wheelhouse / tool.LOCK,
+        "python", "-m", "pip", "install", "--no-index", "--find-links", collected,
+        "--require-hashes", "-r", collected / wheelhouse.LOCK,
     )  # fmt: skip
     return venv

@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 import edgefuse
+from edgefuse_packaging import wheelhouse
+from edgefuse_packaging.pip import RegistryUnreachable
 from edgefuse_runtimes.errors import BadInput
 
 BASE = {"edgefuse", "numpy", "pillow", "click", "psutil"}
@@ -28,8 +30,8 @@ def wheel(folder: Path, name: str, version: str, needs: str = "") -> Path:
     return path
 
 
-def test_platform_tags_reach_back_to_older_glibcs(tool) -> None:
-    tags = tool.platform_tags("manylinux_2_28_aarch64")
+def test_platform_tags_reach_back_to_older_glibcs() -> None:
+    tags = wheelhouse.platform_tags("manylinux_2_28_aarch64")
 
     assert tags[0] == "manylinux_2_28_aarch64"
     assert tags.index("manylinux_2_17_aarch64") < tags.index("manylinux2014_aarch64")
@@ -37,13 +39,13 @@ def test_platform_tags_reach_back_to_older_glibcs(tool) -> None:
     assert not [tag for tag in tags if "x86" in tag]
 
 
-def test_platform_tags_are_among_those_that_pip_accepts_here(tool) -> None:
+def test_platform_tags_are_among_those_that_pip_accepts_here() -> None:
     """Against the library that pip itself decides with."""
     reference = pytest.importorskip("packaging.tags", reason="packaging's own tags are the reference")
 
     known = {tag.platform for tag in reference.sys_tags() if tag.platform.startswith("manylinux")}
 
-    assert known == set(tool.platform_tags(tool.this_platform()))
+    assert known == set(wheelhouse.platform_tags(wheelhouse.this_platform()))
 
 
 @pytest.mark.parametrize(
@@ -57,45 +59,43 @@ def test_platform_tags_are_among_those_that_pip_accepts_here(tool) -> None:
         "manylinux2014_aarch64",
     ],
 )
-def test_other_platforms_are_refused_with_a_sentence(tool, target, tmp_path) -> None:
+def test_other_platforms_are_refused_with_a_sentence(target, tmp_path) -> None:
     with pytest.raises(BadInput, match="edgefuse has no wheels for"):
-        tool.build_wheelhouse(tmp_path / "wheels", target=target, python="3.11")
+        wheelhouse.build_wheelhouse(tmp_path / "wheels", target=target, python="3.11")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lock_names_every_wheel_with_its_hash(tool, tmp_path) -> None:
+def test_the_lock_names_every_wheel_with_its_hash(tmp_path) -> None:
     wheels = [wheel(tmp_path, "Pillow", "13.0.0"), wheel(tmp_path, "two-words", "1.0")]
 
-    text = tool.lock(wheels)
+    text = wheelhouse.lock(wheels)
 
     pins = re.findall(r"^(\S+)==(\S+) \\\n    --hash=sha256:(\w{64})$", text, re.MULTILINE)
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels]
     assert pins == [("pillow", "13.0.0", hashes[0]), ("two-words", "1.0", hashes[1])]
 
 
-def test_every_pin_is_one_exact_release(tool) -> None:
-    pins = [line for line in tool.PINS.read_text().splitlines() if not line.startswith("#")]
+def test_every_pin_is_one_exact_release() -> None:
+    pins = [line for line in wheelhouse.PINS.read_text().splitlines() if not line.startswith("#")]
 
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", pin) for pin in pins)
     assert {pin.split("==")[0] for pin in pins} >= BASE - {"edgefuse"}
 
 
-def test_a_wheel_that_does_not_exist_is_one_sentence_and_leaves_nothing(
-    tool, edgefuse_wheel, tmp_path, monkeypatch
-) -> None:
+def test_a_wheel_that_does_not_exist_is_one_sentence_and_leaves_nothing(edgefuse_wheel, tmp_path, monkeypatch) -> None:
     pins = tmp_path / "pins.txt"
     pins.write_text("numpy==0.0.1\n")
-    monkeypatch.setattr(tool, "PINS", pins)
+    monkeypatch.setattr(wheelhouse, "PINS", pins)
     output = tmp_path / "wheels"
 
-    done = CliRunner().invoke(tool.main, ["--output", str(output), "--wheel", str(edgefuse_wheel)])
+    done = CliRunner().invoke(wheelhouse.main, ["--output", str(output), "--wheel", str(edgefuse_wheel)])
 
     assert done.exit_code == 2
     assert "Traceback" not in done.output
     assert [entry.name for entry in tmp_path.iterdir()] == ["pins.txt"]
 
 
-def test_a_registry_that_is_away_is_said_so(tool, tmp_path, monkeypatch) -> None:
+def test_a_registry_that_is_away_is_said_so(tmp_path, monkeypatch) -> None:
     settings = {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -107,18 +107,18 @@ def test_a_registry_that_is_away_is_said_so(tool, tmp_path, monkeypatch) -> None
         monkeypatch.setenv(name, value)
     edgefuse_wheel = wheel(tmp_path, "edgefuse", "0.0.1", "Requires-Dist: numpy\n")
 
-    with pytest.raises(tool.RegistryUnreachable, match="cannot be reached"):
-        tool.build_wheelhouse(
+    with pytest.raises(RegistryUnreachable, match="cannot be reached"):
+        wheelhouse.build_wheelhouse(
             tmp_path / "wheels", target="manylinux_2_28_x86_64", python="3.11", edgefuse_wheel=edgefuse_wheel
         )
 
 
-def test_the_wheel_holds_the_four_packages_and_nothing_else(edgefuse_wheel) -> None:
+def test_the_wheel_holds_the_five_packages_and_nothing_else(edgefuse_wheel) -> None:
     with zipfile.ZipFile(edgefuse_wheel) as archive:
         folders = {name.split("/")[0] for name in archive.namelist()}
 
     assert {name for name in folders if not name.endswith(".dist-info")} == {
-        "edgefuse", "edgefuse_export", "edgefuse_runtimes", "edgefuse_bench",
+        "edgefuse", "edgefuse_export", "edgefuse_runtimes", "edgefuse_bench", "edgefuse_packaging",
     }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_bad_input_is_a_sentence_there(field_venv, tmp_path) -> None:
 
 
 @pytest.mark.field
-def test_a_wheel_that_was_changed_is_refused(field_venv, tool, tmp_path) -> None:
+def test_a_wheel_that_was_changed_is_refused(field_venv, tmp_path) -> None:
     changed = tmp_path / "wheelhouse"
     changed.mkdir()
     for file in field_venv.wheelhouse.iterdir():
@@ -155,7 +155,7 @@ def test_a_wheel_that_was_changed_is_refused(field_venv, tool, tmp_path) -> None
 
     done = field_venv.run(
         "python", "-m", "pip", "install", "--no-index", "--find-links", changed, "--require-hashes",
-        "--target", tmp_path / "target", "-r", changed / tool.LOCK, check=False,
+        "--target", tmp_path / "target", "-r", changed / wheelhouse.LOCK, check=False,
     )  # fmt: skip
 
     assert done.returncode != 0

@@ -85,6 +85,7 @@ class LlamaCppInProcess(Closing):
         self._errors: deque[str] = deque(maxlen=5)
         self._log = llama_cpp.llama_log_callback(self._keep_errors)  # held here: llama.cpp keeps only its address
         llama_cpp.llama_log_set(self._log, ctypes.c_void_p(0))
+        _load_kernels(Path(llama_cpp.__file__).parent / "lib")
         llama_cpp.llama_backend_init()
         self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), self._model_settings())
         if not self._model:
@@ -178,6 +179,17 @@ class LlamaCppInProcess(Closing):
 
     def _said(self) -> str:
         return f" ({self._errors[0]})" if self._errors else ""
+
+
+def _load_kernels(libraries: Path) -> None:
+    """Where the build carries its kernels for several processors, load the best that this one can run.
+
+    llama_cpp does not ask for it. The call must go to the library that libllama asks for by this very name, since
+    another copy has a registry of its own. A build for one processor has no such files and needs no call.
+    """
+    if any(libraries.glob("libggml-cpu-*.so")):
+        ggml = ctypes.CDLL(str(libraries / "libggml.so.0"))
+        ggml.ggml_backend_load_all_from_path(ctypes.c_char_p(os.fsencode(libraries)))
 
 
 def _pooling_type(lib: Any, spec: EncoderSpec) -> int:

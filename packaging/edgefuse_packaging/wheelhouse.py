@@ -1,13 +1,12 @@
 """Collect into one folder all that `pip install --no-index` needs to put edgefuse on an offline device.
 
-Run in the workshop, where edgefuse is installed:  python packaging/wheelhouse.py --help
+Run in the workshop:  python -m edgefuse_packaging.wheelhouse --help
 """
 
 from __future__ import annotations
 
 import platform
 import re
-import subprocess
 import sys
 import zipfile
 from email.parser import BytesHeaderParser
@@ -15,24 +14,16 @@ from pathlib import Path
 
 import click
 
+from edgefuse_packaging.pip import run_pip
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
 from edgefuse_runtimes.files import sha256, write_bytes
 from edgefuse_runtimes.folders import new_folder
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PINS = Path(__file__).with_name("pins.txt")
 LOCK = "requirements.lock"
 LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 """Names that platforms had before they were called by their glibc 2.x."""
-
-_UNREACHABLE = re.compile(
-    r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Failed to establish a new connection"
-    r"|Could not fetch URL|Connection refused|Network is unreachable"
-)
-
-
-class RegistryUnreachable(BadInput):
-    """The package registry did not answer."""
 
 
 def build_wheelhouse(
@@ -54,7 +45,7 @@ def build_wheelhouse(
             write_bytes(folder / wheel.name, wheel.read_bytes())
         wanted = [str(folder / wheel.name), *(["onnxruntime"] if onnxruntime else [])]
         options = [option for tag in tags for option in ("--platform", tag)]
-        _pip(
+        run_pip(
             "download", "--only-binary=:all:", *options, "--python-version", python, "--implementation", "cp",
             "--constraint", str(PINS), "--dest", str(folder), *wanted,
         )  # fmt: skip
@@ -64,7 +55,7 @@ def build_wheelhouse(
 
 def build_edgefuse(folder: Path) -> Path:
     """Build this repository's wheel into `folder`."""
-    _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    run_pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     return next(folder.glob("edgefuse-*.whl"))
 
 
@@ -117,18 +108,9 @@ def _identity(wheel: Path) -> tuple[str, str]:
     return metadata["Name"].lower(), metadata["Version"]
 
 
-def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return
-    if _UNREACHABLE.search(done.stderr):
-        raise RegistryUnreachable("The package registry cannot be reached; a wheelhouse is made with a network.")
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [done.stderr.strip()]
-    raise BadInput(f"pip {arguments[0]} failed: {errors[0].removeprefix('ERROR: ')}")
-
-
-@click.command(epilog="Example: python packaging/wheelhouse.py --platform manylinux_2_36_aarch64 --output wheels")
+@click.command(
+    epilog="Example: python -m edgefuse_packaging.wheelhouse --platform manylinux_2_36_aarch64 --output wheels"
+)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The folder to make.")
 @click.option("--platform", "target", help="Platform tag of the device.  [default: this machine's]")
 @click.option(
