@@ -5,31 +5,50 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from edgefuse_runtimes.cgroup import limited_groups
+from edgefuse_runtimes.cgroup import cpu_limit, limited_groups
+from edgefuse_runtimes.emulation import emulation
+from edgefuse_runtimes.kernel_files import line
 from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.processor import cpuinfo, processor_features, processor_name
+from edgefuse_runtimes.sensors.clock import scaling
 
-LIBRARIES = ("edgefuse", "numpy", "pillow", "onnxruntime", "llama-cpp-python")
+LIBRARIES = ("edgefuse", "numpy", "pillow", "click", "psutil", "onnxruntime", "llama-cpp-python")
 
 TUNING = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS")
 """Settings from outside that change what numpy's BLAS does."""
 
 
-def machine_card(root: Path = Path("/")) -> dict[str, Any]:
-    """Processor, memory, system and libraries, as plain JSON types; /proc, /sys and /etc lie in `root`."""
+def machine_card(root: Path = Path("/"), architecture: str = "") -> dict[str, Any]:
+    """Processor, memory, system and libraries, as plain JSON types; None stands for what this system does not tell.
+
+    Args:
+        root: where /proc, /sys and /etc lie: "/", or the files of a recorded machine.
+        architecture: as `uname -m` tells this process; "": ask.
+    """
+    architecture = architecture or platform.machine()
+    cpus, clock, emulated = _cpus(root), scaling(root), emulation(root, architecture)
     return {
         "board": _board(root),
-        "cpu": cpu_name(root),
-        "architecture": platform.machine(),
-        "physical_cores": physical_cores(),
-        "logical_cores": len(os.sched_getaffinity(0)),
-        "ram_bytes": psutil.virtual_memory().total,
+        "cpu": processor_name(root),
+        "architecture": architecture,
+        "features": processor_features(root, architecture),
+        "physical_cores": physical_cores(cpus, root),
+        "logical_cores": len(cpus),
+        "clock_driver": clock.driver,
+        "governor": clock.governor,
+        "min_mhz": clock.min_mhz,
+        "max_mhz": clock.max_mhz,
+        "ram_bytes": _ram(root),
         "cgroup_limit_bytes": min((group.limit_bytes for group in limited_groups(root / "proc/self")), default=None),
+        "cgroup_cores": cpu_limit(root / "proc/self"),
+        "virtual": "hypervisor" in cpuinfo(root).get("flags", "").split(),
+        "emulated": bool(emulated),
+        "emulation": emulated,
         "system": _system(root),
         "kernel": platform.release(),
         "libc": " ".join(platform.libc_ver()),
@@ -42,27 +61,28 @@ def machine_card(root: Path = Path("/")) -> dict[str, Any]:
 
 def machine_words() -> str:
     """The machine in a few words: "Cortex-A72, 4 cores, 8 GiB"."""
-    return f"{cpu_name()}, {physical_cores()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"
+    emulated = " (emulated)" if emulation() else ""
+    return f"{processor_name()}{emulated}, {physical_cores()} cores, {_ram(Path('/')) / 2**30:.0f} GiB"
 
 
-def cpu_name(root: Path = Path("/")) -> str:
-    """The processor's name; on Arm, where the kernel knows none, its implementer and part numbers."""
-    facts: dict[str, str] = {}
-    for line in (root / "proc/cpuinfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    if "model name" in facts:
-        return facts["model name"]
-    return f"Arm implementer {facts.get('CPU implementer', '?')} part {facts.get('CPU part', '?')}"
+def _cpus(root: Path) -> Collection[int]:
+    """The kernel's numbers of the processors that this process may run on; all of a recorded machine."""
+    if root == Path("/"):
+        return os.sched_getaffinity(0)
+    return [int(folder.name[3:]) for folder in (root / "sys/devices/system/cpu").glob("cpu[0-9]*")]
+
+
+def _ram(root: Path) -> int:
+    """Bytes that the kernel may use; 0 where it does not tell."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB$", line(root / "proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def _board(root: Path) -> str | None:
-    for name in ("proc/device-tree/model", "sys/class/dmi/id/product_name"):
-        try:
-            return (root / name).read_text().strip("\0\n ") or None
-        except OSError:
-            continue
-    return None
+    """Of a board with a device tree its model, of a PC its maker and product."""
+    model = line(root / "proc/device-tree/model")
+    maker = (line(root / "sys/class/dmi/id" / name) for name in ("sys_vendor", "product_name"))
+    return model or " ".join(filter(None, maker)) or None
 
 
 def _system(root: Path) -> str:

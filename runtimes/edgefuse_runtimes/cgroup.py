@@ -1,6 +1,7 @@
-"""How much memory the control groups of this process leave it, in version 1 and version 2 of the kernel's interface.
+"""How much memory and processor time the control groups of this process leave it, in both versions of the interface.
 
-Sources: cgroups(7); the kernel's Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
+Sources: cgroups(7); the kernel's Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst and
+Documentation/scheduler/sched-bwc.rst.
 """
 
 from __future__ import annotations
@@ -55,17 +56,39 @@ def limited_groups(proc: Path = PROC) -> list[GroupMemory]:
         proc: the process's folder below /proc.
     """
     found = []
-    for kind, folder in _folders(proc):
+    for kind, folder in _folders(proc, "memory"):
         memory = _read(folder, _NAMES[kind])
         if memory is not None:
             found.append(memory)
     return found
 
 
-def _folders(proc: Path) -> Iterator[tuple[str, Path]]:
+def cpu_limit(proc: Path = PROC) -> float | None:
+    """How many cores' worth of time the groups that hold this process give it at the most; None where none limits it.
+
+    A group of 0.5 may keep two threads busy for a quarter of every period; then both stand still until the next one.
+
+    Args:
+        proc: the process's folder below /proc.
+    """
+    limits = [limit for kind, folder in _folders(proc, "cpu") if (limit := _cores(kind, folder)) is not None]
+    return min(limits, default=None)
+
+
+def _cores(kind: str, folder: Path) -> float | None:
+    """The quota of a period by the period, both in microseconds."""
+    if kind == "cgroup":
+        quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    else:
+        words = " ".join(_lines(folder / "cpu.max")).split()
+        quota, period = (int(word) if word.isdecimal() else None for word in words) if len(words) == 2 else (None, None)
+    return quota / period if quota and period else None
+
+
+def _folders(proc: Path, controller: str) -> Iterator[tuple[str, Path]]:
     """Kind and folder of each group that this process is in, each hierarchy's own group first, then its parents."""
-    groups = _memberships(proc)
-    for kind, root, mount in _mounts(proc):
+    groups = _memberships(proc, controller)
+    for kind, root, mount in _mounts(proc, controller):
         if kind not in groups:
             continue
         # A container may see its own group as the root of what is mounted, and be told the path from the host's.
@@ -79,24 +102,24 @@ def _folders(proc: Path) -> Iterator[tuple[str, Path]]:
             yield kind, folder
 
 
-def _memberships(proc: Path) -> dict[str, str]:
+def _memberships(proc: Path, controller: str) -> dict[str, str]:
     """The group's path per kind, of lines such as "4:memory:/a/b" (version 1) and "0::/a/b" (version 2)."""
     groups: dict[str, str] = {}
     for line in _lines(proc / "cgroup"):
         _, controllers, path = line.split(":", 2)
         if not controllers:
             groups["cgroup2"] = path
-        elif "memory" in controllers.split(","):
+        elif controller in controllers.split(","):
             groups["cgroup"] = path
     return groups
 
 
-def _mounts(proc: Path) -> Iterator[tuple[str, str, Path]]:
-    """Kind, root within the hierarchy, and place of each mounted hierarchy that can limit memory."""
+def _mounts(proc: Path, controller: str) -> Iterator[tuple[str, str, Path]]:
+    """Kind, root within the hierarchy, and place of each mounted hierarchy that may have the controller."""
     for line in _lines(proc / "mountinfo"):
         place, _, source = line.partition(" - ")
         kind, _, options = source.partition(" ")
-        if kind == "cgroup2" or (kind == "cgroup" and "memory" in re.split(r"[ ,]", options)):
+        if kind == "cgroup2" or (kind == "cgroup" and controller in re.split(r"[ ,]", options)):
             root, mount = (_unescaped(part) for part in place.split(" ")[3:5])
             yield kind, root, Path(mount)
 

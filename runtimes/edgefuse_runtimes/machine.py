@@ -6,12 +6,13 @@ import contextlib
 import ctypes
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edgefuse_runtimes import kernel_files
 from edgefuse_runtimes.cgroup import limited_groups
 
 
@@ -82,19 +83,20 @@ def return_freed_memory() -> None:
         trim(0)
 
 
-def physical_cores() -> int:
-    """Cores this process may run on, a pair of hyper-threads counted once."""
-    allowed = os.sched_getaffinity(0)
-    cores = {_core(cpu) for cpu in allowed}
+def physical_cores(cpus: Collection[int] | None = None, root: Path = Path("/")) -> int:
+    """Cores this process may run on, a pair of hyper-threads counted once.
+
+    Args:
+        cpus: the kernel's numbers of those that it may run on; None: ask.
+        root: where /sys lies.
+    """
+    allowed = os.sched_getaffinity(0) if cpus is None else cpus
+    cores = {_core(cpu, root) for cpu in allowed}
     return max(1, len(cores))
 
 
-def _core(cpu: int) -> str:
-    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return str(cpu)
+def _core(cpu: int, root: Path) -> str:
+    return kernel_files.line(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu)
 
 
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS")

@@ -2,49 +2,81 @@
 
 from __future__ import annotations
 
+import json
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 
-from edgefuse.card import cpu_name, machine_card
+from edgefuse.card import machine_card, machine_words
+from edgefuse_runtimes.machine import physical_cores
 
-PI_4 = """processor\t: 0
-BogoMIPS\t: 108.00
-Features\t: fp asimd evtstrm crc32 cpuid
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: 0xd08
-CPU revision\t: 3
-"""
-LAPTOP = "processor\t: 0\nmodel name\t: Intel(R) Core(TM) i5-4210U CPU @ 1.70GHz\nflags\t\t: fpu avx2\n"
+Recorded = Callable[[str], Path]
+
+EXPECTED = {
+    "pi4": {
+        "board": "Raspberry Pi 4 Model B Rev 1.1",
+        "cpu": "Cortex-A72",
+        "architecture": "aarch64",
+        "features": ["NEON"],
+        "physical_cores": 4,
+        "logical_cores": 4,
+        "clock_driver": "cpufreq-dt",
+        "governor": "ondemand",
+        "min_mhz": 600,
+        "max_mhz": 1500,
+        "ram_bytes": 3_885_400 * 1024,
+        "virtual": False,
+        "system": "Debian GNU/Linux 12 (bookworm)",
+    },
+    "pi5": {
+        "board": "Raspberry Pi 5 Model B Rev 1.0",
+        "cpu": "Cortex-A76",
+        "architecture": "aarch64",
+        "features": ["NEON", "NEON half precision", "dot product"],
+        "physical_cores": 4,
+        "max_mhz": 2400,
+        "virtual": False,
+    },
+    "laptop": {
+        "board": "LENOVO 20ARS0AB00",
+        "cpu": "Intel(R) Core(TM) i5-4210U CPU @ 1.70GHz",
+        "architecture": "x86_64",
+        "features": ["SSE4.2", "AVX", "F16C", "FMA", "AVX2"],
+        "physical_cores": 2,
+        "logical_cores": 4,
+        "clock_driver": "intel_pstate",
+        "governor": "powersave",
+        "virtual": False,
+        "system": "Ubuntu 22.04.5 LTS",
+    },
+    "cloud_vm": {
+        "board": None,
+        "cpu": "AMD EPYC",
+        "architecture": "x86_64",
+        "governor": None,
+        "max_mhz": None,
+        "ram_bytes": 24_684_084 * 1024,
+        "virtual": True,
+    },
+}
 
 
-def machine(root: Path, **files: str) -> Path:
-    for name, text in files.items():
-        path = root / name.replace("__", "/").replace("_DOT_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
+@pytest.mark.parametrize("machine", EXPECTED)
+def test_the_card_of_a_recorded_machine(recorded: Recorded, machine: str) -> None:
+    expected = EXPECTED[machine]
+    card = json.loads(json.dumps(machine_card(recorded(machine), expected["architecture"])))
+    assert {name: card[name] for name in expected} == expected
+    assert (card["emulated"], card["emulation"]) == (False, "")
 
 
-def test_the_name_of_the_processor(tmp_path) -> None:
-    assert cpu_name(machine(tmp_path / "pi", proc__cpuinfo=PI_4)) == "Arm implementer 0x41 part 0xd08"
-    assert cpu_name(machine(tmp_path / "old", proc__cpuinfo=LAPTOP)) == "Intel(R) Core(TM) i5-4210U CPU @ 1.70GHz"
-
-
-def test_a_raspberry_pi_says_its_board(tmp_path) -> None:
-    root = machine(tmp_path, proc__cpuinfo=PI_4, etc__os_release="")
-    (root / "proc" / "device-tree").mkdir()
-    (root / "proc" / "device-tree" / "model").write_text("Raspberry Pi 4 Model B Rev 1.4\0")
-    (root / "etc" / "os-release").write_text('NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
-
-    card = machine_card(root)
-
-    assert card["board"] == "Raspberry Pi 4 Model B Rev 1.4"
-    assert card["system"] == "Debian GNU/Linux 12 (bookworm)"
+def test_an_emulated_machine_says_so(recorded: Recorded) -> None:
+    card = machine_card(recorded("cloud_vm"), "aarch64")
+    assert card["emulated"]
+    assert "runs as aarch64" in card["emulation"]
 
 
 def test_the_card_of_this_machine(monkeypatch) -> None:
@@ -57,3 +89,11 @@ def test_the_card_of_this_machine(monkeypatch) -> None:
     assert card["libraries"]["numpy"] == np.__version__
     assert card["settings"]["OMP_NUM_THREADS"] == "3"
     assert 1 <= card["physical_cores"] <= card["logical_cores"]
+    assert card["physical_cores"] == physical_cores()
+
+
+def test_a_machine_in_a_few_words() -> None:
+    card = machine_card()
+    words = machine_words()
+    assert words.startswith(card["cpu"])
+    assert f"{card['physical_cores']} cores, {card['ram_bytes'] / 2**30:.0f} GiB" in words

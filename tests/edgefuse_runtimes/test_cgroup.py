@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse_runtimes.cgroup import GroupMemory, limited_groups
+from edgefuse_runtimes.cgroup import GroupMemory, cpu_limit, limited_groups
 from edgefuse_runtimes.machine import available_memory
 
 pytestmark = pytest.mark.field
@@ -119,6 +119,40 @@ def test_mounts_with_names_of_another_encoding_do_no_harm(tmp_path: Path) -> Non
 def test_no_limit_no_groups(tmp_path: Path, cgroup: str) -> None:
     assert limited_groups(process(tmp_path, cgroup, V2_MOUNTS)) == []
     assert limited_groups(tmp_path / "no such process") == []
+
+
+def quota(folder: Path, microseconds: int | str, period: int = 100_000) -> None:
+    """What both versions of the interface call the processor time of a group."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cpu.cfs_quota_us").write_text(f"{-1 if microseconds == 'max' else microseconds}\n")
+    (folder / "cpu.cfs_period_us").write_text(f"{period}\n")
+    (folder / "cpu.max").write_text(f"{microseconds} {period}\n")
+
+
+@pytest.mark.parametrize(
+    ("groups", "mounts", "below"),
+    [("4:memory:/m\n1:cpu,cpuacct:/a/b\n", V1_MOUNTS, "cpu"), ("0::/a/b\n", V2_MOUNTS, "unified")],
+)
+def test_the_least_processor_time_of_a_group_and_its_parents(
+    tmp_path: Path, groups: str, mounts: str, below: str
+) -> None:
+    proc = process(tmp_path, groups, mounts)
+    quota(tmp_path / below / "a/b", 200_000)
+    assert cpu_limit(proc) == 2
+    quota(tmp_path / below / "a", 25_000, 50_000)
+    assert cpu_limit(proc) == 0.5
+    quota(tmp_path / below / "a/b", "max")
+    quota(tmp_path / below / "a", "max")
+    assert cpu_limit(proc) is None
+
+
+def test_no_limit_of_processor_time(tmp_path: Path) -> None:
+    proc = process(tmp_path, "0::/a\n", V2_MOUNTS)
+    assert cpu_limit(proc) is None
+    (tmp_path / "unified/a").mkdir(parents=True)
+    (tmp_path / "unified/a/cpu.max").write_text("nonsense\n")
+    assert cpu_limit(proc) is None
+    assert cpu_limit(tmp_path / "no such process") is None
 
 
 def test_available_memory_of_this_process_is_at_most_what_the_machine_has() -> None:

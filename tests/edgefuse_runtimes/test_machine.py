@@ -154,7 +154,7 @@ def test_set_blas_threads_starts_that_many_threads() -> None:
 
 def test_physical_cores_counts_siblings_once_and_keeps_to_the_allowed(monkeypatch) -> None:
     siblings = {0: "0,4", 1: "1,5", 4: "0,4", 5: "1,5", 2: "2", 3: "3"}
-    monkeypatch.setattr(machine, "_core", siblings.__getitem__)
+    monkeypatch.setattr(machine, "_core", lambda cpu, root: siblings[cpu])
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 4, 5})
     assert machine.physical_cores() == 2

@@ -28,7 +28,7 @@ class PmicPower:
         return {
             "source": "vcgencmd pmic_read_adc",
             "rails": self._rails,
-            "covers": "What the board's rails take; USB devices and what is lost in making them from 5 V are not in it.",
+            "covers": "What the board's rails take, without USB devices and what is lost in making them from 5 V.",
         }
 
     def read(self) -> float:

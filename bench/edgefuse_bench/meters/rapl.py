@@ -33,7 +33,7 @@ class RaplEnergy:
         """The counters' files, and what they cover."""
         return {
             "source": ", ".join(str(counter.file) for counter in self._counters),
-            "covers": "The processor's packages alone, as they count themselves; memory, disk and screen are not in it.",
+            "covers": "The processor's packages alone, as they count it themselves; not memory, disk and screen.",
         }
 
     def read(self) -> float:
