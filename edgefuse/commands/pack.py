@@ -8,38 +8,96 @@ import click
 
 from edgefuse.commands.options import FOLDER, say_leaks
 
+EXAMPLE = """\b
+Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.kit
+          edgefuse pack --encoders E --head H --name ham-mini --sign KEY --archive --output ham-mini.kit"""
 
-@click.command("pack", epilog="Example: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.kit")
+
+@click.command("pack", epilog=EXAMPLE)
 @click.option("--encoders", "encoders_folder", type=FOLDER, required=True, help="Made by 'edgefuse export'.")
 @click.option("--head", "head_folder", type=FOLDER, required=True, help="Made by 'edgefuse train'.")
 @click.option("--name", required=True, help="What the kit is called in every answer.")
 @click.option("--version", default="1", show_default=True, help="The kit's own version.")
-@click.option("--output", type=FOLDER, required=True, help="The kit: a new folder.")
-def command(encoders_folder: Path, head_folder: Path, name: str, version: str, output: Path) -> None:
-    """Put encoders, head, golden samples and evaluation into one folder that a device needs nothing beside.
+@click.option("--output", type=FOLDER, required=True, help="The kit: a new folder, or with --archive a new file.")
+@click.option("--archive", is_flag=True, help="Write one plain tar file; the same kit gives the same bytes.")
+@click.option(
+    "--thin",
+    is_flag=True,
+    help="Leave out the encoders' files, for devices that have a kit with the same encoders installed.",
+)
+@click.option(
+    "--sign",
+    "key",
+    type=FOLDER,
+    metavar="KEY",
+    help="Sign the kit with this ssh Ed25519 private key, as 'ssh-keygen -t ed25519' makes one.",
+)
+@click.option("--purpose", default="", metavar="WORDS", help="For the model card: what the kit is for.")
+@click.option("--intended-for", default="", metavar="WORDS", help="For the model card: who may use it, and on whom.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="WORDS",
+    help="For the model card: what the kit cannot do; may be given several times.",
+)
+@click.option(
+    "--budget-mib",
+    type=click.IntRange(min=1),
+    metavar="MIB",
+    help="The most memory that an answer may take on the devices it is meant for; 'edgefuse verify' measures it.",
+)
+@click.option(
+    "--budget-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MS",
+    help="The longest that an answer may take there.",
+)
+def command(
+    encoders_folder: Path,
+    head_folder: Path,
+    name: str,
+    version: str,
+    output: Path,
+    archive: bool,
+    thin: bool,
+    key: Path | None,
+    purpose: str,
+    intended_for: str,
+    limits: tuple[str, ...],
+    budget_mib: int | None,
+    budget_ms: float | None,
+) -> None:
+    """Put encoders, head, golden samples and evaluation into one kit that a device needs nothing beside.
 
     A head that was not evaluated yet is evaluated first. A head of other encoders is refused.
     """
     from edgefuse.evaluation.record import evaluate_folder
     from edgefuse.heads import EVALUATION
     from edgefuse.kits.encoders import Encoders
-    from edgefuse.kits.packing import pack
-    from edgefuse.progress import bar
+    from edgefuse.kits.packing import About, contents_of, thinned, write_kit
+    from edgefuse.progress import bar, in_bytes
+    from edgefuse.trust.keys import load_private_key, public_of
     from edgefuse_runtimes.files import read_json
+    from edgefuse_runtimes.folders import require_new
 
+    require_new(output)
+    private = None if key is None else load_private_key(key, lambda: _passphrase(key))
     encoders = Encoders.open(encoders_folder)
     path = head_folder / EVALUATION
     again = f"run 'edgefuse evaluate {head_folder}' again"
     evaluation = read_json(path, again) if path.exists() else evaluate_folder(head_folder)
-    kit = pack(
-        encoders,
-        head_folder,
-        evaluation,
-        output,
-        name=name,
-        version=version,
-        progress=bar,
-    )
-    size = sum(entry["bytes"] for entry in kit.manifest["files"].values())
-    click.echo(f"{output}: kit {kit.name} {kit.version}, {len(kit.classes)} classes, {size / 1e6:.0f} MB.")
+    about = About(purpose, intended_for, limits, budget_mib and budget_mib << 20, budget_ms)
+    contents = contents_of(encoders, head_folder, evaluation, name=name, version=version, about=about, private=private)
+    if thin:
+        contents = thinned(contents, encoders)
+    write_kit(output, contents, archive=archive, progress=bar)
+    size = sum(len(content) if isinstance(content, bytes) else content.stat().st_size for content in contents.values())
+    signed = "not signed" if private is None else f"signed by {public_of(private).fingerprint}"
+    click.echo(f"{output}: kit {name} {version}, {len(evaluation['classes'])} classes, {in_bytes(size)}, {signed}.")
     say_leaks(evaluation["dataset"], err=True)
+
+
+def _passphrase(key: Path) -> str:
+    passphrase: str = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
+    return passphrase

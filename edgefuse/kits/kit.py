@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from edgefuse.heads import ARRAYS, Head, read_head
+from edgefuse.kits.manifest import LARGEST, MANIFEST, is_plain, read_manifest
 from edgefuse.kits.precisions import choose, read_alternatives
+from edgefuse.kits.source import Folder, check_files
 from edgefuse.leaks import leak_sentences
+from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sha256, write_bytes
+from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.spec import EncoderSpec
-
-SCHEMA = 1
-MANIFEST = "kit.json"
 
 
 @dataclass(frozen=True)
@@ -37,15 +35,18 @@ class Kit:
         path = folder / MANIFEST
         if not folder.exists():
             raise BadInput(f"There is no kit at {folder}; check the path.")
+        if folder.is_file():
+            raise BadInput(f"{folder} is a file; install the kit in it with 'edgefuse kits install {folder}' first.")
         if not path.is_file():
             raise BadInput(f"{folder} is not a kit (it has no {MANIFEST}); name a folder made by 'edgefuse pack'.")
-        kit = cls(folder, _read_manifest(path))
-        for name in kit._said("files"):
-            file = _inside(folder, name)
-            if not file.is_file():
+        with path.open("rb") as file:
+            kit = cls(folder, read_manifest(file.read(LARGEST + 1), folder))
+        for name, entry in kit.files.items():
+            inside = _inside(folder, name)
+            if not inside.is_file():
                 raise BadInput(f"The kit {folder} lacks the file {name}; copy the kit again.")
-            if file.stat().st_size != kit._said("files", name, "bytes"):
-                raise BadInput(f"The kit's file {file} has the wrong size; copy the kit again.")
+            if inside.stat().st_size != entry["bytes"]:
+                raise BadInput(f"The kit's file {inside} has the wrong size; copy the kit again.")
         kit._check_hash(ARRAYS)
         return kit
 
@@ -59,13 +60,14 @@ class Kit:
             raise BadInput(f"The manifest of the kit {self.folder} lists no file {name}; copy the kit again.")
         return _inside(self.folder, name)
 
-    def verify(self) -> None:
-        """Hash every file again.
+    def verify(self, progress: Progress = silent) -> None:
+        """Hash every file again, and see that there is no other one.
 
         Raises:
-            BadInput: a file is not the one that was packed.
+            BadInput: a file is not the one that was packed, or was added.
         """
-        for name in self._said("files"):
+        check_files(Folder(self.folder), self.files)
+        for name in progress("hashing the kit", self.files, len(self.files)):
             self._check_hash(name)
 
     def _check_hash(self, name: str) -> None:
@@ -80,6 +82,12 @@ class Kit:
                 raise BadInput(f"The manifest of the kit {self.folder} does not say {'.'.join(keys)!r}; pack it again.")
             found = found[key]
         return found
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """For each file but the manifest and its signature, "sha256" and "bytes"."""
+        files: dict[str, dict[str, Any]] = self._said("files")
+        return files
 
     @property
     def name(self) -> str:
@@ -145,60 +153,9 @@ class Kit:
         return leak_sentences(self._said("dataset"))
 
 
-def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """List and hash every file of `folder` and write `kit.json` with the digest over all of it."""
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    files = {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
-    manifest = {"schema": SCHEMA, **content, "files": files}
-    write_bytes(folder / MANIFEST, _serialize(manifest | {"digest": _digest(manifest)}))
-
-
-def _serialize(manifest: dict[str, Any]) -> bytes:
-    """The one way to write a manifest down: any other bytes are refused."""
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode()
-
-
-def _digest(manifest: dict[str, Any]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "digest"}
-    return hashlib.sha256(_serialize(rest)).hexdigest()
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
-    damaged = BadInput(f"{path} is damaged (its digest does not fit); copy the kit again.")
-    try:
-        manifest = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise damaged from error
-    if not isinstance(manifest, dict):
-        raise damaged
-    schema = manifest.get("schema")
-    if not isinstance(schema, int) or schema < SCHEMA:
-        raise damaged
-    if schema > SCHEMA:
-        raise BadInput(
-            f"The kit {path.parent} has schema {schema} and this edgefuse reads up to {SCHEMA}; upgrade edgefuse."
-        )
-    try:
-        whole = _serialize(manifest) == data and manifest.get("digest") == _digest(manifest)
-    except ValueError as error:  # a changed digit can make a number infinite, which JSON has no word for
-        raise damaged from error
-    if not whole:
-        raise damaged
-    return manifest
-
-
 def _inside(folder: Path, name: str) -> Path:
-    plain = PurePosixPath(name)
-    path = folder / plain
-    if (
-        plain.is_absolute()
-        or not name
-        or "\\" in name
-        or "\0" in name
-        or any(part in ("..", ".", "") for part in name.split("/"))
-        or not path.resolve().is_relative_to(folder.resolve())
-    ):
+    """The path of a file whose name was checked; a link on the way must not lead out of the kit."""
+    path = folder / name
+    if not is_plain(name) or not path.resolve().is_relative_to(folder.resolve()):
         raise BadInput(f"The kit {folder} names a file outside itself ({name!r}); do not use this kit.")
     return path

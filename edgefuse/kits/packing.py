@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgefuse import __version__
-from edgefuse.heads import ARRAYS, open_head
+from edgefuse.heads import ARRAYS, Head, open_head
+from edgefuse.kits.archive import write_archive
 from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.golden import NOTES, PICTURES, golden_vectors
-from edgefuse.kits.kit import Kit, write_manifest
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import MANIFEST, SIGNATURE, compose, is_readable
+from edgefuse.kits.signature import signature_over
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sha256
-from edgefuse_runtimes.folders import new_folder
+from edgefuse_runtimes.files import sha256, write_bytes
+from edgefuse_runtimes.folders import new_folder, require_new
+
+Contents = Mapping[str, Path | bytes]
+"""A kit's files by their names in it: where each is, or what is in it."""
 
 LEFT_OUT = ("subgroups", "cost", "reliability", "curve")
 """Of the evaluation, at any depth: most of its length, and times, which would make each kit another one."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What only a person knows of a kit."""
+
+    purpose: str = ""
+    """What it is for."""
+    intended_for: str = ""
+    """Who may use it, and on whom."""
+    limits: tuple[str, ...] = ()
+    """What it cannot do, each in a sentence."""
+    ram_bytes: int | None = None
+    """The most memory that an answer may take on the devices it is meant for."""
+    latency_ms: float | None = None
+    """The longest that an answer may take there."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What the manifest says of it: "card" and "budget", each only where something is known."""
+        card = {"purpose": self.purpose, "intended_for": self.intended_for, "limits": list(self.limits)}
+        budget = {"ram_bytes": self.ram_bytes, "latency_ms": self.latency_ms}
+        parts: dict[str, dict[str, Any]] = {"card": card, "budget": budget}
+        known = {part: {name: value for name, value in said.items() if value} for part, said in parts.items()}
+        return {part: said for part, said in known.items() if said}
+
+
+NOTHING_KNOWN = About()
 
 
 def pack(
@@ -30,13 +65,112 @@ def pack(
     version: str,
     progress: Progress = silent,
 ) -> Kit:
-    """Write the kit folder `output` and open it.
+    """Write the kit folder `output`, which nobody signed, and open it.
 
     Raises:
-        BadInput: the head was trained on vectors of other encoders, the evaluation is of another head, or
-            `output` exists.
+        BadInput: as `contents_of` and `write_kit`.
     """
+    require_new(output)
+    contents = contents_of(encoders, head_folder, evaluation, name=name, version=version)
+    write_kit(output, contents, progress=progress)
+    return Kit.open(output)
+
+
+def contents_of(
+    encoders: Encoders,
+    head_folder: Path,
+    evaluation: dict[str, Any],
+    *,
+    name: str,
+    version: str,
+    about: About = NOTHING_KNOWN,
+    private: Any = None,
+) -> Contents:
+    """All files of a kit, the manifest and its signature first.
+
+    Args:
+        encoders: the opened encoders folder.
+        head_folder: made by `train`.
+        evaluation: of that head.
+        name: of the kit.
+        version: of the kit.
+        about: what only a person knows.
+        private: signs it, see `edgefuse.trust.keys.load_private_key`; None: nobody does.
+
+    Raises:
+        BadInput: the head was trained on vectors of other encoders, the evaluation is of another head, or name or
+            version can be none.
+    """
+    for what, text in (("name", name), ("version", version)):
+        if not is_readable(text):
+            raise BadInput(f"The kit's {what} {text!r} is no short, plain text; choose another one.")
     head = open_head(head_folder)
+    _check_identity(encoders, head, head_folder)
+    if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
+        raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
+    images, texts, *_ = (golden_vectors(encoders.file, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)
+    probabilities = head.probabilities(texts, images)  # (k, C)
+    described: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
+    if encoders.alternatives:
+        described["alternatives"] = [spec.to_json() for spec in encoders.alternatives]
+    files = {file: encoders.file(file) for file in encoders.files} | {ARRAYS: head_folder / ARRAYS}
+    manifest = compose(
+        {
+            "name": name,
+            "version": version,
+            "edgefuse": __version__,
+            "classes": list(head.classes),
+            "encoders": described,
+            "head": head.description(),
+            "dataset": head.dataset,
+            "evaluation": shortened(evaluation),
+            "golden": [
+                {"image": picture, "text": note, "probabilities": [round(float(p), 6) for p in row]}
+                for picture, note, row in zip(PICTURES, NOTES, probabilities, strict=True)
+            ],
+            **about.to_json(),
+        },
+        files,
+    )
+    signed = {} if private is None else {SIGNATURE: signature_over(manifest, private)}
+    return {MANIFEST: manifest, **signed, **dict(sorted(files.items()))}
+
+
+def write_kit(output: Path, contents: Contents, *, archive: bool = False, progress: Progress = silent) -> None:
+    """Write a kit's files as the new folder or the new archive `output`.
+
+    Raises:
+        BadInput: `output` exists.
+    """
+    require_new(output)
+    if archive:
+        write_archive(output, contents, progress)
+        return
+    with new_folder(output) as folder:
+        for name in progress("copying into the kit", contents, len(contents)):
+            content = contents[name]
+            (folder / name).parent.mkdir(exist_ok=True)
+            if isinstance(content, bytes):
+                write_bytes(folder / name, content)
+            else:
+                shutil.copyfile(content, folder / name)
+
+
+def thinned(contents: Contents, encoders: Encoders) -> Contents:
+    """The same kit without the encoders' files, for devices that have them; manifest and signature are the same."""
+    return {name: content for name, content in contents.items() if name not in encoders.weights}
+
+
+def shortened(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What a kit takes over of an evaluation: no answer needs the rest, and each one reads the whole manifest."""
+    return {
+        name: shortened(part) if isinstance(part, dict) else part
+        for name, part in evaluation.items()
+        if name not in LEFT_OUT
+    }
+
+
+def _check_identity(encoders: Encoders, head: Head, head_folder: Path) -> None:
     for modality, identity in encoders.identity.items():
         known = dict(head.encoders.get(modality, {}))
         imported = known.pop("imported", False)
@@ -53,42 +187,3 @@ def pack(
             f"The head {head_folder} was trained on vectors of another {modality} encoder than the one in "
             f"{encoders.folder}; run 'edgefuse extract' and 'edgefuse train' with these encoders."
         )
-    if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
-        raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
-    images, texts, *_ = (golden_vectors(encoders.file, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)
-    probabilities = head.probabilities(texts, images)  # (k, C)
-    described: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
-    if encoders.alternatives:
-        described["alternatives"] = [spec.to_json() for spec in encoders.alternatives]
-    with new_folder(output) as folder:
-        for name_in_kit in progress("copying into the kit", encoders.files, len(encoders.files)):
-            (folder / name_in_kit).parent.mkdir(exist_ok=True)
-            shutil.copyfile(encoders.file(name_in_kit), folder / name_in_kit)
-        shutil.copyfile(head_folder / ARRAYS, folder / ARRAYS)
-        write_manifest(
-            folder,
-            {
-                "name": name,
-                "version": version,
-                "edgefuse": __version__,
-                "classes": list(head.classes),
-                "encoders": described,
-                "head": head.description(),
-                "dataset": head.dataset,
-                "evaluation": shortened(evaluation),
-                "golden": [
-                    {"image": picture, "text": note, "probabilities": [round(float(p), 6) for p in row]}
-                    for picture, note, row in zip(PICTURES, NOTES, probabilities, strict=True)
-                ],
-            },
-        )
-    return Kit.open(output)
-
-
-def shortened(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """What a kit takes over of an evaluation: no answer needs the rest, and each one reads the whole manifest."""
-    return {
-        name: shortened(part) if isinstance(part, dict) else part
-        for name, part in evaluation.items()
-        if name not in LEFT_OUT
-    }

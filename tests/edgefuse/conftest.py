@@ -1,9 +1,10 @@
-"""Embedding tables to train heads on."""
+"""Embedding tables to train heads on, kits that say something else, and keys made by OpenSSH itself."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from edgefuse.answering.referral import Kept, Referral, Threshold
 from edgefuse.embeddings.table import Row, Table, open_table, shard_path, shards, write_description, write_shard
-from edgefuse.kits.kit import MANIFEST, write_manifest
+from edgefuse.kits.manifest import MANIFEST, write_manifest
 
 IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokenization": None}
 
@@ -88,3 +89,29 @@ def careful_kit(tiny_kit: Path, tmp_path: Path, repack: Callable[..., None]) -> 
     rule = Referral(0.9, thresholds).to_json()
     repack(kit, lambda manifest: manifest["head"].update(referral=rule))
     return kit
+
+
+@pytest.fixture(scope="session")
+def ssh_keygen() -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Run ssh-keygen with arguments; its answer, whatever the exit code."""
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        pytest.skip("needs ssh-keygen (the package openssh-client)")
+
+    def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([program, *map(str, arguments)], input=stdin, capture_output=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def make_key(ssh_keygen: Callable[..., subprocess.CompletedProcess[bytes]], tmp_path: Path) -> Callable[..., Path]:
+    """A new private key file; its public half lies beside it as NAME.pub."""
+
+    def make(name: str = "key", *, passphrase: str = "", kind: str = "ed25519") -> Path:
+        path = tmp_path / name
+        made = ssh_keygen("-q", "-t", kind, "-N", passphrase, "-C", "the signer", "-f", path)
+        assert made.returncode == 0, made.stderr
+        return path
+
+    return make

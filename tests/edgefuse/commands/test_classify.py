@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from edgefuse.answering.memory import plan
-from edgefuse.kits.kit import MANIFEST, Kit, write_manifest
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import MANIFEST, write_manifest
 from edgefuse_runtimes.files import sha256
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def test_it_writes_a_kit_and_says_so(pack: Callable[..., Any], tiny_encoders: Pa
     outcome = pack(tiny_encoders, tiny_workshop / "head", "--name", "my kit", "--version", "2.1")
     assert outcome.code == 0, outcome.err
     folder, _, said = outcome.out.partition(": ")
-    assert re.fullmatch(r"kit my kit 2\.1, 3 classes, \d MB\.\n", said)
+    assert re.fullmatch(r"kit my kit 2\.1, 3 classes, \d\.\d MB, not signed\.\n", said)
     kit = Kit.open(Path(folder))
     kit.verify()
     assert (kit.name, kit.version, kit.classes) == ("my kit", "2.1", ["lumo", "pavi", "ziru"])
@@ -124,3 +125,79 @@ def test_an_output_that_cannot_be_written(
         assert str(output.parent) in sentence
         assert "check the path, its permissions and the disk" in sentence
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_signed_kit_is_good_to_ssh_keygen(
+    pack: Callable[..., Any],
+    tiny_encoders: Path,
+    tiny_workshop: Path,
+    tmp_path: Path,
+    make_key: Callable[..., Path],
+    ssh_keygen: Callable[..., Any],
+) -> None:
+    key = make_key()
+    outcome = pack(tiny_encoders, tiny_workshop / "head", "--name", "k", "--sign", str(key))
+    fingerprint = ssh_keygen("-l", "-f", key).stdout.decode().split()[1]
+    assert outcome.out.endswith(f"signed by {fingerprint}.\n")
+    (tmp_path / "signers").write_text(f"us {key.with_name('key.pub').read_text()}")
+    signature = tmp_path / "new.kit" / "kit.json.sig"
+    asked = ("-Y", "verify", "-f", tmp_path / "signers", "-I", "us", "-n", "edgefuse-kit", "-s", signature)
+    manifest = (tmp_path / "new.kit" / "kit.json").read_bytes()
+    assert ssh_keygen(*asked, stdin=manifest).returncode == 0
+    assert ssh_keygen(*asked, stdin=manifest + b" ").returncode != 0
+    Kit.open(tmp_path / "new.kit").verify()
+
+
+def test_the_archive_of_a_kit_has_the_same_bytes_each_time_and_tar_reads_it(
+    pack: Callable[..., Any], tiny_encoders: Path, tiny_workshop: Path, tmp_path: Path
+) -> None:
+    files = []
+    for name in ("a.kit", "b.kit"):
+        path = tmp_path / name
+        given = ("--name", "k", "--archive", "--output", str(path))
+        assert pack(tiny_encoders, tiny_workshop / "head", *given).code == 0
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+    assert pack(tiny_encoders, tiny_workshop / "head", "--name", "k").code == 0
+    listed = subprocess.run(["tar", "tf", tmp_path / "a.kit"], capture_output=True, text=True, check=True)
+    names = listed.stdout.split()
+    assert names == ["kit.json", *sorted(Kit.open(tmp_path / "new.kit").files)]
+    subprocess.run(["tar", "xf", tmp_path / "a.kit", "-C", tmp_path, "kit.json", "text.gguf"], check=True)
+    for name in ("kit.json", "text.gguf"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "new.kit" / name).read_bytes()
+
+
+def test_a_thin_kit_is_the_same_kit_without_its_encoders(
+    pack: Callable[..., Any], tiny_encoders: Path, tiny_workshop: Path, tmp_path: Path
+) -> None:
+    pack(tiny_encoders, tiny_workshop / "head", "--name", "k")
+    pack(tiny_encoders, tiny_workshop / "head", "--name", "k", "--thin", "--output", str(tmp_path / "thin.kit"))
+    whole, thin = tmp_path / "new.kit", tmp_path / "thin.kit"
+    assert (thin / "kit.json").read_bytes() == (whole / "kit.json").read_bytes()
+    assert {file.name for file in whole.iterdir()} - {file.name for file in thin.iterdir()} == {
+        "image.onnx",
+        "text.gguf",
+    }
+
+
+def test_what_a_person_knows_stands_in_the_manifest(
+    pack: Callable[..., Any], tiny_encoders: Path, tiny_workshop: Path, tmp_path: Path
+) -> None:
+    told = ["--purpose", "sorting drawn cards", "--intended-for", "tests", "--limit", "no cards", "--limit", "no hands"]
+    assert pack(tiny_encoders, tiny_workshop / "head", "--name", "k", *told, "--budget-mib", "300").code == 0
+    manifest = Kit.open(tmp_path / "new.kit").manifest
+    assert manifest["card"] == {
+        "purpose": "sorting drawn cards",
+        "intended_for": "tests",
+        "limits": ["no cards", "no hands"],
+    }
+    assert manifest["budget"] == {"ram_bytes": 300 << 20}
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "\x1b[2J", "x" * 101])
+def test_a_name_that_is_none_is_refused(
+    pack: Callable[..., Any], tiny_encoders: Path, head: Path, tmp_path: Path, name: str
+) -> None:
+    sentence = pack(tiny_encoders, head, "--name", name).refusal
+    assert sentence.startswith("The kit's name ")
+    assert [path.name for path in tmp_path.iterdir()] == ["H"]

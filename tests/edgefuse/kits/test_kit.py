@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse.kits.kit import SCHEMA, Kit, write_manifest
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import SCHEMA, write_manifest
 from edgefuse_runtimes.errors import BadInput
 
 

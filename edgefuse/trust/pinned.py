@@ -1,0 +1,76 @@
+"""The keys whose kits this device takes: a file in the form that `ssh-keygen -Y verify` reads (ALLOWED SIGNERS).
+
+edgefuse namespaces="edgefuse-kit" ssh-ed25519 AAAA... SHA256:...
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from edgefuse.home import home
+from edgefuse.trust.keys import KIND, PublicKey, public_key
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import write_bytes
+
+PRINCIPAL = "edgefuse"
+"""What `ssh-keygen -Y verify -I` is given."""
+NAMESPACE = "edgefuse-kit"
+"""What a kit's signature is for: `ssh-keygen -Y sign -n`."""
+
+
+def pinned_path() -> Path:
+    """Where the keys are."""
+    return home() / "trusted_keys"
+
+
+def pinned_keys() -> list[PublicKey]:
+    """The keys that this device trusts; none where nothing was pinned yet.
+
+    Raises:
+        BadInput: a line of the file cannot be read; it is never passed over, since it may say less than it seems to.
+    """
+    path = pinned_path()
+    try:
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = [_key(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    return [key for key in found if key is not None]
+
+
+def pin(key: PublicKey) -> None:
+    """Trust kits that `key` signed, from now on."""
+    if key in pinned_keys():
+        return
+    path = pinned_path()
+    before = path.read_bytes() if path.exists() else b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    line = f'{PRINCIPAL} namespaces="{NAMESPACE}" {KIND} {key.base64} {key.fingerprint}\n'
+    write_bytes(path, before + line.encode())
+    path.chmod(0o644)
+
+
+def _key(line: str, where: str) -> PublicKey | None:
+    """The key of a line; None where it is empty, a comment, or a key for another purpose."""
+    if not line.strip() or line.lstrip().startswith("#"):
+        return None
+    try:
+        words = shlex.split(line, posix=True)
+        at = words.index(KIND)
+        options = [word.partition("=") for word in words[1:at]]
+        key = public_key(words[at + 1])
+        if at == 0:
+            raise ValueError("it names nobody before the key")
+    except (ValueError, IndexError) as error:
+        why = error if isinstance(error, ValueError) and KIND not in str(error) else f"it has no {KIND} key"
+        raise BadInput(f"{where}, cannot be read ({why}); repair or remove the line.") from error
+    for name, _, value in options:
+        if name.lower() != "namespaces":
+            raise BadInput(f"{where}, has the option {name!r}, which edgefuse does not know; remove the line.")
+        if "=" in value:  # an option after a comma, which may set a last day
+            raise BadInput(f"{where}, has several options in one word, which edgefuse does not read; remove the line.")
+        if NAMESPACE not in value.split(","):
+            return None
+    return key
