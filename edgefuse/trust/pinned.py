@@ -13,7 +13,7 @@ from edgefuse.trust.keys import KIND, PublicKey, public_key
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
 
-PRINCIPAL = "edgefuse"
+PRINCIPAL = "edgefuse-kit"
 """What `ssh-keygen -Y verify -I` is given."""
 NAMESPACE = "edgefuse-kit"
 """What a kit's signature is for: `ssh-keygen -Y sign -n`."""
