@@ -12,15 +12,13 @@ from edgefuse_runtimes.encoder import ENGINES, is_installed
 from edgefuse_runtimes.encoder_facts import encoder_facts
 from edgefuse_runtimes.errors import DoesNotFit
 from edgefuse_runtimes.machine import AvailableMemory
-from edgefuse_runtimes.memory_plan import MIB, Choice, Way, choose, least, need
+from edgefuse_runtimes.memory_plan import MIB, Choice, Way, choose, in_q4, least, need
 from edgefuse_runtimes.spec import EncoderSpec, Modality
 
 MemorySetting = Literal["auto", "low", "normal"]
 
 SHORT_NOTE = 64
 """Tokens of a note that nobody would call long."""
-Q4_SHARE = 0.56
-"""Size of a file in Q4_K_M to one in Q8_0."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +135,7 @@ def _what_helps(
                 helps.append(f"--precision {other.precision}")
     if "text" in encoders:
         text, ways = encoders["text"]
-        in_q4 = replace(text, weight_bytes=int(text.weight_bytes * Q4_SHARE))
-        if text.precision == "q8_0" and enough(encoders | {"text": (in_q4, ways)}):
+        if text.precision == "q8_0" and enough(encoders | {"text": (in_q4(text), ways)}):
             helps.append("a text encoder in q4_k_m")
         if "image" in choices and enough({"image": choices["image"]}, kept=False):
             helps.append("the picture without its note")

@@ -8,7 +8,7 @@ mapped can be dropped and read again, so they never stand in the way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import product
 
 from edgefuse_runtimes.contract import Memory
@@ -43,11 +43,28 @@ TILES = 4 * FLOAT * TILE_VALUES
 """Weights that four threads of the numpy engine of GGUF files have dequantised at a time."""
 
 
+Q4_SHARE = 0.56
+"""Size of a file in Q4_K_M to one in Q8_0, where rows are whole blocks of 256 weights."""
+Q4_SHARE_NARROW = 0.73
+"""The same where they are not, so that most matrices are stored in blocks of 32 with 5 bits or 8 for each weight."""
+
+
 @dataclass(frozen=True)
 class Need:
-    """Bytes at the peak of one stage, beyond those that the process holds before it."""
+    """Bytes at the peak of one stage, beyond those that the process holds before it, by what they are for."""
 
-    anonymous: int = 0
+    weights: int = 0
+    """Weights in memory of their own: read out of the file, or made ready for products."""
+    repacked: int = 0
+    """Weights a second time, packed for faster products."""
+    keys_values: int = 0
+    """What a llama.cpp context keeps of every token."""
+    activations: int = 0
+    """What a sample is while it passes through the layers, and the logits of a note's tokens."""
+    engine: int = 0
+    """The engine itself, with its arena and the worker process that it runs in."""
+    tokenizer: int = 0
+    """The vocabulary as Python objects."""
     mapped: int = 0
     """Weights that stay pages of their file."""
     libraries: int = 0
@@ -55,8 +72,13 @@ class Need:
 
     def __add__(self, other: Need) -> Need:
         """Of two encoders that are open at once; most of their code is the same."""
-        libraries = max(self.libraries, other.libraries)
-        return Need(self.anonymous + other.anonymous, self.mapped + other.mapped, libraries)
+        sums = {item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)}
+        return Need(**sums | {"libraries": max(self.libraries, other.libraries)})
+
+    @property
+    def anonymous(self) -> int:
+        """Bytes that no file backs, so that the kernel cannot drop them."""
+        return self.weights + self.repacked + self.keys_values + self.activations + self.engine + self.tokenizer
 
     @property
     def must_be_there(self) -> int:
@@ -95,25 +117,26 @@ def need(facts: EncoderFacts, way: Way, *, kept: bool = False) -> Need:
     }
     engine = engines[facts.format, way.engine](facts, way.memory, kept)
     tokenizer = facts.vocabulary * BYTES_PER_TOKEN + facts.tokenizer_bytes * BYTES_PER_JSON_BYTE
-    return engine + Need(tokenizer + (WORKER if way.has_worker else 0), 0, LIBRARIES[way.engine])
+    worker = WORKER if way.has_worker else 0
+    return engine + Need(engine=worker, tokenizer=tokenizer, libraries=LIBRARIES[way.engine])
 
 
 def _onnxruntime(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
     """The library, a session, states, and the weights, copied out of the file; a table twice, "normal" packs more."""
-    copied = 160 * facts.weight_bytes if memory == "normal" else 105 * facts.weight_bytes + 50 * facts.lookup_bytes
-    return Need(24 * MIB + _states(facts) + copied // 100)
+    copied = Need(engine=24 * MIB, activations=_states(facts), weights=105 * facts.weight_bytes // 100)
+    return copied + Need(repacked=(55 * facts.weight_bytes if memory == "normal" else 50 * facts.lookup_bytes) // 100)
 
 
 def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
     """States, one matrix as float32, and with "normal" all of them; else the weights stay in the mapped file."""
-    working = 6 * MIB + _states(facts) + 4 * FLOAT * facts.width**2
+    working = Need(engine=6 * MIB, activations=_states(facts), weights=4 * FLOAT * facts.width**2)
     if memory == "low":
-        return Need(working, facts.weight_bytes)
+        return working + Need(mapped=facts.weight_bytes)
     matrices = max(0, facts.weight_bytes - facts.lookup_bytes)
     prepared = (
         FLOAT * matrices if facts.precision == "int8" else matrices * 4 // 5
     )  # some float32 arrays fit as they lie
-    return Need(working + prepared, facts.lookup_bytes)
+    return working + Need(weights=prepared, mapped=facts.lookup_bytes)
 
 
 def _states(facts: EncoderFacts) -> int:
@@ -123,10 +146,10 @@ def _states(facts: EncoderFacts) -> int:
 def _llama_cpp(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
     """The library with the vocabulary, the float16 keys and values of a context, the logits of every token twice."""
     context = -(-facts.tokens // CONTEXT_STEP) * CONTEXT_STEP
-    working = 23 * MIB + 2 * facts.cache_values * context + 2 * FLOAT * facts.vocabulary * facts.tokens
-    if memory == "low":
-        return Need(working, facts.weight_bytes)
-    return Need(working + facts.weight_bytes)
+    logits = 2 * FLOAT * facts.vocabulary * facts.tokens
+    working = Need(engine=23 * MIB, keys_values=2 * facts.cache_values * context, activations=logits)
+    in_file = Need(mapped=facts.weight_bytes) if memory == "low" else Need(weights=facts.weight_bytes)
+    return working + in_file
 
 
 def _gguf_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
@@ -136,7 +159,21 @@ def _gguf_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
     in_attention = 2 * facts.heads * facts.tokens * min(facts.tokens, QUERIES)
     keeps = kept and memory == "normal" and FLOAT * facts.layer_values <= KEEP_BYTES
     ready = FLOAT * facts.layer_values if keeps else TILES
-    return Need(ready + FLOAT * max(in_feed_forward, in_attention), facts.weight_bytes)
+    return Need(weights=ready, activations=FLOAT * max(in_feed_forward, in_attention), mapped=facts.weight_bytes)
+
+
+def repacked_and_mapped(facts: EncoderFacts) -> int:
+    """Bytes of a GGUF file's weights in llama.cpp by its own settings on an Arm processor: mapped, and repacked too.
+
+    edgefuse never runs it so: with memory "low" nothing is repacked, with "normal" nothing is mapped.
+    """
+    return 2 * facts.weight_bytes
+
+
+def in_q4(facts: EncoderFacts) -> EncoderFacts:
+    """A Q8_0 file's encoder as its Q4_K_M file would be."""
+    share = Q4_SHARE if facts.width % 256 == 0 else Q4_SHARE_NARROW
+    return replace(facts, precision="q4_k_m", weight_bytes=int(facts.weight_bytes * share))
 
 
 def fits(needed: Need, available: int, *, leave_half: bool = False) -> bool:

@@ -111,9 +111,9 @@ def test_encoders_that_stay_open_have_to_fit_together() -> None:
 
 
 def test_needs_add_up_but_share_their_libraries() -> None:
-    total = Need(10, 1, 5) + Need(20, 2, 7)
+    total = Need(weights=10, mapped=1, libraries=5) + Need(weights=12, activations=8, mapped=2, libraries=7)
 
-    assert total == Need(30, 3, 7)
+    assert total == Need(weights=22, activations=8, mapped=3, libraries=7)
     assert total.must_be_there == 30 + 7 + RESERVE
 
 

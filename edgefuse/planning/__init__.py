@@ -1,0 +1,1 @@
+"""Whether encoders fit a device, told before anything is exported, copied or bought."""
