@@ -80,7 +80,7 @@ def rows(encoders: Encoders, threads: int) -> Iterator[str]:
     """One line for each encoder file and way of running it."""
     for spec in (encoders.image, encoders.text, *encoders.alternatives):
         facts = encoder_facts(spec, encoders.file)
-        for way in ways_to_run(spec, "auto", "auto"):
+        for way in ways_to_run(spec.format, "auto", "auto"):
             expected = PROCESS + need(facts, way).anonymous
             found = measured(spec, encoders.folder, way, threads)
             ratio = (expected + facts.weight_bytes) / (found + facts.weight_bytes)

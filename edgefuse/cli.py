@@ -40,6 +40,7 @@ VERBS = {
     "raw": Verb("edgefuse_export.commands.raw", "Train the baseline that reads pictures and notes themselves."),
     "study": Verb("edgefuse.commands.study", "Train and judge heads of several encoders, seeds and folds; report."),
     "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
+    "plan": Verb("edgefuse.commands.plan", "Tell whether a kit would run on a device, and what to change if not."),
     "kits": Verb("edgefuse.commands.kits", "Choose the kit that this device uses."),
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),
     "doctor": Verb("edgefuse.commands.doctor", "Tell whether this machine can answer, and what would help."),

@@ -36,7 +36,7 @@ def said_size(size: int) -> str:
     return f"{mib} MiB" if mib < 1024 else f"{size / 2**30:.1f} GiB"
 
 
-class SizeType(click.ParamType):
+class SizeType(click.ParamType[int]):
     """A size on the command line."""
 
     name = "size"

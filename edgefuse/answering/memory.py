@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgefuse.kits.kit import Kit
-from edgefuse_runtimes.contract import Memory
+from edgefuse_runtimes.contract import Engine, Memory
 from edgefuse_runtimes.encoder import ENGINES, is_installed
 from edgefuse_runtimes.encoder_facts import encoder_facts
 from edgefuse_runtimes.errors import DoesNotFit
 from edgefuse_runtimes.machine import AvailableMemory
 from edgefuse_runtimes.memory_plan import MIB, Choice, Way, choose, in_q4, least, need
-from edgefuse_runtimes.spec import EncoderSpec, Modality
+from edgefuse_runtimes.spec import EncoderSpec, Format, Modality
 
 MemorySetting = Literal["auto", "low", "normal"]
 
@@ -71,11 +71,13 @@ def plan(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]
     return chosen
 
 
-def ways_to_run(spec: EncoderSpec, engine: str, memory: MemorySetting) -> list[Way]:
-    """Ways that the engine and the memory setting allow, the fastest first."""
-    candidates = ENGINES[spec.format]
+def ways_to_run(
+    file_format: Format, engine: str, memory: MemorySetting, usable: Callable[[Engine], bool] = is_installed
+) -> list[Way]:
+    """Ways that the engine and the memory setting allow, the fastest first; of the engines those that are `usable`."""
+    candidates = ENGINES[file_format]
     asked = [candidate for candidate in candidates if candidate.name == engine]
-    engines = asked or [candidate for candidate in candidates if is_installed(candidate)]
+    engines = asked or [candidate for candidate in candidates if usable(candidate)]
     settings: Sequence[Memory] = ("normal", "low") if memory == "auto" else (memory,)
     return [Way(candidate.name, setting, bool(candidate.child)) for candidate in engines for setting in settings]
 
@@ -84,7 +86,7 @@ def _choice(request: Request, spec: EncoderSpec) -> Choice:
     note = None if request.kept else request.note  # later notes may be longer
     facts = encoder_facts(spec, request.kit.file, note)
     once = request.memory == "auto" and not request.kept
-    return facts, ways_to_run(spec, request.engine, "low" if once else request.memory)
+    return facts, ways_to_run(spec.format, request.engine, "low" if once else request.memory)
 
 
 def _chosen(request: Request, spec: EncoderSpec, choice: Choice, way: Way, available: AvailableMemory) -> Chosen:
@@ -123,7 +125,7 @@ def _what_helps(
         return choose(list(changed.values()), available, kept=kept, leave_half=False) is not None
 
     helps = []
-    free = {m: (facts, ways_to_run(request.specs[m], "auto", "auto")) for m, (facts, _) in encoders.items()}
+    free = {m: (facts, ways_to_run(facts.format, "auto", "auto")) for m, (facts, _) in encoders.items()}
     if (request.engine, request.memory) != ("auto", "auto") and enough(free):
         helps.append("--engine auto with --memory auto")
     for modality, (facts, ways) in encoders.items():

@@ -204,10 +204,15 @@ def choose(encoders: Sequence[Choice], available: int, *, kept: bool, leave_half
     return None
 
 
+def frugal(encoders: Sequence[Choice], *, kept: bool) -> tuple[Way, ...]:
+    """Of all ways to run these encoders at the same time the one for which the least must be there."""
+    combinations = product(*(ways for _, ways in encoders))
+    return min(combinations, key=lambda ways: _total(encoders, ways, kept).must_be_there)
+
+
 def least(encoders: Sequence[Choice], *, kept: bool) -> int:
     """Bytes that must be there for the most frugal of all ways to run these encoders at the same time."""
-    combinations = product(*(ways for _, ways in encoders))
-    return min(_total(encoders, ways, kept).must_be_there for ways in combinations)
+    return _total(encoders, frugal(encoders, kept=kept), kept).must_be_there
 
 
 def _total(encoders: Sequence[Choice], ways: Sequence[Way], kept: bool) -> Need:

@@ -27,7 +27,7 @@ def test_every_way_of_every_encoder_gets_a_row(script: ModuleType, tiny_encoders
     expected = [
         [spec.file, way.engine, way.memory]
         for spec in (opened.image, opened.text)
-        for way in ways_to_run(spec, "auto", "auto")
+        for way in ways_to_run(spec.format, "auto", "auto")
     ]
     assert [[row[0], row[-5], row[-4]] for row in rows] == expected
     for row in rows:
