@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefuse.kits.active import data_folder
+from edgefuse.home import home
 from edgefuse.sizes import said_size
 from edgefuse_runtimes.contract import Engine
 from edgefuse_runtimes.encoder import is_installed
@@ -50,7 +50,7 @@ def device(ram: int | None, disk: int | None, system: int = SYSTEM_BYTES, kit: P
         memory_words = f"of {said_size(ram)}; {said_size(system)} are left to the system and other programs"
     if disk is not None:
         return Device(memory, memory_words, disk, "free on the device", ram is None)
-    folder = _existing(data_folder())
+    folder = _existing(home())
     usage = shutil.disk_usage(folder).free
     lies_there = kit is not None and kit.exists() and kit.stat().st_dev == folder.stat().st_dev
     taken = sum(file.stat().st_size for file in kit.rglob("*") if file.is_file()) if kit and lies_there else 0

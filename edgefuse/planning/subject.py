@@ -69,7 +69,7 @@ def of_kit(kit: Kit, precision: str | None = None) -> Subject:
     image, text = (_of_file(kit, spec) for spec in run)
     others = [spec for spec in (kit.image, kit.text, *kit.alternatives) if spec not in run]
     carried = sum(spec.total_bytes for spec in others)
-    listed = sum(file["bytes"] for file in kit.manifest["files"].values())
+    listed = sum(file["bytes"] for file in kit.files.values())
     return Subject(
         name=f"The kit {kit.name}",
         image=image,

@@ -109,7 +109,7 @@ def test_both_encoders_are_changed_only_where_one_is_not_enough() -> None:
 
 def test_a_kit_takes_its_files_and_the_text_cache(tiny_kit: Path) -> None:
     kit = Kit.open(tiny_kit)
-    files = sum(file["bytes"] for file in kit.manifest["files"].values())
+    files = sum(file["bytes"] for file in kit.files.values())
 
     assert of_kit(kit).disk_bytes == files
     assert found(Asked(of_kit(kit), a_device(GIB)))["text-first"].disk_bytes == files + 64_000_000
