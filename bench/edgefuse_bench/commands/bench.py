@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
+from edgefuse_bench.commands.peers import peers
 
 EXAMPLE = """\b
 Examples: edgefuse bench run my.kit
@@ -17,6 +18,9 @@ Examples: edgefuse bench run my.kit
 @click.group("bench", epilog=EXAMPLE)
 def command() -> None:
     """Measure what a kit costs on this device."""
+
+
+command.add_command(peers)
 
 
 @command.command("run", epilog=EXAMPLE)
