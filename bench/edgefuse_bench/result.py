@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgefuse_bench.result_parts import MOST, check
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_json, write_json
 
@@ -166,17 +167,20 @@ def _read(data: Any, path: Path) -> Result:
         return _result(data, schema)
     except KeyError as error:
         raise _foreign(path, f"it lacks {error}") from error
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise _foreign(path, str(error)) from error
 
 
 def _result(data: dict[str, Any], schema: int) -> Result:
+    check(data)
     if data["scenario"] not in SCENARIOS.values():
         raise ValueError(f"its scenario is {data['scenario']!r}")
     cold = data["scenario"] == "Cold"
     queries = tuple(_query(query, loads=cold) for query in data["queries"])
     if not queries:
         raise ValueError("it has no queries")
+    if any(query.total_ns == 0 for query in queries):
+        raise ValueError("a query took no time")
     interval, throughput = data.get("total_interval_ns"), data.get("throughput")
     return Result(
         scenario=data["scenario"],
@@ -230,7 +234,7 @@ def _object(data: Json, name: str) -> Json:
 
 
 def _nanoseconds(value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or not 0 <= value < MOST:
         raise ValueError(f"{json.dumps(value)[:40]} is no number of nanoseconds")
     return value
 

@@ -1,0 +1,69 @@
+"""Whether the parts of a result's JSON are what a reader takes them for; a file may come from anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+MOST = 2**62
+"""No number of bytes or nanoseconds is larger; beyond it, arithmetic in 64 bits would overflow."""
+
+
+def check(data: dict[str, Any]) -> None:
+    """Look at all that is calculated with, apart from the queries.
+
+    Raises:
+        KeyError: a part is missing.
+        ValueError: a part is something else.
+    """
+    _number(data["memory"]["peak_rss_bytes"], "memory.peak_rss_bytes", above=0)
+    for place, part, optional in _objects(data):
+        if not isinstance(part, dict) and not (optional and part is None):
+            raise ValueError(f"{place!r} is no object")
+    for name in ("threads", "physical_cores"):
+        value = data["settings"].get(name) if name == "threads" else data["machine"].get(name)
+        if value is not None:
+            _number(value, name, above=0)
+    for name in ("logical_cores", "ram_bytes", "cgroup_limit_bytes"):
+        if (value := data["machine"].get(name)) is not None:
+            _number(value, f"machine.{name}", above=0)
+    if throughput := data.get("throughput"):
+        _number(throughput["samples_per_second"], "throughput.samples_per_second", above=0)
+    if interval := data.get("total_interval_ns"):
+        for bound in interval:
+            _number(bound, "total_interval_ns", above=0)
+    for moment in data["memory"].get("timeline") or ():
+        for name in ("t_ns", "rss_bytes", "anon_bytes", "file_bytes"):
+            _number(moment[name], f"memory.timeline.{name}")
+    for meter in data.get("meters") or ():
+        _meter(meter)
+
+
+def _objects(data: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    for name in ("kit", "settings", "engines", "precisions", "memory", "machine"):
+        yield name, data[name], False
+    for name in ("throughput", "accuracy", "files"):
+        yield name, data.get(name), True
+    for name in ("libraries", "settings"):
+        yield f"machine.{name}", data["machine"].get(name), True
+    yield "memory.growth", data["memory"].get("growth"), True
+    for name, part in (data.get("accuracy") or {}).items():
+        yield f"accuracy.{name}", part, True
+
+
+def _meter(meter: Any) -> None:
+    if not isinstance(meter.get("name"), str):
+        raise ValueError("a meter has no name")
+    if isinstance(meter.get("not_measurable"), str):
+        return
+    for reading in meter["readings"]:
+        _number(reading["t_ns"], f"{meter['name']}: t_ns")
+        if not isinstance(reading["value"], str):
+            _number(reading["value"], f"{meter['name']}: value")
+
+
+def _number(value: Any, place: str, above: float | None = None) -> None:
+    good = isinstance(value, int | float) and math.isfinite(value) and abs(value) < MOST
+    if not good or (above is not None and value <= above):
+        raise ValueError(f"{place!r} is {str(value)[:20]}")
