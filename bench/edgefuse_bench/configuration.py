@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-Result = Mapping[str, Any]
-"""A result of `edgefuse bench run`."""
+from edgefuse_bench.result import Result
 
 WORDS = {
     "scenario": "scenario",
@@ -42,16 +41,15 @@ class Configuration(NamedTuple):
 
 def configuration(result: Result) -> Configuration:
     """What one result was measured with."""
-    engines, precisions, kit = result["engines"], result.get("precisions", {}), result["kit"]
     return Configuration(
-        scenario=result["scenario"],
-        image_engine=engines["image"],
-        text_engine=engines["text"],
-        image_precision=precisions.get("image", "?"),
-        text_precision=precisions.get("text", "?"),
-        threads=result["settings"]["threads"] or result["machine"]["physical_cores"],
-        kit=f"{kit['name']} {kit['version']}",
-        digest=kit["digest"],
+        scenario=result.scenario,
+        image_engine=str(result.engines.get("image") or "none"),
+        text_engine=str(result.engines.get("text") or "none"),
+        image_precision=str(result.precisions.get("image") or "none"),
+        text_precision=str(result.precisions.get("text") or "none"),
+        threads=int(result.settings.get("threads") or result.machine.get("physical_cores") or 1),
+        kit=f"{result.kit.get('name', '?')} {result.kit.get('version', '?')}",
+        digest=str(result.kit.get("digest", "?")),
     )
 
 

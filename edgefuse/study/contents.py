@@ -7,9 +7,9 @@ from typing import Any
 
 from edgefuse.evaluation.page import UNKNOWN
 from edgefuse.evaluation.subgroups import FEWEST_OF_A_CLASS, FEWEST_ROWS
+from edgefuse.pages.sheets import Column, Row, Sheet, Value, change, estimate, number, share, within
 from edgefuse.study.config import Study
 from edgefuse.study.pooling import Pooled
-from edgefuse.study.sheets import Column, Row, Sheet, Value, change, estimate, number, share, within
 from edgefuse.training.report import NAMES
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from edgefuse.embeddings.table import Table
 from edgefuse.evaluation.megabytes import MEGABYTE, head_megabytes, read_megabytes
+from edgefuse.pages.sheets import Column, Row, Sheet, number
 from edgefuse.study.pooling import Pooled
-from edgefuse.study.sheets import Column, Row, Sheet, number
 
 
 def memory_sheet(pooled: Sequence[Pooled], tables: Mapping[str, Table], raw: Sequence[Mapping[str, Any]]) -> Sheet:

@@ -10,12 +10,12 @@ from typing import Any
 from edgefuse.embeddings.table import Table
 from edgefuse.jobs import on_all_cores
 from edgefuse.leaks import leak_sentences
+from edgefuse.pages.sheets import change, share
 from edgefuse.progress import Progress, silent
 from edgefuse.study.config import Study, slug
 from edgefuse.study.pooling import Pooled, pool
 from edgefuse.study.raw import read_raw
 from edgefuse.study.running import sweep_plan, work_of
-from edgefuse.study.sheets import change, share
 from edgefuse.sweep.running import Sweep, read_sweep
 from edgefuse_runtimes.errors import BadInput
 

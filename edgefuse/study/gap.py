@@ -9,8 +9,8 @@ from edgefuse.embeddings.table import Table
 from edgefuse.figures import gap
 from edgefuse.figures.canvas import Figure
 from edgefuse.modality_gap import Fit, Measures, fit, measure
+from edgefuse.pages.sheets import Column, Sheet, Value, number, scientific
 from edgefuse.study import paper
-from edgefuse.study.sheets import Column, Sheet, Value, number, scientific
 from edgefuse.training import align
 
 

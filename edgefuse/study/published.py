@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from edgefuse.pages.sheets import Column, Row, Sheet, number, share
 from edgefuse.study import paper
 from edgefuse.study.config import Study
-from edgefuse.study.sheets import Column, Row, Sheet, number, share
 
 
 def paper_sheet(study: Study) -> Sheet | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 
 import edgefuse
@@ -13,10 +12,12 @@ from edgefuse.card import machine_words
 from edgefuse.embeddings.table import Table
 from edgefuse.extras import importable
 from edgefuse.figures.canvas import render
+from edgefuse.pages.sections import Section, markdown
+from edgefuse.pages.sheets import as_csv, change, share
+from edgefuse.pages.template import fill
 from edgefuse.progress import Progress, silent
 from edgefuse.study.found import Found, headline, leaks
-from edgefuse.study.sections import Section, sections_of
-from edgefuse.study.sheets import as_csv, as_markdown, change, share
+from edgefuse.study.sections import sections_of
 from edgefuse.training.report import DRAWN
 from edgefuse.training.trainer import PAPER
 from edgefuse_runtimes.files import write_bytes
@@ -45,35 +46,26 @@ def write_report(found: Found, folder: Path, progress: Progress = silent) -> Pat
 
 
 def _page(found: Found, sections: Sequence[Section], rendered: dict[str, bytes]) -> str:
-    jinja2 = importable("jinja2", "report")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
-    html: str = template.render(
+    pictures = [picture for section in sections for picture in section.pictures]
+    markup = importable("markupsafe", "report").Markup
+    image = markup('<img src="data:image/png;base64,{}" alt="{}">')
+    return fill(
+        __package__,
+        extra="report",
         name=found.study.name,
         subtitle=_subtitle(found),
         lead=" ".join(headline(found)),
         leaks=leaks(found),
         notes=_notes(found),
         tiles=_tiles(found),
-        sections=[
-            {
-                "name": section.name,
-                "title": section.title,
-                "paragraphs": section.paragraphs,
-                "sheet": section.sheet,
-                "rows": section.rows,
-                "pictures": [
-                    {"caption": one.caption, "data": _data_uri(rendered[one.name])} for one in section.pictures
-                ],
-            }
-            for section in sections
-        ],
+        sections=sections,
+        drawn={
+            picture.name: image.format(base64.b64encode(rendered[picture.name]).decode(), picture.caption)
+            for picture in pictures
+        },
         made=_made(found),
         version=edgefuse.__version__,
     )
-    return html
 
 
 def _markdown(found: Found, sections: Sequence[Section]) -> str:
@@ -82,10 +74,7 @@ def _markdown(found: Found, sections: Sequence[Section]) -> str:
     lines += [f"> {sentence}\n" for sentence in _notes(found)]
     lines += [*headline(found), ""]
     for section in sections:
-        lines += [f"## {section.title}", ""]
-        lines += [f"{paragraph}\n" for paragraph in section.paragraphs]
-        if section.sheet is not None:
-            lines.append(as_markdown(section.sheet))
+        lines += markdown(section)
         lines += [f"![{picture.caption}]({picture.name}.png)\n" for picture in section.pictures]
     lines += ["## How it was made", "", "| | |", "| --- | --- |"]
     lines += [f"| {term} | {words} |" for term, words in _made(found)]
@@ -152,7 +141,3 @@ def _encoder_words(table: Table, modality: str) -> str:
     if modality in table.cost:
         words.append(f"extracted with {table.cost[modality]['engine']} on {table.cost[modality]['machine']}")
     return ", ".join(words)
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

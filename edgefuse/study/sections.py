@@ -1,45 +1,19 @@
-"""The sections of a report: each a heading with a table, paragraphs or figures."""
+"""The sections of a study's report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from edgefuse.evaluation.pictures import figures_of
 from edgefuse.figures.canvas import Figure
 from edgefuse.figures.sweep import curves
+from edgefuse.pages.sections import Picture, Section
+from edgefuse.pages.sheets import Sheet
 from edgefuse.study import contents, costs, published
 from edgefuse.study.config import slug
 from edgefuse.study.found import Found
 from edgefuse.study.gap import gaps_of
-from edgefuse.study.sheets import Sheet
 from edgefuse.sweep.report import lines, summary
-
-
-class Picture(NamedTuple):
-    """A figure of the page."""
-
-    name: str
-    """Of its files."""
-    caption: str
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands below it."""
-
-    name: str
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    sheet: Sheet | None = None
-    pictures: tuple[Picture, ...] = ()
-
-    @property
-    def rows(self) -> list[tuple[list[str], bool]]:
-        """The sheet's cells, and whether the row is set off."""
-        return [] if self.sheet is None else list(zip(self.sheet.cells(), self.sheet.strong_rows(), strict=True))
 
 
 def sections_of(found: Found) -> Iterator[Section]:

@@ -19,6 +19,12 @@ class QualityGate(EdgefuseError):
     exit_code = 3
 
 
+class TooSlow(EdgefuseError):
+    """What was measured takes more time or memory than was allowed."""
+
+    exit_code = 5
+
+
 class DoesNotFit(EdgefuseError):
     """The work needs more memory or disk than there is."""
 

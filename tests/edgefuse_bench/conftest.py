@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+
+from edgefuse_bench.result import Query, Result
 
 STAGES = {"decode": 0.05, "image": 0.4, "tokenise": 0.01, "text": 0.53, "head": 0.01}
 """Share of an answer's time."""
@@ -34,7 +37,8 @@ def made_result(
     scenario: str = "SingleStream",
     median_ms: float = 100,
     queries: int = 64,
-    threads: int = 2,
+    processes: int = 1,
+    threads: int | None = 2,
     engine: str = "onnxruntime",
     precision: str = "int8",
     digest: str = "a" * 64,
@@ -43,58 +47,51 @@ def made_result(
     seed: int = 0,
     machine: dict[str, Any] | None = None,
     **more: Any,
-) -> dict[str, Any]:
-    """A whole result of schema 2, drawn by chance around a median."""
+) -> Result:
+    """A whole result, drawn by chance around a median."""
     rng = np.random.default_rng(seed)
     totals = (median_ms * 1e6 * np.exp(rng.normal(0, noise, queries + 3))).astype(int).tolist()
     asked, clock = [], 2 * 10**9
     for number, total in enumerate(totals):
         stages = {name: int(share * total * 0.99) for name, share in STAGES.items()}
-        asked.append({"sample": number % 8, "start_ns": clock, "total_ns": total, "stages_ns": stages})
+        process = max(0, number - 3) * processes // queries
+        asked.append(Query(number % 8, total, stages, start_ns=clock, process=process))
         clock += total
-    asked[0]["stages_ns"]["load"] = 10**9
-    asked[0]["total_ns"] += 10**9
+    load = {"load": 10**9, **asked[0].stages_ns}
     peak = int(peak_mib * 2**20)
     times = np.linspace(0, clock, 40).astype(int).tolist()
     rss = (peak * np.minimum(1, np.linspace(0.2, 1.4, 40))).astype(int).tolist()
-    return {
-        "schema": 2,
-        "kind": "bench run",
-        "scenario": scenario,
-        "started": "2026-01-01T00:00:00+00:00",
-        "edgefuse": "0.1.0",
-        "kit": {"name": "synthetic", "version": "1", "digest": digest},
-        "settings": {"engine": "auto", "precision": None, "threads": threads, "samples": queries, "warmup": 2},
-        "engines": {"image": engine, "text": engine},
-        "precisions": {"image": precision, "text": precision},
-        "samples": {"source": "golden", "drawn": True, "count": 8},
-        "open_ns": 30_000_000,
-        "first": asked[0],
-        "warmup": asked[1:3],
-        "queries": asked[3:],
-        "total_interval_ns": [int(median_ms * 0.99e6), int(median_ms * 1.01e6)],
-        "memory": {
+    made = Result(
+        scenario=scenario,
+        started="2026-01-01T00:00:00+00:00",
+        edgefuse="0.1.0",
+        kit={"name": "synthetic", "version": "1", "digest": digest},
+        settings={"engine": "auto", "precision": None, "threads": threads, "queries": queries, "warmup": 2},
+        engines={"image": engine, "text": engine},
+        precisions={"image": precision, "text": precision},
+        samples={"source": "golden", "drawn": True, "count": 8},
+        open_ns=30_000_000,
+        first=replace(asked[0], total_ns=asked[0].total_ns + 10**9, stages_ns=load),
+        warmup=tuple(asked[1:3]),
+        queries=tuple(asked[3:]),
+        memory={
             "peak_rss_bytes": peak,
             "vm_hwm_bytes": peak,
             "anon_bytes": peak // 2,
             "file_bytes": peak // 3,
             "pss_bytes": peak // 2,
-            "stages": {},
             "timeline": [
                 {"t_ns": t, "rss_bytes": size, "anon_bytes": size // 2, "file_bytes": size // 2}
                 for t, size in zip(times, rss, strict=True)
             ],
         },
-        "files": {"image.onnx": 24_000_000, "text.gguf": 140_000_000},
-        "meters": [],
-        "machine": CARD | (machine or {}),
-        "notes": [],
-        "emulated": False,
-        **more,
-    }
+        files={"image.onnx": 24_000_000, "text.gguf": 140_000_000},
+        machine=CARD | (machine or {}),
+    )
+    return replace(made, **more)
 
 
 @pytest.fixture(scope="session")
-def make_result() -> Callable[..., dict[str, Any]]:
+def make_result() -> Callable[..., Result]:
     """`made_result`, which draws a result around the median it is given."""
     return made_result

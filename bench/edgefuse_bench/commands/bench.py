@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
+from edgefuse_bench.commands.compare import compare
 from edgefuse_bench.commands.peers import peers
 
 EXAMPLE = """\b
@@ -20,6 +21,7 @@ def command() -> None:
     """Measure what a kit costs on this device."""
 
 
+command.add_command(compare)
 command.add_command(peers)
 
 

@@ -20,7 +20,7 @@ def exceeded(
             process has no spread.
 
     Raises:
-        BadInput: a pair cannot be judged, for its times are another machine's, emulated or too few.
+        BadInput: a pair cannot be judged, for its times are another machine's, emulated or those of one process.
     """
     for comparison in comparisons:
         if max_slowdown is not None:
@@ -40,8 +40,13 @@ def _slower(comparison: Comparison, allowed: float) -> Iterator[str]:
         raise BadInput(f"{which}: emulated times say nothing about a device, {again}; measure on one.")
     if not comparison.same_machine:
         raise BadInput(f"{which}: the two files are of different machines, {again}; measure the baseline again here.")
-    if row is None or row.ratio.interval is None:
-        raise BadInput(f"{which}: too few queries for an interval, {again}; measure at least 16, or several runs.")
+    if comparison.processes < 2:
+        raise BadInput(
+            f"{which}: one process tells nothing of what changes from one to the next, {again}; measure each side in "
+            "three or more."
+        )
+    assert row is not None
+    assert row.ratio.interval is not None
     low, high = row.ratio.interval
     if row.kind == "per second":
         low, high = 1 / high, 1 / low

@@ -3,9 +3,9 @@
 Neighbouring queries are alike: a clock that drops or a program that wakes slows many of them in a row. An interval that
 takes each query for a witness of its own is then far too narrow. So the witnesses are
 
-- whole runs, where a configuration was run more than once: what differs from process to process is in their spread;
-- otherwise a run's `BATCHES` stretches of consecutive queries (the method of batch means: Law, Simulation Modeling and
-  Analysis, section 9.5.3), which sees what changes within the run and nothing that changes from run to run.
+- whole processes, where a configuration was run in more than one: what differs from one to the next is their spread;
+- otherwise a run's `STRETCHES` stretches of consecutive queries (batch means: Law and Kelton 1991, section 9.5.3),
+  which see what changes within the run and nothing that changes from process to process.
 
 Spread is taken on the logarithm, over both sides together, and the interval is Student's for two means.
 """
@@ -13,52 +13,72 @@ Spread is taken on the logarithm, over both sides together, and the interval is 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import geometric_mean
 
 import numpy as np
-from numpy.typing import NDArray
+
+from edgefuse_bench.result import Query, Result
 
 LEVEL = 0.95
 """Of every interval."""
-BATCHES = 8
-"""Stretches of a single run; long enough to be nearly independent, enough of them for a spread."""
-LEAST = 2 * BATCHES
+STRETCHES = 8
+"""Of a single run: long enough to be nearly independent, enough of them for a spread."""
+LEAST = 2 * STRETCHES
 """Queries that a single run needs for an interval."""
 
-Doubles = NDArray[np.float64]
-Runs = Sequence[Sequence[float]]
-"""Values above 0 of each run of one configuration, in the order they were measured."""
-Estimate = tuple[float, tuple[float, float]]
-"""A value above 0 and its interval."""
+Figure = Callable[[Sequence[Query]], float]
+"""Of some queries; above 0."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A candidate's value over the baseline's: below 1 it is less."""
+    """A candidate's figure over the baseline's; of several processes, of their geometric means."""
 
-    value: float
+    baseline: float
+    candidate: float
     interval: tuple[float, float] | None
-    """Of level `LEVEL`; None where there is nothing to tell the noise by."""
+    """Of the ratio, of level `LEVEL`; None where there is nothing to tell the noise by."""
+
+    @property
+    def value(self) -> float:
+        """Below 1: the candidate's is less."""
+        return self.candidate / self.baseline
 
 
-def ratio(baseline: Runs, candidate: Runs) -> Ratio:
-    """The ratio of the medians of two configurations; of several runs, of the geometric means of their medians."""
-    sides = [np.array([_log_median(run) for run in runs]) for runs in (baseline, candidate)]  # (r,) each
-    apart = float(sides[1].mean() - sides[0].mean())
-    if all(len(side) == 1 for side in sides):
-        if min(len(baseline[0]), len(candidate[0])) < LEAST:
-            return Ratio(math.exp(apart), None)
-        sides = [_batches(runs[0]) for runs in (baseline, candidate)]  # (BATCHES,) each
-    reach = _reach(*sides)
-    return Ratio(math.exp(apart), (math.exp(apart - reach), math.exp(apart + reach)))
+def ratio(baseline: Sequence[Result], candidate: Sequence[Result], figure: Figure) -> Ratio:
+    """The ratio of a figure of two configurations' queries."""
+    sides = [_witnesses(results) for results in (baseline, candidate)]
+    found = ratio_of_values(*([figure(queries) for queries in side] for side in sides))
+    (one, *more), (other, *others) = sides
+    if more or others or min(len(one), len(other)) < LEAST:
+        return found
+    parts = ([figure(part) for part in stretches(side)] for side in (one, other))
+    return replace(found, interval=_interval(found.value, *parts))
 
 
-def ratio_of_estimates(baseline: Estimate, candidate: Estimate) -> Ratio:
-    """The ratio of two figures that each bring an interval of their own, of level `LEVEL`."""
-    apart = math.log(candidate[0] / baseline[0])
-    reach = math.hypot(*(math.log(high / low) / 2 for _, (low, high) in (baseline, candidate)))
-    return Ratio(math.exp(apart), (math.exp(apart - reach), math.exp(apart + reach)))
+def ratio_of_values(baseline: Sequence[float], candidate: Sequence[float]) -> Ratio:
+    """The ratio of a figure that each process gave once; without an interval of one process each."""
+    found = Ratio(geometric_mean(baseline), geometric_mean(candidate), None)
+    single = len(baseline) == len(candidate) == 1
+    return found if single else replace(found, interval=_interval(found.value, baseline, candidate))
+
+
+def processes(results: Sequence[Result]) -> list[list[Query]]:
+    """The queries of each process."""
+    found: dict[tuple[int, int], list[Query]] = {}
+    for run, result in enumerate(results):
+        for query in result.queries:
+            found.setdefault((run, query.process), []).append(query)
+    return list(found.values())
+
+
+def stretches(queries: Sequence[Query]) -> list[list[Query]]:
+    """`STRETCHES` parts of consecutive queries, as equal as they can be."""
+    bounds = [len(queries) * k // STRETCHES for k in range(STRETCHES + 1)]
+    return [list(queries[low:high]) for low, high in pairwise(bounds)]
 
 
 def student(freedom: int, level: float = LEVEL) -> float:
@@ -73,19 +93,18 @@ def student(freedom: int, level: float = LEVEL) -> float:
     return math.sqrt(freedom) * math.tan(low)
 
 
-def _log_median(values: Sequence[float] | Doubles) -> float:
-    return float(np.log(np.median(values)))
+def _witnesses(results: Sequence[Result]) -> list[list[Query]]:
+    """The queries of each process; of Cold, where a process answers one query, those of each result."""
+    return [list(result.queries) for result in results] if results[0].scenario == "Cold" else processes(results)
 
 
-def _batches(run: Sequence[float]) -> Doubles:
-    return np.array([_log_median(part) for part in np.array_split(np.asarray(run, np.float64), BATCHES)])
-
-
-def _reach(one: Doubles, other: Doubles) -> float:
-    """Half the width of the interval of the difference of the means of (a,) and (b,) witnesses."""
-    freedom = len(one) + len(other) - 2
-    squares = sum(float(((side - side.mean()) ** 2).sum()) for side in (one, other))
-    return student(freedom) * math.sqrt(squares / freedom * (1 / len(one) + 1 / len(other)))
+def _interval(value: float, baseline: Sequence[float], candidate: Sequence[float]) -> tuple[float, float]:
+    """Around the ratio of two means, from figures (a,) and (b,) of witnesses."""
+    sides = np.log(baseline), np.log(candidate)
+    freedom = len(baseline) + len(candidate) - 2
+    squares = sum(float(((side - side.mean()) ** 2).sum()) for side in sides)
+    reach = math.exp(student(freedom) * math.sqrt(squares / freedom * (1 / len(baseline) + 1 / len(candidate))))
+    return value / reach, value * reach
 
 
 def _within(angle: float, freedom: int) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from edgefuse.percentiles import percentile
-from edgefuse_bench.compare.interval import Estimate, Ratio, ratio, ratio_of_estimates
+from edgefuse_bench.compare.interval import Figure, Ratio, processes, ratio, ratio_of_values
 from edgefuse_bench.compare.machines import changes, in_words, same_machine
 from edgefuse_bench.compare.matching import Pair
-from edgefuse_bench.configuration import Configuration, Result
+from edgefuse_bench.configuration import Configuration
+from edgefuse_bench.result import Query, Result
 
 RATES = ("Offline", "Sustained")
 """Scenarios that are judged by how much they answer in a second."""
@@ -33,9 +34,6 @@ class Row:
 
     name: str
     kind: Kind
-    baseline: float
-    """The median; of several runs, the median of their medians."""
-    candidate: float
     ratio: Ratio
 
     @property
@@ -53,7 +51,8 @@ class Comparison:
     """A pair, judged."""
 
     configurations: tuple[Configuration, Configuration]
-    runs: tuple[int, int]
+    processes: int
+    """Of the side that has fewer."""
     rows: tuple[Row, ...]
     remarks: tuple[str, ...]
     same_machine: bool
@@ -72,17 +71,13 @@ class Comparison:
 def judge(pair: Pair) -> Comparison:
     """Compare everything that both sides of a pair have; no times where one of them was emulated."""
     everything = (*pair.baseline, *pair.candidate)
-    emulated = any(result.get("emulated") for result in everything)
-    rows = [] if emulated else list(_times(pair))
-    peaks = [
-        [[float(result["memory"]["peak_rss_bytes"])] for result in side] for side in (pair.baseline, pair.candidate)
-    ]
-    rows.append(_row(MEMORY, "bytes", *peaks))
-    cards = pair.baseline[0]["machine"], pair.candidate[0]["machine"]
-    same = all(same_machine(cards[0], result["machine"]) for result in everything)
+    emulated = any(result.emulated for result in everything)
+    rows = [*([] if emulated else _times(pair)), *_peak(pair)]
+    cards = pair.baseline[0].machine, pair.candidate[0].machine
+    same = all(same_machine(cards[0], result.machine) for result in everything)
     return Comparison(
         configurations=pair.configurations,
-        runs=(len(pair.baseline), len(pair.candidate)),
+        processes=min(len(processes(side)) for side in pair.sides),
         rows=tuple(rows),
         remarks=tuple(_remarks(pair, cards, same=same, emulated=emulated)),
         same_machine=same,
@@ -91,59 +86,50 @@ def judge(pair: Pair) -> Comparison:
 
 
 def _times(pair: Pair) -> Iterator[Row]:
-    sides = pair.baseline, pair.candidate
-
-    def row(name: str, kind: Kind, values: Callable[[Result], Sequence[float]]) -> Row:
-        return _row(name, kind, *([values(result) for result in side] for side in sides))
-
     everything = [*pair.baseline, *pair.candidate]
-    if all(result.get("throughput") for result in everything):
-        rate = row(THROUGHPUT, "per second", lambda result: [result["throughput"]["samples_per_second"]])
-        yield _own_interval(rate, [_rate(result) for result in everything])
-    if all(result["queries"] for result in everything):
-        total = row(TOTAL, "ns", lambda result: [query["total_ns"] for query in result["queries"]])
-        yield _own_interval(total, [_median(result) for result in everything])
-        for stage in _stages(everything):
-            yield row(stage, "ns", partial(_stage_ns, stage))
-    if all(result.get("first") for result in everything):
-        yield row("first answer", "ns", lambda result: [result["open_ns"] + result["first"]["total_ns"]])
+    if all(result.throughput for result in everything):
+        yield _row(THROUGHPUT, "per second", pair, _rate)
+    yield _row(TOTAL, "ns", pair, _median_total)
+    for stage in _stages(everything):
+        yield _row(stage, "ns", pair, partial(_median_stage, stage))
+    if pair.configurations[0].scenario != "Cold":
+        firsts = [
+            [result.open_ns + result.first.total_ns for result in side] for side in (pair.baseline, pair.candidate)
+        ]
+        yield _row_of_values("first answer", "ns", *firsts)
 
 
-def _own_interval(row: Row, estimates: Sequence[Estimate | None]) -> Row:
-    """With the interval of two single runs' own ones, where that is the wider: they know best how much they vary."""
-    if len(estimates) != 2 or None in estimates:
-        return row
-    own, found = ratio_of_estimates(*(each for each in estimates if each)), row.ratio.interval
-    assert own.interval is not None
-    narrower = found is None or found[1] / found[0] < own.interval[1] / own.interval[0]
-    return replace(row, ratio=own) if narrower else row
+def _peak(pair: Pair) -> Iterator[Row]:
+    before, after = ([float(result.memory["peak_rss_bytes"]) for result in side] for side in pair.sides)
+    yield _row_of_values(MEMORY, "bytes", before, after)
 
 
-def _rate(result: Result) -> Estimate | None:
-    found = result["throughput"]
-    return (found["samples_per_second"], tuple(found["interval"])) if found.get("interval") else None
+def _rate(queries: Sequence[Query]) -> float:
+    return len(queries) / sum(query.total_ns for query in queries) * 1e9
 
 
-def _median(result: Result) -> Estimate | None:
-    interval = result.get("total_interval_ns")
-    return (percentile([query["total_ns"] for query in result["queries"]], 0.5), tuple(interval)) if interval else None
+def _median_total(queries: Sequence[Query]) -> float:
+    return percentile([query.total_ns for query in queries], 0.5)
 
 
-def _stage_ns(stage: str, result: Result) -> list[int]:
-    return [query["stages_ns"][stage] for query in result["queries"]]
+def _median_stage(stage: str, queries: Sequence[Query]) -> float:
+    return percentile([query.stages_ns[stage] for query in queries], 0.5)
 
 
-def _stages(results: Sequence[Result]) -> list[str]:
+def _stages(results: Sequence[Result]) -> Iterator[str]:
     """Stages that took time in every query of all; none where files of two schemas divide an answer otherwise."""
-    if len({result["schema"] for result in results}) > 1:
-        return []
-    queries = [query["stages_ns"] for result in results for query in result["queries"]]
-    return [name for name in queries[0] if name != "load" and all(query.get(name, 0) > 0 for query in queries)]
+    if len({result.schema for result in results}) == 1:
+        for name in results[0].stages:
+            if all(query.stages_ns.get(name, 0) > 0 for result in results for query in result.queries):
+                yield name
 
 
-def _row(name: str, kind: Kind, baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]]) -> Row:
-    before, after = (percentile([percentile(run, 0.5) for run in runs], 0.5) for runs in (baseline, candidate))
-    return Row(name, kind, before, after, ratio(baseline, candidate))
+def _row(name: str, kind: Kind, pair: Pair, figure: Figure) -> Row:
+    return Row(name, kind, ratio(pair.baseline, pair.candidate, figure))
+
+
+def _row_of_values(name: str, kind: Kind, baseline: Sequence[float], candidate: Sequence[float]) -> Row:
+    return Row(name, kind, ratio_of_values(baseline, candidate))
 
 
 def _remarks(pair: Pair, cards: Sequence[Mapping[str, Any]], *, same: bool, emulated: bool) -> Iterator[str]:
@@ -155,7 +141,7 @@ def _remarks(pair: Pair, cards: Sequence[Mapping[str, Any]], *, same: bool, emul
         yield f"changed on the machine: {', '.join(changed)}"
     if emulated:
         yield "emulated: no times are compared, for those of an emulator say nothing about a device"
-    if len(pair.baseline) == len(pair.candidate) == 1:
-        yield "one run each: the interval knows what changes within a run, not what changes from run to run"
-    if len({result["schema"] for result in (*pair.baseline, *pair.candidate)}) > 1:
+    if all(len(processes(side)) == 1 for side in pair.sides):
+        yield "one process each: the intervals know what changes within a run, not what changes from one to the next"
+    if len({result.schema for result in (*pair.baseline, *pair.candidate)}) > 1:
         yield "the stages are not compared: an older edgefuse divided an answer into other ones"

@@ -27,7 +27,7 @@ def in_words(card: Card) -> str:
         cores and f"{cores} core" + ("" if cores == 1 else "s"),
         ram and f"{ram:.1f} GiB" + (f" (limited to {limit:.2f} GiB)" if limit else ""),
     ]
-    return ", ".join(part for part in parts if part)
+    return ", ".join(str(part) for part in parts if part)
 
 
 def changes(before: Card, after: Card) -> Iterator[str]:

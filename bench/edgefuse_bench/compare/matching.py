@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from edgefuse_bench.configuration import WORDS, Configuration, Result, by_configuration
+from edgefuse_bench.configuration import WORDS, Configuration, by_configuration
+from edgefuse_bench.result import Result
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,11 @@ class Pair:
     baseline: tuple[Result, ...]
     candidate: tuple[Result, ...]
     configurations: tuple[Configuration, Configuration]
+
+    @property
+    def sides(self) -> tuple[tuple[Result, ...], tuple[Result, ...]]:
+        """Both, the baseline first."""
+        return self.baseline, self.candidate
 
     @property
     def differs(self) -> tuple[str, ...]:

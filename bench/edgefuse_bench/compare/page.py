@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
-from edgefuse_bench.compare.judging import Comparison, Kind, Row
+from edgefuse_bench.compare.judging import Comparison, Kind
 
 
 def page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
@@ -13,11 +14,12 @@ def page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
     yield str(comparison.configurations[1])
     yield f"{'':<14}{before:>17}{after:>17}{'ratio':>8}  {'95 % interval':<17}"
     for row in comparison.rows:
-        cells = "".join(f"{_amount(value, row.kind):>17}" for value in (row.baseline, row.candidate))
+        cells = "".join(f"{_amount(value, row.kind):>17}" for value in (row.ratio.baseline, row.ratio.candidate))
         interval = row.ratio.interval
         reach = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
         yield f"{row.name:<14}{cells}{row.ratio.value:>8.3f}  {reach:<17}{row.verdict}".rstrip()
-    yield from (f"note  {remark}" for remark in comparison.remarks)
+    for remark in comparison.remarks:
+        yield from wrap(remark, 100, initial_indent="note  ", subsequent_indent="      ")
     yield sentence(comparison, names[1])
 
 
@@ -30,7 +32,8 @@ def sentence(comparison: Comparison, name: str) -> str:
     if row.ratio.interval is None:
         return f"{name}: no verdict, for there is too little to tell noise by; {row.ratio.value:.2f} times {what}"
     low, high = row.ratio.interval
-    return f"{name}: {row.verdict}, {row.ratio.value:.2f} times {what} ({low:.2f} to {high:.2f})"
+    where = "" if comparison.processes > 1 else " in the one process of each"
+    return f"{name}: {row.verdict}{where}, {row.ratio.value:.2f} times {what} ({low:.2f} to {high:.2f})"
 
 
 def _amount(value: float, kind: Kind) -> str:
@@ -41,9 +44,3 @@ def _amount(value: float, kind: Kind) -> str:
             return f"{value:.3g} /s"
         case "bytes":
             return f"{value / 2**20:.0f} MiB"
-
-
-def slower_row(row: Row) -> str:
-    """Of a row that broke a limit: "total 1.21 (1.17 to 1.26)"."""
-    interval = "" if row.ratio.interval is None else " ({:.2f} to {:.2f})".format(*row.ratio.interval)
-    return f"{row.name} {row.ratio.value:.2f}{interval}"

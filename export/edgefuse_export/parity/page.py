@@ -6,10 +6,9 @@ import base64
 import io
 import math
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
-from edgefuse.extras import importable
+from edgefuse.pages.template import fill
 from edgefuse_export.parity.samples import Samples
 from edgefuse_runtimes.image import Picture, load_image
 
@@ -46,16 +45,13 @@ def page(report: dict[str, Any], name: str, pictured: Samples | None = None) -> 
     Raises:
         BadInput: jinja2 is not installed.
     """
-    jinja2 = importable("jinja2", "export")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"small": small, "percent": percent, "signed": signed}
     found, modality = report["encoders"][name], name.partition("-")[0]
     others = report.get("labels_by_precision", {})
     labels = report["labels"] if name == modality else others.get(found["precision"])
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
-    html: str = template.render(
+    return fill(
+        __package__,
+        extra="export",
+        filters={"small": small, "percent": percent, "signed": signed},
         modality=modality,
         found=found,
         headline=headline(found),
@@ -75,7 +71,6 @@ def page(report: dict[str, Any], name: str, pictured: Samples | None = None) -> 
         close=CLOSE,
         edgefuse=report["edgefuse"],
     )
-    return html
 
 
 def headline(found: dict[str, Any]) -> str:

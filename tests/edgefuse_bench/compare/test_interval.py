@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgefuse_bench.compare.interval import BATCHES, LEAST, Ratio, ratio, ratio_of_estimates, student
+from edgefuse_bench.compare.interval import LEAST, Ratio, processes, ratio, ratio_of_values, student
+from edgefuse_bench.result import Query
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 7, 8, 14, 31, 100, 399])
@@ -15,28 +18,58 @@ def test_students_quantile_is_scipys(freedom: int, level: float) -> None:
     assert student(freedom, level) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), rel=1e-9)
 
 
-def test_the_ratio_is_of_the_medians() -> None:
-    found = ratio([[100.0] * 20 + [900.0] * 15], [[150.0] * 20 + [5.0] * 15])
-    assert found.value == pytest.approx(1.5)
+def runs(make_result, *values: list[float], scenario: str = "SingleStream"):
+    """Results whose queries took these times."""
+    made = make_result()
+    return [
+        replace(made, scenario=scenario, queries=tuple(Query(0, value, {}, process=0) for value in each))
+        for each in values
+    ]
 
 
-def test_several_runs_of_a_side_give_scipys_interval_of_two_means() -> None:
+def median(queries) -> float:
+    return float(np.median([query.total_ns for query in queries]))
+
+
+def test_the_ratio_is_of_the_figures(make_result) -> None:
+    sides = [runs(make_result, [100] * 20 + [900] * 15), runs(make_result, [150] * 20 + [5] * 15)]
+    assert ratio(*sides, median).value == pytest.approx(1.5)
+
+
+def test_several_processes_give_scipys_interval_of_two_means(make_result) -> None:
     stats = pytest.importorskip("scipy.stats", reason="the reference for the interval")
     baseline, candidate = [100.0, 103.0, 98.0], [110.0, 117.0, 112.0, 108.0]
-    found = ratio([[value] * 3 for value in baseline], [[value] for value in candidate])
+    sides = [runs(make_result, *([value] * 3 for value in side)) for side in (baseline, candidate)]
     expected = stats.ttest_ind(np.log(candidate), np.log(baseline)).confidence_interval(0.95)
-    assert found.interval == pytest.approx((np.exp(expected.low), np.exp(expected.high)), rel=1e-9)
+    assert ratio(*sides, median).interval == pytest.approx((np.exp(expected.low), np.exp(expected.high)), rel=1e-9)
+    assert ratio_of_values(baseline, candidate) == ratio(*sides, median)
 
 
-def test_one_run_borrows_the_spread_of_the_others_runs() -> None:
-    found = ratio([[100.0] * 64], [[110.0] * 64, [130.0] * 64, [120.0] * 64])
-    assert found.interval is not None
-    assert found.interval[0] < 1 < found.interval[1]  # constant within each run, 9 % from run to run
+def test_processes_of_one_result_count_as_those_of_several(make_result) -> None:
+    one = make_result(processes=4)
+    parts = [replace(one, queries=one.queries[k : k + 16]) for k in range(0, 64, 16)]
+    assert [len(queries) for queries in processes([one])] == [16] * 4
+    other = [make_result(seed=1, median_ms=110)]
+    assert ratio([one], other, median) == ratio(parts, other, median)
 
 
-def test_too_few_queries_have_no_interval() -> None:
-    assert ratio([[1.0] * (LEAST - 1)], [[2.0] * 500]) == Ratio(pytest.approx(2), None)
-    assert ratio([[1.0] * LEAST], [[2.0] * LEAST]).interval == (pytest.approx(2), pytest.approx(2))
+def test_cold_starts_are_witnesses_in_stretches(make_result) -> None:
+    one, other = (make_result(scenario="Cold", processes=64, seed=seed) for seed in (1, 2))
+    assert len(processes([one])) == 64
+    assert ratio([one], [other], median) == ratio([make_result(seed=1)], [make_result(seed=2)], median)
+
+
+def test_one_run_borrows_the_spread_of_the_others_runs(make_result) -> None:
+    sides = [runs(make_result, [100] * 64), runs(make_result, [110] * 64, [130] * 64, [120] * 64)]
+    low, high = ratio(*sides, median).interval
+    assert low < 1 < high  # constant within each run, 9 % from run to run
+
+
+def test_too_few_queries_have_no_interval(make_result) -> None:
+    few, many, doubled = (runs(make_result, [ns] * n) for ns, n in ((1, LEAST - 1), (1, LEAST), (2, LEAST)))
+    assert ratio(few, doubled, median) == Ratio(1, 2, None)
+    assert ratio(many, doubled, median).interval == (pytest.approx(2), pytest.approx(2))
+    assert ratio_of_values([1.0], [2.0]) == Ratio(1, 2, None)
 
 
 def _autoregressive(rng: np.random.Generator, queries: int, phi: float) -> list[float]:
@@ -49,13 +82,13 @@ def _autoregressive(rng: np.random.Generator, queries: int, phi: float) -> list[
 
 
 @pytest.mark.parametrize(("phi", "least"), [(0.0, 0.92), (0.5, 0.88), (0.8, 0.8)])
-def test_two_equal_runs_are_told_apart_seldom_even_where_noise_is_correlated(phi: float, least: float) -> None:
+def test_two_equal_runs_are_told_apart_seldom_even_where_noise_is_correlated(make_result, phi, least) -> None:
     """Drawn with a fixed seed. An interval that took each query by itself would hold the truth far less often."""
     rng = np.random.default_rng(0)
     held = naive = 0
     for _ in range(200):
         one, other = _autoregressive(rng, 130, phi), _autoregressive(rng, 130, phi)
-        low, high = ratio([one], [other]).interval or (0, 0)
+        low, high = ratio(runs(make_result, one), runs(make_result, other), median).interval
         held += low <= 1 <= high
         logs = np.log(one), np.log(other)
         error = 1.253 * np.sqrt(sum(log.var(ddof=1) / len(log) for log in logs))  # of a median, of normal noise
@@ -64,15 +97,8 @@ def test_two_equal_runs_are_told_apart_seldom_even_where_noise_is_correlated(phi
     assert phi == 0 or held > naive + 15
 
 
-def test_a_true_difference_is_found() -> None:
+def test_a_true_difference_is_found(make_result) -> None:
     rng = np.random.default_rng(1)
     one, other = _autoregressive(rng, 130, 0.5), [1.2 * each for each in _autoregressive(rng, 130, 0.5)]
-    low, high = ratio([one], [other]).interval or (0, 0)
+    low, high = ratio(runs(make_result, one), runs(make_result, other), median).interval
     assert 1 < low < 1.2 < high
-    assert BATCHES * 2 == LEAST
-
-
-def test_two_intervals_make_one_as_errors_add_in_squares() -> None:
-    found = ratio_of_estimates((10.0, (10 / 1.03, 10 * 1.03)), (12.0, (12 / 1.04, 12 * 1.04)))
-    reach = np.hypot(np.log(1.03), np.log(1.04))
-    assert found == Ratio(pytest.approx(1.2), (pytest.approx(1.2 * np.exp(-reach)), pytest.approx(1.2 * np.exp(reach))))
