@@ -69,7 +69,7 @@ def command(
             raise click.UsageError("Give --forget without --kit and --probe; a kit's path can follow --forget.")
         _forget(forget, as_json)
         return
-    from edgefuse.doctor.report import examine
+    from edgefuse.doctor.examination import examine
 
     found = this_platform()
     report = examine(found, kit, memory=memory, try_engines=try_engines)
@@ -92,7 +92,7 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 
 def _forget(what: str, as_json: bool) -> None:
     require_supported()
-    from edgefuse.doctor.report import is_gone, verdict_json
+    from edgefuse.doctor.remembered import is_gone, verdict_json
     from edgefuse_runtimes.encoder import ENGINE_NAMES
     from edgefuse_runtimes.verdicts import Record, forget
 

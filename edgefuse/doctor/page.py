@@ -23,7 +23,7 @@ MARKS = {
 
 
 def render(report: dict[str, Any], *, unicode: bool) -> str:
-    """The page of `doctor.examine`'s report, with terminal colours; `unicode=False` keeps to ASCII."""
+    """The page of `examination.examine`'s report, with terminal colours; `unicode=False` keeps to ASCII."""
     can = report["can_answer"]
     said = f"edgefuse {report['edgefuse']} {'can' if can else 'cannot'} answer here"
     lines = ["", f"  {click.style(said, bold=True, fg='green' if can else 'red')}", ""]
@@ -31,7 +31,7 @@ def render(report: dict[str, Any], *, unicode: bool) -> str:
         lines += _row("problem", sentence, fg="red")
     if report["problems"]:
         lines.append("")
-    facts = _facts(report)
+    facts = _facts(report, unicode)
     for name, value in facts.items():
         lines += _row(name, value, dim=True)
     for title, rows in (
@@ -55,7 +55,7 @@ def _row(name: str, value: str, **style: Any) -> list[str]:
     return [f"  {click.style(f'{name:<{INDENT - 4}}', **style)}  {first}", *(" " * INDENT + line for line in more)]
 
 
-def _facts(report: dict[str, Any]) -> dict[str, str]:
+def _facts(report: dict[str, Any], unicode: bool) -> dict[str, str]:
     found, machine = report["platform"], report["machine"]
     if machine is None:
         return {
@@ -64,20 +64,66 @@ def _facts(report: dict[str, Any]) -> dict[str, str]:
             ),
             "python": f"{found['implementation']} {found['python']}",
         }
-    limit = machine["cgroup_limit_bytes"]
-    memory = f"{_size(machine['ram_bytes'])}, {_size(machine['available_bytes'])} available"
     packages = ", ".join(f"{one['package']} {one['version'] or '?'}" for one in report["packages"])
-    cores, disk = machine["physical_cores"], machine["disk"]
+    disk, sensors = machine["disk"], machine["sensors"]
     facts = {
         "board": machine["board"] or "",
         "system": f"{machine['system']}, Linux {machine['kernel']}, {found['libc']}",
-        "processor": f"{machine['cpu']} ({machine['architecture']}), {cores} core{'' if cores == 1 else 's'}",
+        "processor": _processor(machine),
+        "emulated": machine["emulation"] and f"{machine['emulation']} Times say nothing about a real one.",
         "features": ", ".join(machine["features"]) or "none that matter here",
-        "memory": memory + (f", limited to {_size(limit)} by a control group" if limit else ""),
+        "clock": _clock(sensors["clock"], machine),
+        "heat": _heat(sensors["temperature"], unicode),
+        "throttling": _throttling(sensors["throttling"]),
+        "memory": _memory(machine),
         "disk": disk and f"{_size(disk['free_bytes'])} free in {disk['folder']}",
         "python": f"{found['python']} with {packages}",
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _processor(machine: dict[str, Any]) -> str:
+    cores, limit = machine["physical_cores"], machine["cgroup_cores"]
+    words = f"{machine['cpu']} ({machine['architecture']}), {cores} core{'' if cores == 1 else 's'}"
+    if limit is None:
+        return words
+    return f"{words}, limited to the time of {limit:g} core{'' if limit == 1 else 's'} by a control group"
+
+
+def _memory(machine: dict[str, Any]) -> str:
+    limit = machine["cgroup_limit_bytes"]
+    words = f"{_size(machine['ram_bytes'])}, {_size(machine['available_bytes'])} available"
+    return words + (f", limited to {_size(limit)} by a control group" if limit else "")
+
+
+def _clock(clock: dict[str, Any], machine: dict[str, Any]) -> str:
+    """The clock now and its range; "" where the machine does not tell it."""
+    if "mhz" not in clock:
+        return ""
+    lowest, highest, governor = machine["min_mhz"], machine["max_mhz"], machine["governor"]
+    words = f"{clock['mhz']:.0f} MHz"
+    if lowest and highest:
+        words += f" of {lowest:.0f} to {highest:.0f} MHz"
+    return words + (f", governor {governor}" if governor else "")
+
+
+def _heat(temperature: dict[str, Any], unicode: bool) -> str:
+    """The temperature now and where it matters; "" where the machine does not tell it."""
+    if "celsius" not in temperature:
+        return ""
+    limit, degrees = temperature["slows_down_at"], "°C" if unicode else "C"
+    return f"{temperature['celsius']:.0f} {degrees}" + (f"; slows down from {limit:.0f} {degrees} on" if limit else "")
+
+
+def _throttling(throttling: dict[str, Any]) -> str:
+    """Whether the machine was slowed down; "" where it does not tell."""
+    if "times" in throttling:
+        times = throttling["times"]
+        return f"{times} time{'' if times == 1 else 's'} since the start, by heat"
+    if "now" not in throttling:
+        return ""
+    present, past = (", ".join(throttling[when]) or "none" for when in ("now", "since_start"))
+    return f"now {present}; since the start {past}"
 
 
 def _engines(report: dict[str, Any], unicode: bool) -> Iterator[str]:
