@@ -29,13 +29,13 @@ from edgefuse import Classifier
 from edgefuse.batch.answers_file import AnswersFile
 from edgefuse.batch.running import classify_batch
 from edgefuse.batch.samples import BatchSample, read_samples
-from edgefuse.card import cpu_name
 from edgefuse.datasets.drawn import draw
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.processor import processor_name
 
 FIRST_SEED = 3_000_000
 SIZES = {"0.3 megapixels": (640, 480), "12 megapixels": (4000, 3000)}
@@ -120,7 +120,7 @@ def main(kit: Path, engine: str, threads: int | None, count: int, photos: int, r
             with open_encoder(spec, classifier.kit.folder, engine=_running(classifier), threads=threads) as encoder:
                 info = encoder.info()
                 click.echo(
-                    f"{cpu_name()}, {info['threads']} thread(s), {spec.file} {spec.precision} on {info['engine']}"
+                    f"{processor_name()}, {info['threads']} thread(s), {spec.file} {spec.precision} on {info['engine']}"
                 )
                 click.echo(
                     f"{'':<16}{'pictures':>9}{'encoder/s':>12}{'batch/s':>10}{'ratio':>8}{'of rounds':>15}"

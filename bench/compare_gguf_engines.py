@@ -34,7 +34,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.card import cpu_name
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.drawn import draw
 from edgefuse.kits.encoders import Encoders
@@ -44,6 +43,7 @@ from edgefuse_runtimes.errors import BadInput, EdgefuseError
 from edgefuse_runtimes.gguf.with_llama_cpp import CONTEXT_STEP, LlamaCppEncoder
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.processor import processor_name
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
@@ -279,7 +279,9 @@ def main(encoders: Path, dataset: str | None, root: Path | None, count: int, rou
         tokens = [len(own) for own in ids]
         job = Job(opened.file(spec.file), spec, threads, max(tokens))
         names = row_names()
-        heading = f"{cpu_name()}, {threads} thread(s), {len(notes)} notes of {min(tokens)} to {max(tokens)} tokens"
+        heading = (
+            f"{processor_name()}, {threads} thread(s), {len(notes)} notes of {min(tokens)} to {max(tokens)} tokens"
+        )
         lines = [heading, "", *speed_table(*interleave(names, job, notes, ids), tokens)]
         lines += ["", *once_table(names, job, notes[0], ids[0], rounds)]
     except EdgefuseError as error:

@@ -22,7 +22,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.card import cpu_name
 from edgefuse.datasets import open_dataset
 from edgefuse.datasets.sample import Sample
 from edgefuse.progress import bar
@@ -34,6 +33,7 @@ from edgefuse_export.preprocessing import read_preprocess
 from edgefuse_export.search import measure
 from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.processor import processor_name
 
 Floats = NDArray[np.float32]
 REFERENCE = "float32, one size"
@@ -166,7 +166,7 @@ def compare(source: Path, samples: Sequence[Sample], work: Path, count: int, cal
     exact, answers = vectors[REFERENCE].astype(np.float64), head(vectors[REFERENCE])
     centre = exact.mean(axis=0)
     lines = [
-        f"{cpu_name()}, 1 thread, {len(unknown)} pictures, calibration on {calibration} of other groups",
+        f"{processor_name()}, 1 thread, {len(unknown)} pictures, calibration on {calibration} of other groups",
         f"{'':<28}{'ms':>7}{'x fp32':>8}{'MB':>7}{'1 - cosine':>12}{'+-':>9}{'centred':>10}{'same label':>12}",
     ]
     for name, own in times.items():

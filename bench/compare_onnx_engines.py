@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare_engines import agreement, notes_of, pictures
-from edgefuse.card import cpu_name
 from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Batch, Encoder, Memory
@@ -37,6 +36,7 @@ from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.machine import process_memory
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
+from edgefuse_runtimes.processor import processor_name
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
@@ -173,7 +173,7 @@ def main(encoders: Path, modality: str, source: Path | None, count: int, threads
     except EdgefuseError as error:
         click.echo(f"compare_onnx_engines: {error}", err=True)
         sys.exit(error.exit_code)
-    heading = f"{cpu_name()}, {threads} thread(s), {len(samples)} samples ({source or 'drawn by edgefuse'})"
+    heading = f"{processor_name()}, {threads} thread(s), {len(samples)} samples ({source or 'drawn by edgefuse'})"
     click.echo("\n".join([heading, *table(contenders)]))
 
 

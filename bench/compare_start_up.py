@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import click
 
-from edgefuse.card import cpu_name
 from edgefuse.progress import bar
+from edgefuse_runtimes.processor import processor_name
 
 HELP = (sys.executable, "-m", "edgefuse", "--help")
 CLICK = (sys.executable, "-c", "import click")
@@ -55,7 +55,7 @@ def main(count: int) -> None:
     for command in (HELP, CLICK):
         run(command)  # the first one reads the files from disk and writes the compiled modules
     pairs = [(run(HELP), run(CLICK)) for _ in bar("starting", range(count), count)]
-    processor = cpu_name()
+    processor = processor_name()
     click.echo(f"{processor}, Python {sys.version.split()[0]}, {count} pairs; median, and quartiles")
     for figure in ("cpu_ms", "wall_ms"):
         ours, theirs = ([getattr(pair[place], figure) for pair in pairs] for place in (0, 1))

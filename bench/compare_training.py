@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgefuse.card import cpu_name
 from edgefuse.progress import bar
 from edgefuse.training import losses, network, shapes, trainer
 from edgefuse_runtimes.machine import set_blas_threads
+from edgefuse_runtimes.processor import processor_name
 from edgefuse_runtimes.team import Team
 
 Epoch = Callable[[], None]
@@ -124,7 +124,7 @@ def main(count: int, text_width: int, image_width: int, threads: int, rounds: in
     torch.set_num_threads(threads)
     click.echo(
         f"{count:,} rows x {text_width} + {image_width}, batch {trainer.PAPER.batch}, {threads} threads, "
-        f"torch {torch.__version__}, numpy {np.__version__}, {cpu_name()}"
+        f"torch {torch.__version__}, numpy {np.__version__}, {processor_name()}"
     )
     click.echo("seconds per epoch, median of rounds; ratios: median over rounds (least to most)")
     columns = ("edgefuse", "torch", "torch fused", "to torch", "to torch fused")

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare_gguf_engines import fresh_process, most_anonymous
-from edgefuse.card import cpu_name
 from edgefuse.extras import importable
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.errors import DoesNotFit, EdgefuseError
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.machine import process_memory
+from edgefuse_runtimes.processor import processor_name
 from edgefuse_runtimes.spec import EncoderSpec, Tokenization
 
 WIDTH, FEED_FORWARD, HEADS, VOCABULARY, LAYERS = 4096, 11008, 32, 32000, 32
@@ -114,9 +114,7 @@ def main(work: Path, layers: int, tokens: int, threads: int) -> None:
         path = Path(folder, "text.gguf")
         write_random_llama(path, layers)
         ids = np.random.default_rng(1).integers(0, VOCABULARY, tokens).astype(np.int32)
-        head = (
-            f"{cpu_name()}, {threads} thread(s), {layers} layers, {path.stat().st_size / 1e9:.2f} GB, {tokens} tokens"
-        )
+        head = f"{processor_name()}, {threads} thread(s), {layers} layers, {path.stat().st_size / 1e9:.2f} GB, {tokens} tokens"
         click.echo(f"{head}\n\n| memory | seconds | RssAnon, most | VmHWM |\n| --- | --- | --- | --- |")
         for memory in get_args(Memory):
             with fresh_process() as child:

@@ -20,13 +20,13 @@ import click
 import numpy as np
 
 from compare_gguf_engines import fresh_process, most_anonymous
-from edgefuse.card import cpu_name
 from edgefuse.embeddings.table import Row, open_table, shard_path, shards, write_description, write_shard
 from edgefuse.heads import Fusion
 from edgefuse.progress import bar
 from edgefuse.training import align
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.machine import process_memory, set_blas_threads
+from edgefuse_runtimes.processor import processor_name
 
 CLASSES = ("a", "b", "c", "d", "e", "f", "g")
 
@@ -85,7 +85,9 @@ def main(
 ) -> None:
     """Measure training with each way to match unequal widths."""
     size = 4 * count * (text_width + image_width)
-    click.echo(f"{count:,} rows x {text_width} + {image_width}: {size / 1e6:.0f} MB of vectors, {fusion}, {cpu_name()}")
+    click.echo(
+        f"{count:,} rows x {text_width} + {image_width}: {size / 1e6:.0f} MB of vectors, {fusion}, {processor_name()}"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "V"
         write_table(folder, count, {"text": text_width, "image": image_width})
