@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgefuse.card import TUNING, cpu_name
+from edgefuse.card import TUNING
 from edgefuse.datasets.drawn import draw
 from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
@@ -34,6 +34,7 @@ from edgefuse_runtimes.contract import Batch, Encoder
 from edgefuse_runtimes.encoder import ENGINES, open_encoder
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable
 from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.processor import processor_name
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
@@ -188,7 +189,7 @@ def main(
     """Time every installed engine on the same encoder files, interleaved; ratios are to the first row."""
     try:
         opened = Encoders.open(encoders)
-        lines = [f"{cpu_name()}, {threads} thread(s)"]
+        lines = [f"{processor_name()}, {threads} thread(s)"]
         lines += [f"with {name}={os.environ[name]}" for name in TUNING if name in os.environ]
         if only != "text":
             lines += ["", *compare_images(opened, fp32, folder, count, threads)]

@@ -114,7 +114,8 @@ def main(work: Path, layers: int, tokens: int, threads: int) -> None:
         path = Path(folder, "text.gguf")
         write_random_llama(path, layers)
         ids = np.random.default_rng(1).integers(0, VOCABULARY, tokens).astype(np.int32)
-        head = f"{processor_name()}, {threads} thread(s), {layers} layers, {path.stat().st_size / 1e9:.2f} GB, {tokens} tokens"
+        sizes = f"{layers} layers, {path.stat().st_size / 1e9:.2f} GB, {tokens} tokens"
+        head = f"{processor_name()}, {threads} thread(s), {sizes}"
         click.echo(f"{head}\n\n| memory | seconds | RssAnon, most | VmHWM |\n| --- | --- | --- | --- |")
         for memory in get_args(Memory):
             with fresh_process() as child:
