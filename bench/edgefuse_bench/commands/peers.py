@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgefuse.commands.options import FOLDER, threads_option
+from edgefuse_runtimes.spec import Modality
 
 EXAMPLE = """\b
 Examples: edgefuse bench peers --encoders E --image M/dinov2 --text M/smollm2
@@ -28,6 +29,8 @@ Examples: edgefuse bench peers --encoders E --image M/dinov2 --text M/smollm2
     "--rounds", type=click.IntRange(min=1), default=16, show_default=True, help="Six or more give an interval."
 )
 @click.option("--count", type=click.IntRange(min=1), default=8, show_default=True, help="Samples of each round.")
+@click.option("--head", "head_folder", type=FOLDER, help="A head of these encoders: how often is the label the same?")
+@click.option("--remark", help="What a reader must know of the encoders, such as: Weights are random.")
 @threads_option
 @click.option(
     "--json",
@@ -45,6 +48,8 @@ def peers(
     root: Path | None,
     rounds: int,
     count: int,
+    head_folder: Path | None,
+    remark: str | None,
     threads: int | None,
     json_file: Path | None,
     markdown: Path | None,
@@ -55,20 +60,23 @@ def peers(
     them are given the same samples in turn; a ratio is the median over the rounds. Beside time stand memory, files and
     the distance to the source's own float32 vectors. What is missing or fails is named with the reason.
     """
+    from edgefuse.heads import open_head
     from edgefuse.kits.encoders import Encoders
     from edgefuse.progress import bar
+    from edgefuse_bench.peers.comparison import Settings, compare
     from edgefuse_bench.peers.page import page
-    from edgefuse_bench.peers.running import Settings, compare
     from edgefuse_runtimes.errors import BadInput
     from edgefuse_runtimes.files import write_bytes, write_json
 
-    sources = {name: source for name, source in (("image", image), ("text", text)) if source is not None}
+    named: tuple[tuple[Modality, str | None], ...] = (("image", image), ("text", text))
+    sources = {modality: source for modality, source in named if source is not None}
     if not sources:
         raise BadInput("Nothing is to be compared; name a source with --image, --text or both.")
     if json_file is not None and json_file.is_dir():
         raise BadInput(f"{json_file} is a folder; name a file for --json.")
-    settings = Settings(rounds=rounds, count=count, threads=threads, dataset=dataset, root=root)
-    result = compare(Encoders.open(folder), sources, settings, bar)  # type: ignore[arg-type]  # the two modalities
+    settings = Settings(rounds=rounds, count=count, threads=threads, dataset=dataset, root=root, remark=remark)
+    head = None if head_folder is None else open_head(head_folder)
+    result = compare(Encoders.open(folder), sources, settings, head, bar)
     if json_file == Path("-"):
         click.echo(json.dumps(result, ensure_ascii=False))
     else:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.heads import Head
+from edgefuse_runtimes.spec import Modality
+
 Floats = NDArray[np.float32]
 
 CONFIDENCE = 0.95
@@ -57,3 +60,17 @@ def closeness(vectors: Floats, reference: Floats) -> dict[str, Any]:
         "standard_error": float(unlike.std(ddof=1) / math.sqrt(count)) if count > 1 else None,
         "samples": count,
     }
+
+
+def same_labels(head: Head, modality: Modality, vectors: Floats, exact: Floats, given: Floats) -> dict[str, Any]:
+    """For what share of n samples `head` answers the same from `vectors` as from `exact`, both (n, d).
+
+    The other modality's vectors are `given` (n, d_other) on both sides.
+    """
+
+    def answers(own: Floats) -> list[tuple[str, ...]]:
+        text, image = (given, own) if modality == "image" else (own, given)
+        return [head.answer(row) for row in head.probabilities(text, image)]  # rows (K,)
+
+    same = [a == b for a, b in zip(answers(vectors), answers(exact), strict=True)]
+    return {"share": sum(same) / len(same), "samples": len(same)}

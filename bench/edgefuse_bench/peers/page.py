@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-COLUMNS = ("who runs it", "ms", "time to edgefuse's", "95 %", "s to open", "peak MiB", "file MB", "1 − centred cosine")
+COLUMNS = ("who runs it", "ms", "ratio", "95 % of the ratio", "s to open", "peak MiB", "file MB", "1 − centred cosine")
 
 BUSY = 0.05
 """Share of the processor that other programs may take before the page says that the machine was shared."""
@@ -13,20 +13,22 @@ BUSY = 0.05
 def page(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     parts = [_comparison(result, comparison) for comparison in result["comparisons"]]
-    return "\n\n".join([*parts, _measured_on(result)])
+    remarks = [result["remark"]] if result["remark"] else []
+    return "\n\n".join([*remarks, *parts, _measured_on(result)])
 
 
 def _comparison(result: dict[str, Any], comparison: dict[str, Any]) -> str:
     encoder, reference = comparison["encoder"], comparison["reference"]
     rows = [row for row in comparison["peers"] if "failed" not in row]
+    judged = [*COLUMNS, "same label"] if any(row["same_label"] for row in rows) else COLUMNS
     lines = [
         f"**{encoder['source']}**: {_samples(result, comparison)}.",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "| --- |" + " ---: |" * (len(COLUMNS) - 1),
+        "| " + " | ".join(judged) + " |",
+        "| --- |" + " ---: |" * (len(judged) - 1),
         *("| " + " | ".join(_cells(row, reference)) + " |" for row in rows),
         "",
-        f"Ratios are to “{comparison['baseline']}”"
+        f"Times and ratios are of one sample; ratios are to “{comparison['baseline']}”"
         + (f", distances to the vectors of “{reference}”." if reference else "."),
     ]
     left_out = [f"{row['name']} is left out: {row['failed']}" for row in comparison["peers"] if "failed" in row]
@@ -60,6 +62,7 @@ def _cells(row: dict[str, Any], reference: str | None) -> list[str]:
         f"{row['peak_rss_bytes'] / 2**20:.0f}",
         f"{row['file_bytes'] / 1e6:.1f}",
         "exact" if row["name"] == reference else distance,
+        *([f"{row['same_label']['share']:.1%}"] if row["same_label"] else []),
     ]
 
 

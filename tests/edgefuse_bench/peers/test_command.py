@@ -17,9 +17,9 @@ def peers(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_engine_has_its_row(
-    tiny_encoders: Path, tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path
+    tiny_encoders: Path, tiny_workshop: Path, tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path
 ) -> None:
-    sources = ["--image", tiny_image_onnx, "--text", tiny_text_gguf]
+    sources = ["--image", tiny_image_onnx, "--text", tiny_text_gguf, "--head", tiny_workshop / "head"]
     files = ["--json", tmp_path / "peers.json", "--markdown", tmp_path / "peers.md"]
 
     done = peers("--encoders", tiny_encoders, *sources, "--rounds", "6", "--count", "2", "--threads", "1", *files)
@@ -31,7 +31,7 @@ def test_every_engine_has_its_row(
     assert result["machine"]["cpu"] in done.stdout
     image, text = result["comparisons"]
     failed = {row["name"]: row["failed"] for part in (image, text) for row in part["peers"] if "failed" in row}
-    assert all("not installed" in sentence for sentence in failed.values())
+    assert all(": not installed." in sentence for sentence in failed.values())
     assert (image["baseline"], image["reference"]) == ("edgefuse, int8, onnxruntime", "onnxruntime, fp32")
     rows = {row["name"]: row for part in (image, text) for row in part["peers"] if "failed" not in row}
     assert {"edgefuse, int8, numpy", "edgefuse, q8_0, numpy", "onnxruntime, dynamic int8"} <= set(rows)
@@ -42,6 +42,8 @@ def test_every_engine_has_its_row(
         assert low <= row["ratio"]["median"] <= high
         assert sum(map(len, row["rounds_ns"])) == 12
     assert rows["edgefuse, int8, onnxruntime"]["closeness"]["mean"] < 0.01
+    assert rows["onnxruntime, fp32"]["same_label"] == {"share": 1.0, "samples": 12}
+    assert "100.0%" in done.stdout
 
 
 def test_json_to_standard_output_is_nothing_but_json(tiny_encoders: Path, tiny_text_gguf: Path) -> None:
@@ -60,12 +62,13 @@ def test_json_to_standard_output_is_nothing_but_json(tiny_encoders: Path, tiny_t
         (["--image", "TEXT"], "was not exported from"),
         (["--text", "TEXT", "--dataset", "nothing"], "There is no data set called"),
         (["--text", "TEXT", "--json", "FOLDER"], "is a folder"),
+        (["--text", "TEXT", "--head", "HEAD"], "A head reads both vectors"),
     ],
 )
 def test_bad_input_is_a_sentence(
-    tiny_encoders: Path, tiny_text_gguf: Path, tmp_path: Path, arguments: list[str], sentence: str
+    tiny_encoders: Path, tiny_workshop: Path, tiny_text_gguf: Path, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
-    places = {"TEXT": str(tiny_text_gguf), "FOLDER": str(tmp_path)}
+    places = {"TEXT": str(tiny_text_gguf), "FOLDER": str(tmp_path), "HEAD": str(tiny_workshop / "head")}
 
     done = peers("--encoders", tiny_encoders, *(places.get(word, word) for word in arguments))
 

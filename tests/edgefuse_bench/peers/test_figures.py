@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from edgefuse_bench.peers.figures import closeness, distances, median_interval, round_ratios, spread
+from edgefuse.embeddings.table import open_table
+from edgefuse.heads import open_head
+from edgefuse_bench.peers.figures import (
+    closeness,
+    distances,
+    median_interval,
+    round_ratios,
+    same_labels,
+    spread,
+)
 
 
 def test_ratios_are_taken_round_by_round() -> None:
@@ -48,3 +59,18 @@ def test_distance_is_one_minus_the_cosine_after_the_mean_is_subtracted() -> None
     assert found["standard_error"] == pytest.approx(np.std(cosines, ddof=1) / 3)
     assert found["samples"] == 9
     assert closeness(reference, reference)["mean"] == 0
+
+
+def test_labels_are_compared_with_the_other_modality_as_it_is(tiny_workshop: Path) -> None:
+    head = open_head(tiny_workshop / "head")
+    table = open_table(tiny_workshop / "table")
+    text, image = table.text[:], table.image[:]  # (n, d_t), (n, d_i)
+    turned = image[::-1]
+    expected = [head.answer(row) for row in head.probabilities(text, image)]
+    found = [head.answer(row) for row in head.probabilities(text, turned)]
+
+    assert same_labels(head, "image", image, image, text) == {"share": 1.0, "samples": len(image)}
+    assert same_labels(head, "image", turned, image, text)["share"] == np.mean(
+        [a == b for a, b in zip(expected, found, strict=True)]
+    )
+    assert same_labels(head, "text", text, text, turned)["share"] == 1

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edgefuse_bench.peers.catalogue import graph_peers, torch_peers
+from edgefuse_bench.peers.comparison import rows
 from edgefuse_bench.peers.peer import Order, Sample
-from edgefuse_bench.peers.running import compare_peers
+from edgefuse_bench.peers.running import run_peers
 from edgefuse_bench.peers.samples import write_calibration
 from edgefuse_bench.peers.with_torch import TorchEncoder
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization, TokenizerFile
@@ -56,17 +57,17 @@ def test_all_libraries_agree_on_pictures(tmp_path: Path) -> None:
     order = order_of(spec, source, tmp_path / "work", samples[:4])
     peers = [*graph_peers(order, tmp_path / "work"), *torch_peers(order)]
 
-    compared = compare_peers(peers, order, [samples[4:8], samples[8:]], threads=1)
+    compared = rows("image", {"image": run_peers(peers, order, [samples[4:8], samples[8:]], threads=1)})
 
     installed = {peer.name for peer in peers if all(map(util.find_spec, peer.needs))}
-    rows = {row["name"]: row for row in compared["peers"]}
-    assert {name for name, row in rows.items() if "failed" not in row} == installed
+    found = {row["name"]: row for row in compared["peers"]}
+    assert {name for name, row in found.items() if "failed" not in row} == installed
     assert installed >= {"onnxruntime, fp32", "onnxruntime, dynamic int8", "torch, fp32"}
     assert compared["reference"] == "torch, fp32"
     for name in installed:
-        distance = rows[name]["closeness"]["mean"]
-        assert distance < 1e-6 if rows[name]["precision"] == "fp32" else 1e-8 < distance < 0.1, name
-    assert rows["onnxruntime, dynamic int8"]["file_bytes"] < rows["onnxruntime, fp32"]["file_bytes"]
+        distance = found[name]["closeness"]["mean"]
+        assert distance < 1e-6 if found[name]["precision"] == "fp32" else 1e-8 < distance < 0.1, name
+    assert found["onnxruntime, dynamic int8"]["file_bytes"] < found["onnxruntime, fp32"]["file_bytes"]
 
 
 def test_a_traced_note_may_have_any_length(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_traced_note_may_have_any_length(tmp_path: Path) -> None:
     wanted = ("onnxruntime, fp32", "torch, fp32")
     peers = [peer for peer in [*graph_peers(order, tmp_path / "work"), *torch_peers(order)] if peer.name in wanted]
 
-    compared = compare_peers(peers, order, [samples], threads=1)
+    compared = rows("text", {"text": run_peers(peers, order, [samples], threads=1)})
 
     assert [row.get("failed") for row in compared["peers"]] == [None, None]
     assert compared["peers"][0]["closeness"]["mean"] < 1e-9

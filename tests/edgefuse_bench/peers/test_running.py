@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgefuse_bench.peers.comparison import rows
 from edgefuse_bench.peers.page import page
 from edgefuse_bench.peers.peer import Order, Peer, Sample, Step, as_bytes
-from edgefuse_bench.peers.running import compare_peers
+from edgefuse_bench.peers.running import run_peers
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.spec import EncoderSpec, Tokenization
 
@@ -83,7 +84,7 @@ def samples(*notes: str) -> list[Sample]:
 
 def run(work: Path, *peers: Peer) -> dict[str, Any]:
     order = Order(spec=SPEC, source=work, graph=work, target=work, calibration=work)
-    return compare_peers(peers, order, [samples("a", "bé"), samples("cde", "f")], threads=1)
+    return rows("text", {"text": run_peers(peers, order, [samples("a", "bé"), samples("cde", "f")], threads=1)})
 
 
 def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> None:
@@ -98,21 +99,21 @@ def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> 
 
     compared = run(work, *peers)
 
-    rows = {row["name"]: row for row in compared["peers"]}
-    assert list(rows) == [peer.name for peer in peers]
+    found = {row["name"]: row for row in compared["peers"]}
+    assert list(found) == [peer.name for peer in peers]
     assert compared["baseline"] == compared["reference"] == "torch, fp32"
-    assert rows["gone"]["failed"] == "no_such_library is not installed."
-    assert "operator that nobody knows" in rows["unmade"]["failed"]
-    assert "dying" in rows["dying"]["failed"]
-    assert "SIGABRT" in rows["dying"]["failed"]
-    assert rows["torch, fp32"]["ratio"]["median"] == 1
-    assert rows["slow"]["ratio"]["median"] > 5
-    assert [len(round_) for round_ in rows["slow"]["rounds_ns"]] == [2, 2]
-    assert min(min(round_) for round_ in rows["slow"]["rounds_ns"]) > 50_000_000
-    assert rows["slow"]["closeness"]["mean"] == 0
-    assert rows["text"]["closeness"]["mean"] > 0
-    assert rows["slow"]["file_bytes"] == len(SPEC.file)
-    assert 1 << 20 < rows["slow"]["peak_rss_bytes"] < 1 << 30
+    assert found["gone"]["failed"] == "no_such_library: not installed."
+    assert "operator that nobody knows" in found["unmade"]["failed"]
+    assert "dying" in found["dying"]["failed"]
+    assert "SIGABRT" in found["dying"]["failed"]
+    assert found["torch, fp32"]["ratio"]["median"] == 1
+    assert found["slow"]["ratio"]["median"] > 5
+    assert [len(round_) for round_ in found["slow"]["rounds_ns"]] == [2, 2]
+    assert min(min(round_) for round_ in found["slow"]["rounds_ns"]) > 50_000_000
+    assert found["slow"]["closeness"]["mean"] == 0
+    assert found["text"]["closeness"]["mean"] > 0
+    assert found["slow"]["file_bytes"] == len(SPEC.file)
+    assert 1 << 20 < found["slow"]["peak_rss_bytes"] < 1 << 30
     assert 0 <= compared["others_work"] <= 1
 
 
@@ -121,6 +122,7 @@ def test_a_page_has_a_row_for_each_that_ran_and_a_sentence_for_each_other(work: 
     encoder = {"source": "made-up", "tokens": {"least": 1, "median": 1, "most": 3}}
     result = {
         "started": "2026-01-02T03:04:05+00:00",
+        "remark": "Weights are random.",
         "settings": {"threads": 1, "rounds": 2, "count": 2},
         "samples": {"source": "drawn", "drawn": True, "count": 4},
         "machine": {
@@ -133,11 +135,12 @@ def test_a_page_has_a_row_for_each_that_ran_and_a_sentence_for_each_other(work: 
 
     lines = page(result).splitlines()
 
-    assert lines[0] == "**made-up**: 4 notes of 1 to 3 tokens (drawn by edgefuse) in 2 rounds of 2, 1 thread(s)."
-    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    assert [row[0] for row in rows] == ["who runs it", "---", "torch, fp32"]
-    assert rows[2][2] == "1.00"
-    assert rows[2][-1] == "exact"
+    assert lines[0] == "Weights are random."
+    assert lines[2] == "**made-up**: 4 notes of 1 to 3 tokens (drawn by edgefuse) in 2 rounds of 2, 1 thread(s)."
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    assert [row[0] for row in cells] == ["who runs it", "---", "torch, fp32"]
+    assert cells[2][2] == "1.00"
+    assert cells[2][-1] == "exact"
     assert any(line.startswith("unmade is left out: ") for line in lines)
     assert "took 40% of the machine in the rounds: the ratios count, not the times." in lines[-1]
 
