@@ -179,7 +179,7 @@ class Classifier(Closing):
         given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
         missing = [modality for modality, is_given in given.items() if not is_given]
         notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
-        notes += self.kit.leaks
+        notes += self.kit.remarks
         labels = self.kit.head.answer(probabilities)
         label = SEPARATOR.join(labels)
         referral = self.kit.head.referral

@@ -88,9 +88,9 @@ def command(
             raise click.UsageError("--output writes JSON lines already; leave out --json.")
         if str(output) == "-":
             raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
-        return _answer_all(image, output, lambda: open_classifier(kit or find_kit()))
+        return _answer_all(image, output, lambda: open_classifier(find_kit(kit)))
     _check_one(image, text, note)
-    _answer_one(image, text, note, lambda: open_classifier(kit or find_kit(), keep_open=False), as_json)
+    _answer_one(image, text, note, lambda: open_classifier(find_kit(kit), keep_open=False), as_json)
     return 0
 
 

@@ -23,7 +23,7 @@ Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.
 @click.option(
     "--thin",
     is_flag=True,
-    help="Leave out the encoders' files, for devices that have a kit with the same encoders installed.",
+    help="Leave out encoders and golden samples, for devices that have a kit with the same encoders installed.",
 )
 @click.option(
     "--sign",

@@ -6,31 +6,60 @@ import os
 from pathlib import Path
 
 from edgefuse.home import home
+from edgefuse.kits.store import current_folder, kits_folder, versions_of
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
 
 
-def find_kit() -> Path:
-    """The kit to use.
+def find_kit(named: Path | None = None) -> Path:
+    """The folder of the kit to use.
+
+    Args:
+        named: a folder, or the name of an installed kit; None: what $EDGEFUSE_KIT names so, else the active kit.
 
     Raises:
-        BadInput: neither is set.
+        BadInput: none is named, and none is active.
     """
-    named = os.environ.get("EDGEFUSE_KIT")
-    if named:
-        return Path(named)
+    if named is None and os.environ.get("EDGEFUSE_KIT"):
+        named = Path(os.environ["EDGEFUSE_KIT"])
+    if named is not None:
+        return _installed(named) or named
+    kit = active_kit()
+    if kit is None:
+        raise BadInput("No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with 'edgefuse kits use KIT'.")
+    return current_folder(kit) or kit
+
+
+def active_kit() -> Path | None:
+    """What was activated: the folder of a kit in the store, which has versions, or of one elsewhere; None: nothing."""
     try:
-        return Path(os.fsdecode(_record().read_bytes().rstrip(b"\n")))
+        return Path(os.fsdecode(_path().read_bytes().rstrip(b"\n")))
     except FileNotFoundError:
-        raise BadInput(
-            "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with 'edgefuse kits use KIT'."
-        ) from None
+        return None
 
 
 def activate(kit: Path) -> None:
-    """Make `kit` the active kit of this user."""
-    write_bytes(_record(), os.fsencode(kit.resolve()) + b"\n")
+    """Make the kit in the folder `kit` the active kit of this user; of one in the store, whatever version is in use."""
+    folder = kit.resolve()
+    in_store = folder.is_relative_to(kits_folder().resolve())
+    write_bytes(_path(), os.fsencode(folder.parent if in_store else folder) + b"\n")
 
 
-def _record() -> Path:
+def deactivate() -> None:
+    """Have no active kit."""
+    _path().unlink(missing_ok=True)
+
+
+def _installed(named: Path) -> Path | None:
+    """The folder of the version in use of the installed kit of that name; None where there is none."""
+    if named.exists() or len(named.parts) != 1:
+        return None
+    try:
+        versions = versions_of(str(named))
+    except BadInput:
+        return None
+    return next((item.folder for item in versions if item.in_use), None)
+
+
+def _path() -> Path:
     return home() / "active-kit"

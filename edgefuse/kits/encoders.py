@@ -43,13 +43,9 @@ class Encoders:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of all files that a kit takes over from this folder."""
-        return (*self.weights, *FILES)
-
-    @property
-    def weights(self) -> tuple[str, ...]:
-        """The names of the files that encoders are run from: all but the golden samples."""
         tokenizer = () if self.text.tokenizer is None else (self.text.tokenizer.file,)
-        return (*(part.file for spec in self.specs for part in (spec, spec.data) if part is not None), *tokenizer)
+        weights = [part.file for spec in self.specs for part in (spec, spec.data) if part is not None]
+        return (*weights, *tokenizer, *FILES)
 
     @property
     def specs(self) -> tuple[EncoderSpec, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from edgefuse.heads import ARRAYS, Head, read_head
 from edgefuse.kits.manifest import LARGEST, MANIFEST, is_plain, read_manifest
 from edgefuse.kits.precisions import choose, read_alternatives
+from edgefuse.kits.record import Record, read_record
 from edgefuse.kits.source import Folder, check_files
 from edgefuse.leaks import leak_sentences
 from edgefuse.progress import Progress, silent
@@ -29,6 +30,8 @@ class Kit:
     def open(cls, folder: Path) -> Kit:
         """Read the manifest and check it, the head's bytes, and the size of every file.
 
+        Of an installed kit, a file that was written to since is hashed again.
+
         Raises:
             BadInput: there is no kit, it is damaged or incomplete, or a newer edgefuse made it.
         """
@@ -45,8 +48,11 @@ class Kit:
             inside = _inside(folder, name)
             if not inside.is_file():
                 raise BadInput(f"The kit {folder} lacks the file {name}; copy the kit again.")
-            if inside.stat().st_size != entry["bytes"]:
+            status = inside.stat()
+            if status.st_size != entry["bytes"]:
                 raise BadInput(f"The kit's file {inside} has the wrong size; copy the kit again.")
+            if kit.record is not None and kit.record.written_ns.get(name) != status.st_mtime_ns:
+                kit._check_hash(name)
         kit._check_hash(ARRAYS)
         return kit
 
@@ -88,6 +94,28 @@ class Kit:
         """For each file but the manifest and its signature, "sha256" and "bytes"."""
         files: dict[str, dict[str, Any]] = self._said("files")
         return files
+
+    @property
+    def hashes(self) -> dict[str, int]:
+        """The sha256 of each different file, with its bytes."""
+        return {entry["sha256"]: entry["bytes"] for entry in self.files.values()}
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """What an answer may take on the devices that the kit is meant for; {} where nobody said."""
+        budget = self.manifest.get("budget")
+        known = budget.items() if isinstance(budget, dict) else ()
+        return {name: value for name, value in known if type(value) in (int, float) and value > 0}
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What installing the kit left beside it; None where it was not installed."""
+        return read_record(self.folder)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What every answer must say of the kit: who did not sign it, and what leaks."""
+        return [*(self.record.remarks if self.record else []), *self.leaks]
 
     @property
     def name(self) -> str:

@@ -157,8 +157,8 @@ def write_kit(output: Path, contents: Contents, *, archive: bool = False, progre
 
 
 def thinned(contents: Contents, encoders: Encoders) -> Contents:
-    """The same kit without the encoders' files, for devices that have them; manifest and signature are the same."""
-    return {name: content for name, content in contents.items() if name not in encoders.weights}
+    """The same kit without what comes from the encoders folder, for devices that have it; the manifest is the same."""
+    return {name: content for name, content in contents.items() if name not in encoders.files}
 
 
 def shortened(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,9 @@ def check_files(source: Source, files: dict[str, dict[str, object]], *, may_lack
     for name, entry in files.items():
         if name not in source.sizes:
             if entry["sha256"] not in may_lack:
-                raise BadInput(f"The kit {source.path} lacks the file {name}; copy the kit again.")
+                raise BadInput(
+                    f"The kit {source.path} lacks the file {name}, and no installed kit has it; copy the whole kit."
+                )
         elif source.sizes[name] != entry["bytes"]:
             raise BadInput(f"The file {name} of the kit {source.path} has the wrong size; copy the kit again.")
 

@@ -1,6 +1,6 @@
 """The keys whose kits this device takes: a file in the form that `ssh-keygen -Y verify` reads (ALLOWED SIGNERS).
 
-edgefuse namespaces="edgefuse-kit" ssh-ed25519 AAAA... SHA256:...
+edgefuse-kit namespaces="edgefuse-kit" ssh-ed25519 AAAA... SHA256:...
 """
 
 from __future__ import annotations

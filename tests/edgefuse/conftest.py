@@ -15,7 +15,11 @@ import pytest
 
 from edgefuse.answering.referral import Kept, Referral, Threshold
 from edgefuse.embeddings.table import Row, Table, open_table, shard_path, shards, write_description, write_shard
-from edgefuse.kits.manifest import MANIFEST, write_manifest
+from edgefuse.kits.archive import write_archive
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import MANIFEST, SIGNATURE, write_manifest
+from edgefuse.kits.signature import signature_over
+from edgefuse.trust.keys import public_of
 
 IDENTITY = {"pooling": "none", "normalize": False, "preprocess": None, "tokenization": None}
 
@@ -115,3 +119,30 @@ def make_key(ssh_keygen: Callable[..., subprocess.CompletedProcess[bytes]], tmp_
         return path
 
     return make
+
+
+@pytest.fixture
+def bring(tiny_kit: Path, tmp_path: Path, repack: Callable[..., None]) -> Callable[..., Path]:
+    """A copy of the tiny kit as somebody brings it: of that version, signed with a key made of that seed, if any."""
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs kits")
+
+    def make(version: str = "1", *, seed: int | None = 1, archive: bool = False, **said: Any) -> Path:
+        kit = Path(shutil.copytree(tiny_kit, tmp_path / f"brought-{len(list(tmp_path.iterdir()))}"))
+        repack(kit, lambda manifest: manifest.update({"name": "tiny", "version": version} | said))
+        if seed is not None:
+            private = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+            (kit / SIGNATURE).write_bytes(signature_over((kit / MANIFEST).read_bytes(), private))
+        if not archive:
+            return kit
+        names = [MANIFEST, *([SIGNATURE] if seed is not None else []), *Kit.open(kit).files]
+        write_archive(kit.with_suffix(".kit"), {name: kit / name for name in names})
+        return kit.with_suffix(".kit")
+
+    return make
+
+
+@pytest.fixture
+def fingerprint() -> str:
+    """Of the key that `bring` signs with."""
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs kits")
+    return public_of(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)).fingerprint

@@ -18,7 +18,7 @@ def test_the_chosen_kit_answers_from_then_on(
 ) -> None:
     monkeypatch.chdir(tiny_kit.parent)
     outcome = cli("kits", "use", tiny_kit.name)
-    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.code == 0, outcome.err
     assert outcome.out == f"The active kit is now tiny 1 ({tiny_kit.resolve()}).\n"
     monkeypatch.chdir("/")
     picture = tiny_kit / "golden" / "0.png"

@@ -1,0 +1,34 @@
+"""A kit that was brought to this device: its manifest was read and checked, its files were not touched yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import MANIFEST, SIGNATURE, read_manifest
+from edgefuse.kits.source import Source, open_source, read_small
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A kit in a folder or an archive; manifest and signature are read once: what is checked is what is kept."""
+
+    source: Source
+    manifest: bytes
+    signature: bytes | None
+    """None: nobody signed it."""
+    kit: Kit
+    """What the manifest says; only of a folder can files be asked for."""
+
+
+def open_brought(path: Path) -> Brought:
+    """The kit at `path`, a folder or an archive.
+
+    Raises:
+        BadInput: there is none, its manifest is damaged or says what none may say, or it holds more than plain files.
+    """
+    source = open_source(path)
+    manifest = read_small(source, MANIFEST)
+    signature = read_small(source, SIGNATURE) if SIGNATURE in source.sizes else None
+    return Brought(source, manifest, signature, Kit(path, read_manifest(manifest, path)))

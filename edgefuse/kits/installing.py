@@ -1,0 +1,184 @@
+"""A kit comes into the store: checked first, written beside what is there, verified there, then put into use."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from edgefuse.home import home
+from edgefuse.kits.brought import Brought, open_brought
+from edgefuse.kits.golden import golden_vectors
+from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import MANIFEST, SIGNATURE
+from edgefuse.kits.record import Record, read_record, write_record
+from edgefuse.kits.room import require_room
+from edgefuse.kits.signature import Confirm, Trust, no_one, require_trust
+from edgefuse.kits.source import Source, check_files
+from edgefuse.kits.store import (
+    Installed,
+    installed,
+    locked_store,
+    objects_folder,
+    remove_unused,
+    set_aside,
+    switch,
+    version_folder,
+    version_key,
+)
+from edgefuse.progress import Progress, silent
+from edgefuse.trust.pinned import pin
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import new_file, sha256, write_bytes
+from edgefuse_runtimes.folders import new_folder
+
+PIECE = 1 << 20
+"""Bytes that are copied at a time."""
+
+
+def install(
+    path: Path,
+    *,
+    fingerprint: str | None = None,
+    allow_unsigned: bool = False,
+    allow_downgrade: bool = False,
+    confirm: Confirm = no_one,
+    progress: Progress = silent,
+) -> Installed:
+    """Bring the kit at `path`, a folder or an archive, into the store and put it into use.
+
+    What is in use stays so until the new version is whole and verified on this disk. Installing again what is
+    installed already finishes what was interrupted, and repairs what was damaged.
+
+    Args:
+        path: of the kit.
+        fingerprint: of a key that the user trusts from now on.
+        allow_unsigned: take a kit that nobody signed whom this device knows.
+        allow_downgrade: take a lower version than the one in use.
+        confirm: asks about the first key.
+        progress: shows the step.
+
+    Raises:
+        BadInput: the kit is damaged or may not be trusted, or is an older one than allowed.
+        DoesNotFit: there is too little disk or memory; nothing was written.
+    """
+    brought = open_brought(path)
+    kit = brought.kit
+    folder = version_folder(kit.name, kit.version)
+    specs = (kit.image, kit.text, *kit.alternatives)
+    trust = require_trust(brought, fingerprint=fingerprint, allow_unsigned=allow_unsigned, confirm=confirm)
+    _check_version(kit, allow_downgrade=allow_downgrade)
+    there = frozenset(name for name in kit.hashes if (objects_folder() / name).is_file())
+    check_files(brought.source, kit.files, may_lack=there)
+    new_bytes = sum(size for name, size in kit.hashes.items() if name not in there)
+    require_room(specs, new_bytes, home(), kit.budget.get("ram_bytes"))
+    with locked_store():
+        try:
+            total = sum(kit.hashes.values())
+            for name in progress("installing", kit.files, total, size=lambda name: int(kit.files[name]["bytes"])):
+                _store_object(brought.source, kit, name)
+            if folder.is_dir() and not _is_whole(folder):
+                set_aside(folder)
+            if not folder.is_dir():
+                with new_folder(folder) as part:
+                    _fill(part, brought)
+                    _require_complete(Kit.open(part))
+            write_record(folder, _record(Kit.open(folder), trust))
+        finally:
+            remove_unused()
+        if trust.is_new and trust.signer is not None:
+            pin(trust.signer)
+        return switch(kit.name, kit.version)
+
+
+def _check_version(kit: Kit, *, allow_downgrade: bool) -> None:
+    """Refuse another kit of the same name and version, and a lower version than the highest one there is."""
+    before = [item.record for item in installed() if item.record.name == kit.name]
+    if any(record.version == kit.version and record.digest != kit.digest for record in before):
+        raise BadInput(
+            f"Another kit {kit.name} {kit.version} is installed already, with other content; pack this one under a new "
+            f"--version, or remove the other first with 'edgefuse kits remove {kit.name}'."
+        )
+    highest = max((record.version for record in before), key=version_key, default=kit.version)
+    if version_key(kit.version) < version_key(highest) and not allow_downgrade:
+        raise BadInput(
+            f"The kit {kit.name} {kit.version} is older than version {highest}, which is installed; add "
+            f"--allow-downgrade if you mean it, or go back with 'edgefuse kits rollback {kit.name}'."
+        )
+
+
+def _store_object(source: Source, kit: Kit, name: str) -> None:
+    """Have a file of the kit in the store under its hash, read back from the disk and right."""
+    wanted, size = kit.files[name]["sha256"], kit.files[name]["bytes"]
+    path = objects_folder() / wanted
+    if path.is_file() and sha256(path) == wanted:
+        return
+    if name not in source.sizes:
+        raise BadInput(
+            f"The file {name}, which the kit {source.path} leaves to this device, is damaged here; install the whole "
+            "kit."
+        )
+    damaged = BadInput(f"The file {name} of the kit {source.path} is damaged (sha256 differs); copy the kit again.")
+    hashed, left = hashlib.sha256(), size
+    with source.open(name) as brought, new_file(path) as written:
+        while left and (piece := brought.read(min(PIECE, left))):
+            hashed.update(piece)
+            written.write(piece)
+            left -= len(piece)
+        if hashed.hexdigest() != wanted:
+            raise damaged
+        os.fchmod(written.fileno(), 0o444)
+    with path.open("rb") as stored:
+        os.posix_fadvise(stored.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # what is hashed next comes from the disk
+    if sha256(path) != wanted:
+        path.unlink()
+        raise BadInput(f"The disk below {path.parent} gives back other bytes than were written; use another one.")
+
+
+def _fill(part: Path, brought: Brought) -> None:
+    """The kit's folder: links to its objects, or copies where the file system has no links; nobody may write there."""
+    write_bytes(part / MANIFEST, brought.manifest)
+    if brought.signature is not None:
+        write_bytes(part / SIGNATURE, brought.signature)
+    for name, entry in brought.kit.files.items():
+        (part / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(objects_folder() / entry["sha256"], part / name)
+        except OSError:
+            shutil.copyfile(objects_folder() / entry["sha256"], part / name)
+    for path in (part, *part.rglob("*")):
+        with contextlib.suppress(PermissionError):  # FAT has no modes
+            path.chmod(0o755 if path.is_dir() else 0o444)
+
+
+def _require_complete(kit: Kit) -> None:
+    """Refuse a kit whose manifest lacks what an answer needs, before it takes the place of one that answers."""
+    _ = kit.head, kit.drawn
+    for spec in (*kit.encoders(), *kit.alternatives):
+        golden_vectors(kit.file, spec)
+        for part in (spec, spec.data, spec.tokenizer):
+            if part is not None:
+                kit.file(part.file)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        Kit.open(folder).verify()
+    except BadInput:
+        return False
+    return True
+
+
+def _record(kit: Kit, trust: Trust) -> Record:
+    known = read_record(kit.folder)
+    others = [item.record.sequence for item in installed() if item.record.name == kit.name]
+    return Record(
+        name=kit.name,
+        version=kit.version,
+        digest=kit.digest,
+        signer=trust.signer.fingerprint if trust.signer else None,
+        sequence=known.sequence if known else 1 + max(others, default=0),
+        written_ns={name: kit.file(name).stat().st_mtime_ns for name in kit.files},
+    )
