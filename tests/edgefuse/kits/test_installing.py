@@ -69,7 +69,7 @@ def test_the_first_key_is_asked_about_and_pinned_and_others_are_refused(bring: B
 
 def test_a_fingerprint_must_be_that_of_the_key(bring: Bring, fingerprint: str) -> None:
     for seed in (2, None):
-        with pytest.raises(BadInput, match="is signed by .*, not by SHA256:"):
+        with pytest.raises(BadInput, match=r"is signed by .*, not by SHA256:"):
             install(bring(seed=seed), fingerprint=fingerprint)
     assert not home().exists()
 
