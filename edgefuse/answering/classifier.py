@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse.answering.choice import runs
 from edgefuse.answering.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.answering.missing import missing_sentences
 from edgefuse.answering.prediction import Clock, Prediction, milliseconds
@@ -61,13 +62,16 @@ class Classifier(Closing):
         cache: bool = True,
     ) -> None:
         self.kit = kit
-        self._settings = settings
-        image, text = kit.encoders(precision)
-        self._text, self._image = Stage(kit, text, settings), Stage(kit, image, settings)
+        self._runs = runs(kit, settings, precision)
+        self._memory = settings.memory
+        self._text, self._image = (
+            Stage(kit, self._runs.specs[modality], self._runs.settings[modality]) for modality in ("text", "image")
+        )
         self._chosen: dict[Modality, Chosen] = {}
         self._keep_open = keep_open
         self._cache = open_text_cache() if cache else None
-        self._text_facts = deciding_facts(text, kit.file, settings.engine) if self._cache is not None else []
+        engine = self._runs.settings["text"].engine
+        self._text_facts = deciding_facts(self._text.spec, kit.file, engine) if self._cache is not None else []
         self._lock = threading.Lock()
         self._load_ms = 0.0
 
@@ -89,6 +93,9 @@ class Classifier(Closing):
         are run in the memory there is, is planned before the first of them is opened: with `memory` "auto" as
         "normal" where they are kept open and half of the memory stays free, else as "low". With `cache` the vectors of
         notes are kept on the disk, see `edgefuse.answering.text_cache`.
+
+        Where neither `engine`, `threads` nor `precision` is given, what `edgefuse tune` chose for this kit on this
+        machine is used.
 
         Raises:
             BadInput: there is no kit, it is damaged, or it has no encoder of that precision.
@@ -179,7 +186,7 @@ class Classifier(Closing):
         given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
         missing = [modality for modality, is_given in given.items() if not is_given]
         notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
-        notes += self.kit.remarks
+        notes += [*self._runs.remarks, *self.kit.remarks]
         labels = self.kit.head.answer(probabilities)
         label = SEPARATOR.join(labels)
         referral = self.kit.head.referral
@@ -206,6 +213,7 @@ class Classifier(Closing):
                 "file_bytes": memory.file_bytes,
             },
             notes=notes,
+            tuned=self._runs.tuned,
         )
 
     def _note_vector(
@@ -255,8 +263,8 @@ class Classifier(Closing):
 
     def _plan_for(self, stages: Sequence[Stage], note: str | None) -> dict[Modality, Chosen]:
         specs = {stage.spec.modality: stage.spec for stage in stages}
-        settings = self._settings
-        request = Request(self.kit, specs, settings.engine, settings.memory, note, kept=self._keep_open)
+        engines = {modality: self._runs.settings[modality].engine for modality in specs}
+        request = Request(self.kit, specs, engines, self._memory, note, kept=self._keep_open)
         return plan(request, available_memory())
 
     def _finish(self, stage: Stage, peaks: list[int]) -> str:

@@ -39,7 +39,8 @@ class Request:
     kit: Kit
     specs: Mapping[Modality, EncoderSpec]
     """The encoders that a sample needs and that are not open yet."""
-    engine: str
+    engines: Mapping[Modality, str]
+    """As `open_encoder` takes them."""
     memory: MemorySetting
     note: str | None
     """The note to come."""
@@ -86,14 +87,14 @@ def _choice(request: Request, spec: EncoderSpec) -> Choice:
     note = None if request.kept else request.note  # later notes may be longer
     facts = encoder_facts(spec, request.kit.file, note)
     once = request.memory == "auto" and not request.kept
-    return facts, ways_to_run(spec.format, request.engine, "low" if once else request.memory)
+    return facts, ways_to_run(spec.format, request.engines[spec.modality], "low" if once else request.memory)
 
 
 def _chosen(request: Request, spec: EncoderSpec, choice: Choice, way: Way, available: AvailableMemory) -> Chosen:
     facts, ways = choice
     wanted = ways[0].engine
     if way.engine == wanted:
-        return Chosen(request.engine, way.memory)
+        return Chosen(request.engines[spec.modality], way.memory)
     frugal = min((need(facts, other) for other in ways if other.engine == wanted), key=lambda one: one.must_be_there)
     remark = (
         f"{wanted} needs {_mib(frugal.must_be_there)} of memory for {spec.file} and "
@@ -126,7 +127,8 @@ def _what_helps(
 
     helps = []
     free = {m: (facts, ways_to_run(facts.format, "auto", "auto")) for m, (facts, _) in encoders.items()}
-    if (request.engine, request.memory) != ("auto", "auto") and enough(free):
+    is_free = request.memory == "auto" and all(request.engines[modality] == "auto" for modality in encoders)
+    if not is_free and enough(free):
         helps.append("--engine auto with --memory auto")
     for modality, (facts, ways) in encoders.items():
         if modality == "text" and enough(encoders | {modality: (replace(facts, tokens=SHORT_NOTE), ways)}):

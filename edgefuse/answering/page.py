@@ -31,7 +31,8 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
     facts = {
         **({"picture": prediction.image} if prediction.image is not None else {}),
         "kit": f"{prediction.kit['name']} {prediction.kit['version']}",
-        "engines": ", ".join(_engine(prediction, modality) for modality in reversed(given)),
+        "engines": ", ".join(_engine(prediction, modality) for modality in reversed(given))
+        + (", as tune chose" if prediction.tuned else ""),
         "time": f"{times['total']:.0f} ms: load {times['load']:.0f}, "
         f"{''.join(f'{modality} {times[modality]:.0f}, ' for modality in given)}head {times['head']:.1f}",
         "memory": f"{prediction.memory['peak_rss_bytes'] / 2**20:.0f} MiB at the most",

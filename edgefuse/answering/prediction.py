@@ -41,6 +41,8 @@ class Prediction:
     """"peak_rss_bytes" over all processes, "anon_bytes" and "file_bytes" of this one at the end."""
     notes: list[str]
     """Every warning, as sentences."""
+    tuned: bool = False
+    """Whether engines, threads and precisions are what `edgefuse tune` chose for this kit on this device."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, in the published layout."""

@@ -54,7 +54,9 @@ def _runs(
 
     def way(engine: str) -> Chosen:
         """How `classify` would run the file now, for one answer: its engines' verdicts are those that count."""
-        return plan(Request(kit, {spec.modality: spec}, engine, memory, None, kept=False), available)[spec.modality]
+        modality = spec.modality
+        request = Request(kit, {modality: spec}, {modality: engine}, memory, None, kept=False)
+        return plan(request, available)[modality]
 
     try:
         engines = [_state(kit, spec, engine, way, try_engines) for engine in ENGINES[spec.format]]

@@ -19,9 +19,10 @@ def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
 
 
 def test_every_way_of_every_encoder_gets_a_row(script: ModuleType, tiny_encoders: Path) -> None:
-    outcome = CliRunner().invoke(script.main, [str(tiny_encoders)])
+    outcome = CliRunner().invoke(script.main, [str(tiny_encoders), "--tolerance", "9"])
 
     assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.splitlines()[-1] == "8 of 8 within 900%"
     rows = [line.split() for line in outcome.stdout.splitlines() if line.startswith(("image.onnx", "text.gguf"))]
     opened = Encoders.open(tiny_encoders)
     expected = [
@@ -41,3 +42,12 @@ def test_a_folder_without_encoders_is_refused(script: ModuleType, tmp_path: Path
 
     assert outcome.exit_code == 2
     assert "compare_memory_plan: " in outcome.output
+
+
+def test_what_lies_outside_is_named_and_ends_with_exit_code_1(script: ModuleType, tiny_encoders: Path) -> None:
+    outcome = CliRunner().invoke(script.main, [str(tiny_encoders), "--kept", "--tolerance", "0"])
+
+    assert outcome.exit_code == 1
+    assert "many samples" in outcome.stdout
+    named = [line for line in outcome.stdout.splitlines() if line.startswith("outside: ")]
+    assert any("text.gguf by numpy, memory low" in line for line in named)

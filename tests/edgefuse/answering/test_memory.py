@@ -32,7 +32,7 @@ def request(
 ) -> Request:
     kit = Kit.open(folder)
     specs = {spec.modality: spec for spec in kit.encoders(precision) if only in (None, spec.modality)}
-    return Request(kit, specs, engine, memory, NOTE, kept)
+    return Request(kit, specs, dict.fromkeys(specs, engine), memory, NOTE, kept)
 
 
 def test_plenty_of_memory_is_used_and_little_is_spared(tiny_kit: Path) -> None:

@@ -17,10 +17,12 @@ from edgefuse.planning.subject import head_bytes, named, of_kit, of_names
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.machine import AvailableMemory
 from edgefuse_runtimes.memory_plan import PROCESS, repacked_and_mapped
+from edgefuse_runtimes.spec import Modality
 
 pytestmark = pytest.mark.field
 
 MIB, GIB = 2**20, 2**30
+AUTO: dict[Modality, str] = {"image": "auto", "text": "auto"}
 BIG = of_names("dinov2-base", "llama-2-7b")
 
 
@@ -41,7 +43,7 @@ def test_what_fits_is_what_classify_would_do(tiny_kit: Path, size: int) -> None:
     fits = {}
     for kept in (False, True):
         try:
-            chosen = answering_plan(Request(kit, specs, "auto", "auto", None, kept), left)
+            chosen = answering_plan(Request(kit, specs, AUTO, "auto", None, kept), left)
         except DoesNotFit:
             fits[kept] = None
         else:
@@ -50,7 +52,7 @@ def test_what_fits_is_what_classify_would_do(tiny_kit: Path, size: int) -> None:
     for modality in ("text", "image"):  # the photograph is decoded smaller for classify, and counts apart
         moment = next(one for one in found(asked)["text-first"].moments if one.does == (modality,))
         try:
-            answering_plan(Request(kit, {modality: specs[modality]}, "auto", "auto", None, kept=False), left)
+            answering_plan(Request(kit, {modality: specs[modality]}, AUTO, "auto", None, kept=False), left)
         except DoesNotFit:
             assert moment.memory_bytes > size * MIB
         else:
