@@ -25,7 +25,7 @@ def check(data: dict[str, Any]) -> None:
         value = data["settings"].get(name) if name == "threads" else data["machine"].get(name)
         if value is not None:
             _number(value, name, above=0)
-    for name in ("logical_cores", "ram_bytes", "cgroup_limit_bytes"):
+    for name in ("logical_cores", "ram_bytes", "cgroup_limit_bytes", "cgroup_cores", "min_mhz", "max_mhz"):
         if (value := data["machine"].get(name)) is not None:
             _number(value, f"machine.{name}", above=0)
     if throughput := data.get("throughput"):
@@ -36,6 +36,10 @@ def check(data: dict[str, Any]) -> None:
     for moment in data["memory"].get("timeline") or ():
         for name in ("t_ns", "rss_bytes", "anon_bytes", "file_bytes"):
             _number(moment[name], f"memory.timeline.{name}")
+    for part in (data.get("accuracy") or {}).values():
+        _figures(part)
+    if growth := data["memory"].get("growth"):
+        _figures(growth)
     for meter in data.get("meters") or ():
         _meter(meter)
 
@@ -50,6 +54,19 @@ def _objects(data: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     yield "memory.growth", data["memory"].get("growth"), True
     for name, part in (data.get("accuracy") or {}).items():
         yield f"accuracy.{name}", part, True
+
+
+def _figures(part: dict[str, Any]) -> None:
+    """Every figure of an accuracy or a growth: a number, an interval of two, or a word."""
+    for name, value in part.items():
+        if isinstance(value, list):
+            low, high = value
+            _number(low, name)
+            _number(high, name)
+        elif isinstance(value, int | float):
+            _number(value, name)
+        elif name in ("n", "labels_changed", "worst_probability_shift", "accuracy", "macro_f1", "anon_bytes_per_hour"):
+            raise ValueError(f"{name!r} is {str(value)[:20]}")
 
 
 def _meter(meter: Any) -> None:

@@ -105,11 +105,11 @@ def panels(
     return figure, axes.tolist()
 
 
-def render(figure: Figure, form: Format) -> bytes:
-    """The figure as the bytes of a PNG or SVG file; equal figures give equal bytes."""
+def render(figure: Figure, form: Format, *, ground: bool = True) -> bytes:
+    """The figure as the bytes of a PNG or SVG file, on white or on no ground; equal figures give equal bytes."""
     data = io.BytesIO()
     with house_style():
-        figure.savefig(data, format=form, metadata=PLAIN[form])
+        figure.savefig(data, format=form, metadata=PLAIN[form], transparent=not ground)
     return data.getvalue()
 
 

@@ -10,6 +10,7 @@ import click
 from edgefuse.commands.options import FOLDER, engine_option, precision_option, threads_option
 from edgefuse_bench.commands.compare import compare
 from edgefuse_bench.commands.peers import peers
+from edgefuse_bench.commands.report import report
 
 EXAMPLE = """\b
 Examples: edgefuse bench run my.kit
@@ -23,6 +24,7 @@ def command() -> None:
 
 command.add_command(compare)
 command.add_command(peers)
+command.add_command(report)
 
 
 @command.command("run", epilog=EXAMPLE)

@@ -7,14 +7,18 @@ from typing import Any
 
 Card = Mapping[str, Any]
 
-IDENTITY = ("board", "cpu", "architecture", "physical_cores", "logical_cores")
+IDENTITY = ("board", "cpu", "architecture", "physical_cores", "logical_cores", "cgroup_cores")
 """Where these or the memory differ, two cards are of two machines, or of one that was limited otherwise."""
 SOFTWARE = ("system", "kernel", "libc", "python")
 
 
 def same_machine(one: Card, other: Card) -> bool:
     """Whether two cards may be of the same machine, or of two that are alike."""
-    return all(one.get(name) == other.get(name) for name in IDENTITY) and _memory(one) == _memory(other)
+    return (
+        all(one.get(name) == other.get(name) for name in IDENTITY)
+        and _memory(one) == _memory(other)
+        and bool(one.get("emulated")) == bool(other.get("emulated"))
+    )
 
 
 def in_words(card: Card) -> str:

@@ -1,0 +1,1 @@
+"""Results as a page to read and to pass on."""
