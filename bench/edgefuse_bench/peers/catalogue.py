@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from edgefuse.kits.encoders import Encoders
 from edgefuse_bench.peers.peer import Order, Peer, Step
+from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.spec import EncoderSpec, Modality
 
@@ -46,18 +48,20 @@ def peers_of(encoders: Encoders, modality: Modality, source: Path, work: Path) -
 
 
 def edgefuse_peers(specs: Sequence[EncoderSpec], folder: Path) -> list[Peer]:
-    """Every engine on every file, in the worker in which `edgefuse classify` has its native engines, too."""
+    """Every engine on every file with both memory settings, in the worker that `edgefuse classify` has them in, too."""
     return [
         Peer(
-            name=f"edgefuse, {spec.precision}, {engine.name}",
+            name=f"edgefuse, {spec.precision}, {engine.name}{'' if memory == 'normal' else ', memory low'}",
             encoder=engine.child or engine.encoder,
             path=folder / spec.file,
             spec=spec,
             precision=spec.precision,
             needs=(engine.module,) if engine.module else (),
+            memory=memory,
         )
         for spec in specs
         for engine in ENGINES[spec.format]
+        for memory in get_args(Memory)
     ]
 
 

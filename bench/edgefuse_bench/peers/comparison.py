@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,11 +21,12 @@ from edgefuse.heads import Head
 from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import Progress, silent
 from edgefuse_bench.peers.catalogue import REFERENCES, peers_of
-from edgefuse_bench.peers.figures import closeness, round_ratios, same_labels, spread
-from edgefuse_bench.peers.peer import Floats, Sample
+from edgefuse_bench.peers.figures import closeness, round_ratios, same_share, spread
+from edgefuse_bench.peers.peer import Floats, Sample, batch_of
 from edgefuse_bench.peers.running import Ran, run_peers
-from edgefuse_bench.peers.samples import choose, ready, write_calibration
+from edgefuse_bench.peers.samples import Case, choose, ready, write_calibration
 from edgefuse_bench.peers.sources import check_source, find_source
+from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.machine import physical_cores
 from edgefuse_runtimes.spec import Modality
@@ -35,7 +36,8 @@ SCHEMA = 1
 LIBRARIES = ("torch", "transformers", "optimum-onnx", "openvino", "nncf")
 """Those of peers that the machine card does not name."""
 
-OTHER: dict[Modality, Modality] = {"image": "text", "text": "image"}
+Judge = Callable[[Floats], list[tuple[str, ...]]]
+"""From vectors (n, d) to a head's answers."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,25 @@ def compare(
     found = {modality: find_source(source) for modality, source in sources.items()}
     for modality, source in found.items():
         check_source(source, specs[modality])
-    _check_head(head, encoders, sources)
+    if head is not None:
+        _check_head(head, encoders)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     threads = settings.threads or physical_cores()
     measured, others = choose(settings.rounds * settings.count, settings.dataset, settings.root)
-    ran: dict[Modality, Ran] = {}
-    described: dict[Modality, dict[str, Any]] = {}
+    comparisons = []
     for modality, source in found.items():
         with tempfile.TemporaryDirectory(prefix="edgefuse-peers-") as work:
             peers, order = peers_of(encoders, modality, source, Path(work))
             write_calibration(order.calibration, ready(encoders, modality, others, progress))
             samples = ready(encoders, modality, measured, progress)
-            ran[modality] = run_peers(peers, order, _in_rounds(samples, settings), threads, progress)
+            ran = run_peers(peers, order, _in_rounds(samples, settings), threads, progress)
+        judge = None if head is None else _judge(head, encoders, modality, measured, settings, progress)
         spec = specs[modality]
-        described[modality] = {"source": source.name, "width": spec.width, "pooling": spec.pooling}
+        described: dict[str, Any] = {"source": source.name, "width": spec.width, "pooling": spec.pooling}
         if modality == "text":
             lengths = [len(sample.values) for sample in samples]
-            described[modality]["tokens"] = {"least": min(lengths), "most": max(lengths)}
+            described["tokens"] = {"least": min(lengths), "most": max(lengths)}
+        comparisons.append({"modality": modality, "encoder": described, **rows(ran, judge)})
     return {
         "schema": SCHEMA,
         "kind": "bench peers",
@@ -109,52 +113,61 @@ def compare(
         },
         "machine": machine_card(),
         "libraries": _versions(),
-        "comparisons": [
-            {"modality": modality, "encoder": described[modality], **rows(modality, ran, head)} for modality in found
-        ],
+        "comparisons": comparisons,
     }
 
 
-def rows(modality: Modality, ran: Mapping[Modality, Ran], head: Head | None = None) -> dict[str, Any]:
-    """A row for each peer of one encoder, in their order: figures, or why there are none."""
-    own = ran[modality]
-    reference, exact = reference_of(own)
-    given = None if head is None else reference_of(ran[OTHER[modality]])[1]  # (n, d) of the other modality
+def rows(ran: Ran, judge: Judge | None = None) -> dict[str, Any]:
+    """A row for each peer, in their order: figures, or why there are none."""
+    reference = next((name for name in REFERENCES if name in ran.costs), None)
+    exact = None if reference is None else np.stack(ran.played.vectors[reference])  # (n, d)
     found = []
-    for peer in own.peers:
+    for peer in ran.peers:
         row: dict[str, Any] = {"name": peer.name, "precision": peer.precision}
-        if peer.name in own.failures:
-            found.append(row | {"failed": own.failures[peer.name]})
+        if peer.name in ran.failures:
+            found.append(row | {"failed": ran.failures[peer.name]})
             continue
-        times = own.played.times[peer.name]
-        vectors = np.stack(own.played.vectors[peer.name])  # (n, d)
-        row |= asdict(own.costs[peer.name])
+        times = ran.played.times[peer.name]
+        vectors = np.stack(ran.played.vectors[peer.name])  # (n, d)
+        row |= asdict(ran.costs[peer.name])
         row["median_ns"] = statistics.median(itertools.chain.from_iterable(times))
-        row["ratio"] = spread(round_ratios(times, own.played.times[own.baseline]))
-        row["closeness"] = None if reference is None else closeness(vectors, exact)
-        row["same_label"] = (
-            None if given is None or head is None else same_labels(head, modality, vectors, exact, given)
-        )
+        row["ratio"] = spread(round_ratios(times, ran.played.times[ran.baseline]))
+        row["closeness"] = None if exact is None else closeness(vectors, exact)
+        row["same_label"] = None if exact is None or judge is None else same_share(judge(vectors), judge(exact))
         found.append(row | {"rounds_ns": times})
     return {
-        "baseline": own.baseline,
+        "baseline": ran.baseline,
         "reference": reference,
-        "others_work": round(own.others_work, 4),
+        "others_work": round(ran.others_work, 4),
         "peers": found,
     }
 
 
-def reference_of(ran: Ran) -> tuple[str | None, Floats]:
-    """The peer whose vectors (n, d) are taken for exact; None with the baseline's where there is no such peer."""
-    reference = next((name for name in REFERENCES if name in ran.costs), None)
-    return reference, np.stack(ran.played.vectors[reference or ran.baseline])
+def _judge(
+    head: Head,
+    encoders: Encoders,
+    modality: Modality,
+    cases: Sequence[Case],
+    settings: Settings,
+    progress: Progress,
+) -> Judge:
+    """What the head answers from vectors of `modality`, beside edgefuse's own of the other one."""
+    other: Modality = "text" if modality == "image" else "image"
+    spec = encoders.text if modality == "image" else encoders.image
+    samples = ready(encoders, other, cases, progress)
+    with open_encoder(spec, encoders.folder, engine="numpy", threads=settings.threads) as encoder:
+        vectors = [encoder.encode(batch_of(sample.values)) for sample in progress(spec.file, samples, len(samples))]
+    taken = np.arange(settings.rounds * settings.count) % len(cases)  # as the rounds take them
+    given = np.concatenate(vectors)[taken]  # (n, d_other)
+
+    def answers(own: Floats) -> list[tuple[str, ...]]:
+        text, image = (given, own) if modality == "image" else (own, given)
+        return [head.answer(row) for row in head.probabilities(text, image)]  # rows (K,)
+
+    return answers
 
 
-def _check_head(head: Head | None, encoders: Encoders, sources: Mapping[Modality, str]) -> None:
-    if head is None:
-        return
-    if len(sources) < 2:
-        raise BadInput("A head reads both vectors; name both sources with --image and --text, or leave --head out.")
+def _check_head(head: Head, encoders: Encoders) -> None:
     for spec in (encoders.image, encoders.text):
         width = head.encoders[spec.modality]["width"]
         if width != spec.width:

@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.heads import Head
-from edgefuse_runtimes.spec import Modality
-
 Floats = NDArray[np.float32]
 
 CONFIDENCE = 0.95
@@ -62,15 +59,7 @@ def closeness(vectors: Floats, reference: Floats) -> dict[str, Any]:
     }
 
 
-def same_labels(head: Head, modality: Modality, vectors: Floats, exact: Floats, given: Floats) -> dict[str, Any]:
-    """For what share of n samples `head` answers the same from `vectors` as from `exact`, both (n, d).
-
-    The other modality's vectors are `given` (n, d_other) on both sides.
-    """
-
-    def answers(own: Floats) -> list[tuple[str, ...]]:
-        text, image = (given, own) if modality == "image" else (own, given)
-        return [head.answer(row) for row in head.probabilities(text, image)]  # rows (K,)
-
-    same = [a == b for a, b in zip(answers(vectors), answers(exact), strict=True)]
+def same_share(answers: Sequence[Any], exact: Sequence[Any]) -> dict[str, Any]:
+    """For what share of the samples two lists of answers are the same."""
+    same = [a == b for a, b in zip(answers, exact, strict=True)]
     return {"share": sum(same) / len(same), "samples": len(same)}

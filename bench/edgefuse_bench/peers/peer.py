@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.contract import Memory
 from edgefuse_runtimes.spec import EncoderSpec
 
 Ids = NDArray[np.int32]
@@ -56,6 +57,8 @@ class Peer:
     """Modules that must be installed, those of the steps too."""
     steps: tuple[Step, ...] = ()
     """In the order in which they are done; a step of several peers is done once."""
+    memory: Memory = "normal"
+    """For edgefuse's engines, which alone have such a setting."""
     reads_text: bool = False
     """Whether it turns the note into ids itself."""
 

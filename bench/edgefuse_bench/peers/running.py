@@ -101,7 +101,7 @@ def _open(peer: Peer, order: Order, threads: int) -> _Opened:
         prepare(step, dataclasses.replace(order, target=step.target))
     started = time.perf_counter_ns()
     encoder = WorkerEncoder(
-        peer.encoder, peer.path, peer.spec, threads=threads, memory="normal", timeout=SECONDS, name=peer.name
+        peer.encoder, peer.path, peer.spec, threads=threads, memory=peer.memory, timeout=SECONDS, name=peer.name
     )
     return _Opened(peer, encoder, time.perf_counter_ns() - started)
 

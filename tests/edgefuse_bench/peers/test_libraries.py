@@ -57,7 +57,7 @@ def test_all_libraries_agree_on_pictures(tmp_path: Path) -> None:
     order = order_of(spec, source, tmp_path / "work", samples[:4])
     peers = [*graph_peers(order, tmp_path / "work"), *torch_peers(order)]
 
-    compared = rows("image", {"image": run_peers(peers, order, [samples[4:8], samples[8:]], threads=1)})
+    compared = rows(run_peers(peers, order, [samples[4:8], samples[8:]], threads=1))
 
     installed = {peer.name for peer in peers if all(map(util.find_spec, peer.needs))}
     found = {row["name"]: row for row in compared["peers"]}
@@ -88,7 +88,7 @@ def test_a_traced_note_may_have_any_length(tmp_path: Path) -> None:
     wanted = ("onnxruntime, fp32", "torch, fp32")
     peers = [peer for peer in [*graph_peers(order, tmp_path / "work"), *torch_peers(order)] if peer.name in wanted]
 
-    compared = rows("text", {"text": run_peers(peers, order, [samples], threads=1)})
+    compared = rows(run_peers(peers, order, [samples], threads=1))
 
     assert [row.get("failed") for row in compared["peers"]] == [None, None]
     assert compared["peers"][0]["closeness"]["mean"] < 1e-9

@@ -82,9 +82,14 @@ def samples(*notes: str) -> list[Sample]:
     return [Sample(np.frombuffer(note.encode(), np.uint8).astype(np.int32), as_bytes(note)) for note in notes]
 
 
+def judge(vectors: np.ndarray) -> list[bool]:
+    """A head that answers yes for vectors of texts' peers."""
+    return (vectors[:, 2] == 2).tolist()
+
+
 def run(work: Path, *peers: Peer) -> dict[str, Any]:
     order = Order(spec=SPEC, source=work, graph=work, target=work, calibration=work)
-    return rows("text", {"text": run_peers(peers, order, [samples("a", "bé"), samples("cde", "f")], threads=1)})
+    return rows(run_peers(peers, order, [samples("a", "bé"), samples("cde", "f")], threads=1), judge)
 
 
 def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> None:
@@ -112,6 +117,8 @@ def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> 
     assert min(min(round_) for round_ in found["slow"]["rounds_ns"]) > 50_000_000
     assert found["slow"]["closeness"]["mean"] == 0
     assert found["text"]["closeness"]["mean"] > 0
+    assert found["slow"]["same_label"] == {"share": 1, "samples": 4}
+    assert found["text"]["same_label"] == {"share": 0, "samples": 4}
     assert found["slow"]["file_bytes"] == len(SPEC.file)
     assert 1 << 20 < found["slow"]["peak_rss_bytes"] < 1 << 30
     assert 0 <= compared["others_work"] <= 1
@@ -140,7 +147,7 @@ def test_a_page_has_a_row_for_each_that_ran_and_a_sentence_for_each_other(work: 
     cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
     assert [row[0] for row in cells] == ["who runs it", "---", "torch, fp32"]
     assert cells[2][2] == "1.00"
-    assert cells[2][-1] == "exact"
+    assert cells[2][-2:] == ["exact", "100.0%"]
     assert any(line.startswith("unmade is left out: ") for line in lines)
     assert "took 40% of the machine in the rounds: the ratios count, not the times." in lines[-1]
 
