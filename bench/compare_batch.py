@@ -31,6 +31,7 @@ from edgefuse.batch.running import classify_batch
 from edgefuse.batch.samples import BatchSample, read_samples
 from edgefuse.datasets.drawn import draw
 from edgefuse.progress import bar
+from edgefuse.results.storing import open_storing
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import EdgefuseError
@@ -71,7 +72,7 @@ def classify_all(classifier: Classifier, samples: Sequence[BatchSample], output:
     output.unlink(missing_ok=True)
     with AnswersFile(output, classifier.kit.digest) as answers:
         failed: dict[str, str] = {}
-        done = classify_batch(classifier, samples, answers, failed)
+        done = classify_batch(classifier, samples, answers, failed, open_storing(log=False, say=print))
     assert not failed, failed
     return done.answered / done.seconds
 

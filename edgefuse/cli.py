@@ -43,6 +43,7 @@ VERBS = {
     "plan": Verb("edgefuse.commands.plan", "Tell whether a kit would run on a device, and what to change if not."),
     "kits": Verb("edgefuse.commands.kits", "Choose the kit that this device uses."),
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),
+    "results": Verb("edgefuse.commands.results", "List, show, export or purge the answers that were stored."),
     "doctor": Verb("edgefuse.commands.doctor", "Tell whether this machine can answer, and what would help."),
     "bench": Verb("edgefuse_bench.commands.bench", "Measure what a kit costs on this device."),
     "completion": Verb("edgefuse.commands.completion", "Print the completion script of a shell."),

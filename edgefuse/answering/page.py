@@ -36,6 +36,7 @@ def render(prediction: Prediction, *, drawn: bool, unicode: bool) -> str:
         "time": f"{times['total']:.0f} ms: load {times['load']:.0f}, "
         f"{''.join(f'{modality} {times[modality]:.0f}, ' for modality in given)}head {times['head']:.1f}",
         "memory": f"{prediction.memory['peak_rss_bytes'] / 2**20:.0f} MiB at the most",
+        **({"stored": f"as number {prediction.number}"} if prediction.number is not None else {}),
     }
     lines += ["", *(f"  {click.style(f'{name:<8}', dim=True)} {value}" for name, value in facts.items())]
     remarks = list(prediction.notes)

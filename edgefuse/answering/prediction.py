@@ -43,6 +43,8 @@ class Prediction:
     """Every warning, as sentences."""
     tuned: bool = False
     """Whether engines, threads and precisions are what `edgefuse tune` chose for this kit on this device."""
+    number: int | None = None
+    """Its number in the results log; None where it was not stored."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, in the published layout."""

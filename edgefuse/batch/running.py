@@ -14,6 +14,8 @@ from edgefuse.answering.note import read_note
 from edgefuse.batch.answers_file import AnswersFile
 from edgefuse.batch.samples import BatchSample
 from edgefuse.progress import Progress, silent
+from edgefuse.results.inputs import Given
+from edgefuse.results.storing import Storing
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.machine import physical_cores
 
@@ -38,9 +40,12 @@ class Outcome:
 class _Ready:
     """A sample that was read."""
 
+    sample: BatchSample
     inputs: Inputs
     remarks: list[str]
     """About reading its note."""
+    given: Given
+    """What the results log will know of it."""
 
 
 def classify_batch(
@@ -48,12 +53,14 @@ def classify_batch(
     samples: Sequence[BatchSample],
     answers: AnswersFile,
     failed: dict[str, str],
+    storing: Storing,
     *,
     progress: Progress = silent,
 ) -> Outcome:
     """Answer for every sample that has no answer yet, in order, and append each answer at once.
 
-    Why a sample has no answer is put into `failed`, by id, at once too: it is there even if the batch ends early.
+    Each is stored before it is appended, so that a line with a number is in the results log, whatever happens. Why a
+    sample has no answer is put into `failed`, by id, at once too: it is there even if the batch ends early.
 
     Raises:
         BadInput: an encoder's file is missing or damaged; whatever is wrong with a sample is in `failed`.
@@ -65,7 +72,7 @@ def classify_batch(
     todo = [sample for sample in samples if sample.id not in answers.answered]
 
     def read(sample: BatchSample) -> tuple[str, _Ready | str]:
-        return sample.id, _read(classifier, sample)
+        return sample.id, _read(classifier, sample, storing)
 
     # Two at a time where there are cores: decoding a photograph of 12 megapixels takes longer than encoding it.
     ready = ahead(read, todo, workers=min(2, physical_cores()), depth=DECODED_AHEAD)
@@ -75,15 +82,18 @@ def classify_batch(
             continue
         prediction = classifier.answer(found.inputs)
         referred += prediction.referred
-        answers.append(name, dataclasses.replace(prediction, notes=found.remarks + prediction.notes).to_json())
+        prediction = dataclasses.replace(prediction, notes=found.remarks + prediction.notes)
+        answers.append(name, storing.store(prediction, found.given, found.sample.case).to_json())
     return Outcome(len(todo) - len(failed), referred, len(samples) - len(todo), time.monotonic() - started)
 
 
-def _read(classifier: Classifier, sample: BatchSample) -> _Ready | str:
+def _read(classifier: Classifier, sample: BatchSample, storing: Storing) -> _Ready | str:
     """The sample ready for the encoders, or the sentence that says what is wrong with it."""
     try:
+        file = str(sample.note) if isinstance(sample.note, Path) else None
         note, remarks = read_note(str(sample.note)) if isinstance(sample.note, Path) else (sample.note, [])
-        return _Ready(classifier.read(sample.image, note), remarks)
+        given = storing.given(sample.image, note, file)
+        return _Ready(sample, classifier.read(sample.image, note), remarks, given)
     except (BadInput, DoesNotFit) as error:
         return str(error)
     except MemoryError:

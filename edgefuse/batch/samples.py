@@ -22,6 +22,8 @@ class BatchSample:
     """None: there is no picture."""
     note: Path | str | None
     """The note's file, its words, or None: there is no note."""
+    case: str | None = None
+    """What the user calls the case in the results log; None: the table does not say."""
 
 
 def read_samples(source: Path) -> tuple[list[BatchSample], list[str]]:
@@ -69,7 +71,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _of_table(path: Path) -> list[BatchSample]:
-    """The rows of a table with the columns image or text or both, and id if wanted; an empty cell is a missing one."""
+    """The rows of a table with the columns image or text or both, id and case if wanted; an empty cell is missing."""
     rows = read_rows(path, required=())
     if rows and not {"image", "text"} & set(rows[0]):
         raise BadInput(f"{path} has neither a column image nor a column text; its first line must name one of them.")
@@ -79,5 +81,5 @@ def _of_table(path: Path) -> list[BatchSample]:
         name = row.get("id", image or f"row {number}")
         if not name:
             raise BadInput(f"Row {number} of {path} has an empty cell in the column id; fill or remove it.")
-        samples.append(BatchSample(name, path.parent / image if image else None, text or None))
+        samples.append(BatchSample(name, path.parent / image if image else None, text or None, row.get("case")))
     return samples

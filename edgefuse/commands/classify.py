@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
+from edgefuse_runtimes.errors import NotStored
 
 if TYPE_CHECKING:
     from edgefuse.answering.classifier import Classifier
     from edgefuse.answering.memory import MemorySetting
     from edgefuse.batch.running import Outcome
+    from edgefuse.results.storing import Storing
 
 EXAMPLE = """\b
 Examples: edgefuse classify img.jpg --text notes.txt
@@ -47,6 +49,11 @@ SOME_FAILED = 4
 @threads_option
 @planned_memory_option
 @click.option("--no-cache", is_flag=True, help="Neither look up nor keep the note's vector in the text cache.")
+@click.option("--case", metavar="ID", help="What to call the case in the results log.")
+@click.option(
+    "--keep-inputs", is_flag=True, help="Keep the picture and the note themselves in the results log, not just hashes."
+)
+@click.option("--no-log", is_flag=True, help="Do not store the answer in the results log.")
 @click.option(
     "--output",
     metavar="FILE.jsonl",
@@ -64,6 +71,9 @@ def command(
     threads: int | None,
     memory: MemorySetting,
     no_cache: bool,
+    case: str | None,
+    keep_inputs: bool,
+    no_log: bool,
     output: Path | None,
     as_json: bool,
 ) -> int:
@@ -71,13 +81,20 @@ def command(
 
     Without a note, or without a picture, the head that was trained on the other alone answers, and says how good it is.
 
+    Every answer is stored in this user's results log before it is printed, unless --no-log is given; see 'edgefuse
+    results'. Where it cannot be, it is printed all the same, and the exit code is 6.
+
     With --output, answer for every picture below the folder DIR (the note of img.jpg is img.txt), or for every row of
-    TABLE.csv (the columns image, text and, if wanted, id; an empty cell is a missing picture or note). A sample that
-    cannot be answered is listed at the end, and the exit code is 4.
+    TABLE.csv (the columns image, text and, if wanted, id and case; an empty cell is a missing picture or note). A
+    sample that cannot be answered is listed at the end, and the exit code is 4.
     """
     from edgefuse.answering.classifier import Classifier
     from edgefuse.kits.active import find_kit
+    from edgefuse.results.storing import open_storing
 
+    if no_log and (case is not None or keep_inputs):
+        raise click.UsageError("--no-log stores nothing; leave it out, or --case and --keep-inputs.")
+    storing = open_storing(log=not no_log, case=case, keep=keep_inputs, say=partial(click.echo, err=True))
     open_classifier = partial(
         Classifier.open, engine=engine, threads=threads, memory=memory, precision=precision, cache=not no_cache
     )
@@ -88,9 +105,13 @@ def command(
             raise click.UsageError("--output writes JSON lines already; leave out --json.")
         if str(output) == "-":
             raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
-        return _answer_all(image, output, lambda: open_classifier(find_kit(kit)))
+        with storing:
+            return _answer_all(image, output, lambda: open_classifier(find_kit(kit)), storing)
     _check_one(image, text, note)
-    _answer_one(image, text, note, lambda: open_classifier(find_kit(kit), keep_open=False), as_json)
+    with storing:
+        _answer_one(image, text, note, lambda: open_classifier(find_kit(kit), keep_open=False), storing, as_json)
+    if storing.complaint is not None:
+        raise NotStored(storing.complaint)
     return 0
 
 
@@ -105,7 +126,12 @@ def _check_one(image: Path | None, text: str | None, note: str | None) -> None:
 
 
 def _answer_one(
-    image: Path | None, text: str | None, note: str | None, open_classifier: Callable[[], Classifier], as_json: bool
+    image: Path | None,
+    text: str | None,
+    note: str | None,
+    open_classifier: Callable[[], Classifier],
+    storing: Storing,
+    as_json: bool,
 ) -> None:
     from edgefuse.answering.note import given_words, read_note
     from edgefuse.answering.page import render
@@ -117,11 +143,12 @@ def _answer_one(
         words, remarks = read_note(text)
     elif note is not None:
         words, remarks = given_words(note)
+    given = storing.given(image, words, text)
     with open_classifier() as classifier:
         with ticking("answering"):
             prediction = classifier.predict(image, words)
         drawn = classifier.kit.drawn
-    prediction = dataclasses.replace(prediction, notes=remarks + prediction.notes)
+    prediction = storing.store(dataclasses.replace(prediction, notes=remarks + prediction.notes), given)
     if as_json:
         click.echo(json.dumps(prediction.to_json()))
     else:
@@ -130,7 +157,7 @@ def _answer_one(
         click.echo(page.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classifier]) -> int:
+def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classifier], storing: Storing) -> int:
     from edgefuse.batch.answers_file import AnswersFile
     from edgefuse.batch.running import classify_batch
     from edgefuse.batch.samples import read_samples
@@ -144,7 +171,7 @@ def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classi
             click.echo(sentence, err=True)
         failed: dict[str, str] = {}
         try:
-            done = classify_batch(classifier, samples, answers, failed, progress=bar)
+            done = classify_batch(classifier, samples, answers, failed, storing, progress=bar)
         except KeyboardInterrupt:
             click.echo(
                 f"{output} holds {len(answers.answered)} answers; the same command goes on after them.", err=True
@@ -154,7 +181,10 @@ def _answer_all(source: Path, output: Path, open_classifier: Callable[[], Classi
             click.echo(f"{output}: {_summary(done, len(samples))}", err=True)
         finally:  # the work of hours may have ended early
             _list_failed(failed)
-    return SOME_FAILED if failed else 0
+            if storing.complaint is not None:
+                amount = "1 answer is" if storing.not_stored == 1 else f"{storing.not_stored} answers are"
+                click.echo(f"{amount} not, or not whole, in the results log. {storing.complaint}", err=True)
+    return NotStored.exit_code if storing.not_stored else SOME_FAILED if failed else 0
 
 
 def _summary(done: Outcome, samples: int) -> str:

@@ -25,6 +25,16 @@ class TooSlow(EdgefuseError):
     exit_code = 5
 
 
+class NotStored(EdgefuseError):
+    """An answer was given, and all or part of it could not be kept; `number` is that of an answer kept in part."""
+
+    exit_code = 6
+
+    def __init__(self, sentence: str, number: int | None = None) -> None:
+        super().__init__(sentence)
+        self.number = number
+
+
 class DoesNotFit(EdgefuseError):
     """The work needs more memory or disk than there is."""
 

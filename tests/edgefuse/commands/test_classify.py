@@ -79,7 +79,7 @@ def test_json_has_exactly_the_documented_keys(answer: Answer, picture: Path) -> 
         "precisions",
         "cached",
     ]
-    assert list(found) == [*answered, "timings_ms", "memory", "notes", "tuned"]
+    assert list(found) == [*answered, "timings_ms", "memory", "notes", "tuned", "number"]
     assert found["image"] == str(picture)
     assert found["label"] == max(found["probabilities"], key=found["probabilities"].get)
     assert list(found["probabilities"]) == ["lumo", "pavi", "ziru"]
