@@ -31,7 +31,8 @@ def _engines(report: dict[str, Any]) -> Iterator[str]:
             yield "llama.cpp's usual builds need AVX2, which this processor lacks; numpy runs text.gguf."
         else:
             kinds = " and ".join(f".{file_format}" for file_format in engine["formats"])
-            yield f"{engine['engine']} runs {kinds} files faster than numpy: {engine['install']}"
+            compiled = " (it is compiled there, which needs a C++ compiler)" if engine["engine"] == "llama.cpp" else ""
+            yield f"{engine['engine']} runs {kinds} files faster than numpy: {engine['install']}{compiled}"
 
 
 def _precisions(report: dict[str, Any]) -> Iterator[str]:

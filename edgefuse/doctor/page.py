@@ -92,8 +92,8 @@ def _processor(machine: dict[str, Any]) -> str:
 
 def _memory(machine: dict[str, Any]) -> str:
     limit = machine["cgroup_limit_bytes"]
-    words = f"{_size(machine['ram_bytes'])}, {_size(machine['available_bytes'])} available"
-    return words + (f", limited to {_size(limit)} by a control group" if limit else "")
+    words = f"{_memory_size(machine['ram_bytes'])}, {_memory_size(machine['available_bytes'])} available"
+    return words + (f", limited to {_memory_size(limit)} by a control group" if limit else "")
 
 
 def _clock(clock: dict[str, Any], machine: dict[str, Any]) -> str:
@@ -169,5 +169,11 @@ def _mark(state: str, unicode: bool) -> str:
     return click.style(mark if unicode else plain, fg=colour)
 
 
+def _memory_size(count: int) -> str:
+    """In the units of every sentence about memory."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count >> 20} MiB"
+
+
 def _size(count: int) -> str:
+    """Of files and disks, whose makers count in powers of ten."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -63,7 +63,7 @@ def test_what_is_not_measurable_is_left_out(recorded: Recorded) -> None:
 def test_limits_of_a_control_group(recorded: Recorded) -> None:
     shown = page(recorded("pi5"), "aarch64", cgroup_cores=1.0, cgroup_limit_bytes=512 << 20, available_bytes=500 << 20)
     assert "processor Cortex-A76 (aarch64), 4 cores, limited to the time of 1 core by a control group" in shown
-    assert "memory 8.5 GB, 524 MB available, limited to 537 MB by a control group" in shown
+    assert "memory 7.9 GiB, 500 MiB available, limited to 512 MiB by a control group" in shown
 
 
 def test_an_emulated_processor(recorded: Recorded) -> None:
