@@ -63,6 +63,22 @@ def bar(
         click.echo(f"{label}: {amount}{time.monotonic() - started:.1f} s", err=True)
 
 
+@contextmanager
+def moved(label: str, length: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that the block moves by so many steps at a time.
+
+    Where stderr is no terminal: one line when the block ends well.
+    """
+    started = time.monotonic()
+    watched = sys.stderr.isatty()
+    with click.progressbar(
+        length=length, label=f"{label:<28}", file=sys.stderr, show_pos=True, hidden=not watched
+    ) as shown:
+        yield shown.update
+    if not watched:
+        click.echo(f"{label}: {time.monotonic() - started:.1f} s", err=True)
+
+
 def in_bytes(size: float) -> str:
     """A size as it is told to people: "7.16 GB"."""
     if size >= 1e9:

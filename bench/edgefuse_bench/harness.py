@@ -1,42 +1,130 @@
-"""Starts every measurement in a fresh process, so that nothing before it warmed or filled the memory."""
+"""Measures one configuration of a kit: in fresh processes, with all that is known about them put into one result."""
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgefuse_runtimes.errors import BadInput, DoesNotFit, EdgefuseError
+import numpy as np
 
-_ERRORS: dict[int, type[EdgefuseError]] = {2: BadInput, 7: DoesNotFit}
+from edgefuse import __version__
+from edgefuse.card import machine_card
+from edgefuse.kits.kit import Kit
+from edgefuse_bench import accuracy, over_time
+from edgefuse_bench.meters import Sampler, all_meters, remarks
+from edgefuse_bench.order import ANSWERS, GOLDEN
+from edgefuse_bench.processes import Processes
+from edgefuse_bench.result import SCENARIOS, Query, Result
+from edgefuse_bench.samples import Samples, golden_samples
+from edgefuse_bench.settings import Settings
+from edgefuse_bench.spread import median_interval, rate, rate_interval
+from edgefuse_runtimes.spec import EncoderSpec
 
 
-def run_single_stream(
-    kit: Path, *, samples: int, warmup: int, engine: str, threads: int | None, precision: str | None = None
-) -> dict[str, Any]:
-    """The result of `measure.measure` with these settings, from a child process.
+def run(kit: Path, settings: Settings, samples: Samples | None = None) -> Result:
+    """Measure `kit` in fresh processes, on `samples` or else its golden ones.
 
     Raises:
-        EdgefuseError: what the child refused, as the same class; or the child died.
+        BadInput: the kit cannot be opened or answered with, or no sample can be read.
+        EdgefuseError: what a process refused, or it died.
     """
+    opened = Kit.open(kit)
+    opened.encoders(settings.precision)  # refuses a precision that the kit does not have
+    asked = golden_samples(opened) if samples is None else samples
+    whole = settings.complete(len(asked.asked))
     with tempfile.TemporaryDirectory(prefix="edgefuse-bench-") as folder:
-        output = Path(folder) / "result.json"
-        order = {"kit": str(kit.absolute()), "output": str(output), "samples": samples, "warmup": warmup}
-        order |= {"engine": engine, "threads": threads, "precision": precision}
-        command = [sys.executable, "-P", "-m", "edgefuse_bench.measure", json.dumps(order)]
-        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        if done.returncode < 0:
-            name = signal.Signals(-done.returncode).name
-            raise EdgefuseError(
-                f"The measuring process was ended by {name}; was there enough memory? Try --engine numpy."
-            )
-        if not output.is_file():
-            raise EdgefuseError(f"The measuring process failed with exit code {done.returncode}; see above.")
-        result: dict[str, Any] = json.loads(output.read_bytes())
-    if "refused" in result:
-        raise _ERRORS.get(result["exit_code"], EdgefuseError)(result["refused"])
-    return result
+        found = Processes(opened, whole, asked, Path(folder))
+        with Sampler(all_meters(), start_ns=found.timeline.began_ns) as sampler:
+            found.ask()
+        return _result(opened, whole, asked, found, sampler.results())
+
+
+def _result(kit: Kit, whole: Settings, asked: Samples, found: Processes, meters: Sequence[dict[str, Any]]) -> Result:
+    card = machine_card()
+    is_sustained = whole.scenario == "sustained"
+    growth = over_time.growth(*_held_while_asked(found)) if is_sustained else None
+    slowing = over_time.slowing(found.queries) if is_sustained else None
+    return Result(
+        scenario=SCENARIOS[whole.scenario],
+        started=found.started,
+        kit={"name": kit.name, "version": kit.version, "digest": kit.digest},
+        settings={name: value for name, value in asdict(whole).items() if name != "scenario"},
+        engines=found.outcomes[-1]["engines"],
+        precisions=found.outcomes[-1]["precisions"],
+        samples={"source": asked.source, "drawn": asked.drawn, "count": len(asked.asked)},
+        open_ns=0 if whole.scenario == "cold" else found.outcomes[0]["open_ns"],
+        first=found.first,
+        warmup=tuple(found.warmup),
+        queries=tuple(found.queries),
+        memory=_memory(found, growth),
+        machine=card,
+        edgefuse=__version__,
+        total_interval_ns=median_interval(found.queries),
+        throughput=_throughput(whole, found.queries, slowing),
+        files={name: file["bytes"] for name, file in kit.manifest["files"].items()},
+        meters=tuple(meters),
+        accuracy=_accuracy(kit, kit.encoders(whole.precision), asked, found),
+        notes=(
+            *found.notes,
+            *remarks(meters),
+            *([over_time.leak_sentence(growth, len(found.queries))] if growth and growth["leak"] else []),
+            *([over_time.slowing_sentence(slowing, meters)] if slowing and slowing["slowed"] else []),
+        ),
+        emulated=bool(card.get("emulated", False)),
+    )
+
+
+def _held_while_asked(found: Processes) -> tuple[list[int], list[int]]:
+    """Times in nanoseconds and anonymous bytes, from the first measured query on."""
+    begin = found.queries[0].start_ns or 0
+    later = [reading for reading in found.timeline.readings if reading["t_ns"] >= begin]
+    return [reading["t_ns"] for reading in later], [reading["anon_bytes"] for reading in later]
+
+
+def _throughput(
+    settings: Settings, queries: Sequence[Query], slowing: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    if settings.scenario not in ("offline", "sustained"):
+        return None
+    found: dict[str, Any] = {"samples_per_second": rate(queries), "interval": rate_interval(queries)}
+    if settings.scenario == "sustained":
+        found["over_time"] = over_time.throughput_over_time(queries)
+        found["slowing"] = slowing
+    return found
+
+
+def _memory(found: Processes, growth: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Peaks over all processes of the run; stages and what was held in the end, of the first one."""
+    ends = [outcome["processes"] for outcome in found.outcomes]
+    peaks = [sum(one["peak_rss_bytes"] for one in end) for end in ends]
+    proportional = [one["pss_bytes"] for one in ends[0]]
+    return {
+        "peak_rss_bytes": max(*peaks, found.timeline.peak_rss_bytes),
+        "vm_hwm_bytes": max(end[0]["peak_rss_bytes"] for end in ends),
+        "anon_bytes": sum(one["anon_bytes"] for one in ends[0]),
+        "file_bytes": sum(one["file_bytes"] for one in ends[0]),
+        "pss_bytes": None if None in proportional else sum(proportional),
+        "processes": ends[0],
+        "stages": found.outcomes[0]["stages"],
+        "timeline": found.timeline.readings,
+        **({} if growth is None else {"growth": dict(growth)}),
+    }
+
+
+def _accuracy(kit: Kit, specs: Sequence[EncoderSpec], samples: Samples, found: Processes) -> dict[str, Any]:
+    golden = dict(np.load(found.folder_of(0) / GOLDEN, allow_pickle=False))
+    answers = np.full((len(samples.asked), len(kit.classes)), np.nan)  # (n, K)
+    referred: set[int] = set()
+    for number, outcome in enumerate(found.outcomes):
+        rows = np.load(found.folder_of(number) / ANSWERS, allow_pickle=False)  # (n, K)
+        answers = np.where(np.isnan(rows), answers, rows)
+        referred |= set(outcome["referred"])
+    parts = {
+        "golden": accuracy.on_golden(kit, specs, golden),
+        "samples": accuracy.on_labels(kit, samples.labels, answers, sorted(referred)),
+        "kit": accuracy.of_kit(kit),
+    }
+    return {name: part for name, part in parts.items() if part is not None}

@@ -1,95 +1,142 @@
-"""What runs in the fresh child process: one kit, one setting, every query's time. Started by `harness.py`."""
+"""What runs in a fresh process: one kit, one setting, its part of the queries. Started by `harness.py`.
+
+It does as little as it can beside answering, so that its memory and times are those of answering: what came out goes
+into files as it comes, and figures are made of them by the harness.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgefuse.answering.classifier import Classifier
-from edgefuse.answering.note import read_note
-from edgefuse.answering.prediction import Prediction
-from edgefuse.card import machine_card
 from edgefuse.kits.golden import NOTES, PICTURES
-from edgefuse.kits.kit import Kit
-from edgefuse.progress import bar
-from edgefuse_bench.scenario import single_stream
+from edgefuse_bench import asking, memory
+from edgefuse_bench.asking import Asker
+from edgefuse_bench.files_in_use import files_in_use
+from edgefuse_bench.order import ANSWERS, GOLDEN, LOG, OUTCOME, Order
+from edgefuse_bench.query_log import QueryLog
 from edgefuse_runtimes.errors import EdgefuseError
-from edgefuse_runtimes.files import write_json
-from edgefuse_runtimes.machine import process_memory
-
-SCHEMA = 1
-Sample = tuple[Path, str]
+from edgefuse_runtimes.files import new_file, write_json
 
 
-def measure(
-    kit: Path, *, samples: int, warmup: int, engine: str, threads: int | None, precision: str | None = None
-) -> dict[str, Any]:
-    """Ask the kit's golden samples in turn: once with loading, `warmup` times apart, then `samples` times.
+def measure(order: Order, entered_ns: int) -> dict[str, Any]:
+    """Do as ordered; what there is to tell beside queries, answers and golden vectors, which go into files.
 
     Raises:
         EdgefuseError: the kit cannot be opened or answered with.
     """
-    started, opened = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter_ns()
-    answers: list[Prediction] = []
-    with Classifier.open(kit, engine=engine, threads=threads, precision=precision, cache=False) as classifier:
-        open_ns = time.perf_counter_ns() - opened
-        golden = golden_samples(classifier.kit)
+    folder = Path(order.folder)
+    stages: dict[str, dict[str, int]] = {}
+    files: set[str] = set()
 
-        def answer(sample: Sample) -> Mapping[str, float]:
-            answers[:] = [classifier.predict(*sample)]
-            return answers[0].timings_ms
+    def watch(stage: str, _: object = None) -> None:
+        stages[stage] = _held().to_json()
+        if order.is_first and order.scenario == "Cold":
+            files.update(files_in_use(os.getpid()))  # now, while the stage's worker runs
 
-        def ask(label: str, first: int, count: int) -> list[dict[str, Any]]:
-            order = (index % len(golden) for index in range(first, first + count))
-            return [asdict(query) for query in single_stream(answer, golden, bar(label, order, count))]
+    watch("start")
+    opened = time.monotonic_ns()
+    with (
+        Classifier.open(
+            order.kit,
+            engine=order.engine,
+            threads=order.threads,
+            precision=order.precision,
+            cache=False,
+            keep_open=order.scenario != "Cold",
+        ) as classifier,
+        QueryLog(folder / LOG) as log,
+    ):
+        open_ns = time.monotonic_ns() - opened
+        watch("open")
+        asker = Asker(classifier, order.samples, log)
+        classifier.watch = watch
+        if order.scenario == "Cold":
+            asking.cold(asker, order, entered_ns)
+        else:
+            asking.load(asker, order, open_ns)
+            classifier.watch = None
+            asking.warm_up(asker, order)
+            _ask_all(asker, order, classifier, log)
+        watch("end")
+        at_end = _processes()
+        if order.is_first:
+            _write_golden(folder / GOLDEN, classifier)
+    _write_answers(folder / ANSWERS, asker, len(order.samples), len(classifier.kit.classes))
+    return {
+        "open_ns": open_ns,
+        "engines": asker.engines,
+        "precisions": asker.precisions,
+        "notes": list(asker.notes),
+        "referred": sorted(asker.referred),
+        "unreadable": {str(index): sentence for index, sentence in asker.unreadable.items()},
+        "files": sorted(files),
+        "stages": stages,
+        "processes": at_end,
+    }
 
-        first = ask("first answer", 0, 1)[0]
-        warm = ask("warm-up", 1, warmup)
-        queries = ask("measuring", 1 + warmup, samples)
-        last, memory = answers[0], process_memory()
-        return {
-            "schema": SCHEMA,
-            "kind": "bench run",
-            "scenario": "SingleStream",
-            "started": started,
-            "kit": last.kit,
-            "settings": {
-                "engine": engine,
-                "precision": precision,
-                "threads": threads,
-                "samples": samples,
-                "warmup": warmup,
-            },
-            "engines": last.engines,
-            "precisions": last.precisions,
-            "samples": {"source": "golden", "drawn": True, "pictures": [path.name for path, _ in golden]},
-            "open_ns": open_ns,
-            "first": first,
-            "warmup": warm,
-            "queries": queries,
-            "memory": {
-                "peak_rss_bytes": last.memory["peak_rss_bytes"],
-                "vm_hwm_bytes": memory.peak_rss_bytes,
-                "anon_bytes": memory.anon_bytes,
-                "file_bytes": memory.file_bytes,
-            },
-            "notes": last.notes,
-            "machine": machine_card(),
-        }
+
+def _ask_all(asker: Asker, order: Order, classifier: Classifier, log: QueryLog) -> None:
+    if order.scenario == "Offline":
+        from edgefuse_bench.offline import offline  # reading tables takes memory that no other scenario needs
+
+        offline(asker, order, classifier, log)
+    elif order.scenario == "Sustained":
+        asking.sustained(asker, order)
+    else:
+        asking.single_stream(asker, order)
 
 
-def golden_samples(kit: Kit) -> list[Sample]:
-    """The kit's own pictures and notes."""
+def _held() -> memory.Held:
+    return memory.together(memory.held_by(pid) for pid in memory.process_tree(os.getpid()))
+
+
+def _processes() -> list[dict[str, Any]]:
+    """What this process and each worker hold."""
     return [
-        (kit.file(picture), read_note(str(kit.file(note)))[0]) for picture, note in zip(PICTURES, NOTES, strict=True)
+        {"name": "worker" if number else "answering", **memory.held_by(pid).to_json()}
+        | {"pss_bytes": memory.proportional_bytes(pid)}
+        for number, pid in enumerate(memory.process_tree(os.getpid()))
     ]
+
+
+def _write_answers(path: Path, asker: Asker, samples: int, classes: int) -> None:
+    """The probabilities (n, K) of the samples; NaN where a sample got no answer."""
+    found = np.full((samples, classes), np.nan)
+    for index, row in asker.probabilities.items():
+        found[index] = row
+    with new_file(path) as file:
+        np.save(file, found)
+
+
+def _write_golden(path: Path, classifier: Classifier) -> None:
+    """What the golden samples give here: "image" (k, d_i), "text" (k, d_t), "probabilities" (k, K)."""
+    rows: dict[str, list[NDArray[np.float32]]] = {"image": [], "text": []}
+    probabilities = []
+
+    def watch(stage: str, vectors: NDArray[np.float32] | None = None) -> None:
+        if vectors is not None and stage in rows:
+            rows[stage].append(vectors[0])
+
+    classifier.watch = watch
+    for picture, note in zip(PICTURES, NOTES, strict=True):
+        words = classifier.kit.file(note).read_text(encoding="utf-8")
+        answer = classifier.predict(classifier.kit.file(picture), words)
+        probabilities.append(list(answer.probabilities.values()))
+    classifier.watch = None
+    with new_file(path) as file:
+        np.savez(
+            file, image=np.stack(rows["image"]), text=np.stack(rows["text"]), probabilities=np.array(probabilities)
+        )
 
 
 @contextmanager
@@ -100,12 +147,13 @@ def _refusals_to(output: Path) -> Iterator[None]:
         write_json(output, {"refused": str(error), "exit_code": error.exit_code})
 
 
-def main(order: str) -> None:
-    """Measure as the JSON object `order` says and write the result to its "output"."""
-    settings = json.loads(order)
-    output = Path(settings.pop("output"))
+def main(path: str) -> None:
+    """Measure as the order in the file `path` says, and write the outcome into its folder."""
+    entered = time.monotonic_ns()
+    order = Order.read(Path(path))
+    output = Path(order.folder) / OUTCOME
     with _refusals_to(output):
-        write_json(output, measure(Path(settings.pop("kit")), **settings))
+        write_json(output, measure(order, entered))
 
 
 if __name__ == "__main__":

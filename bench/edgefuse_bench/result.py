@@ -104,7 +104,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, in the published layout."""
         return {
-            "schema": SCHEMA,
+            "schema": self.schema,
             "kind": RUN,
             "scenario": self.scenario,
             "started": self.started,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,9 @@ from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.image import Picture, prepare
 from edgefuse_runtimes.machine import available_memory, process_memory
 from edgefuse_runtimes.spec import Modality
+
+Watch = Callable[[str, NDArray[np.float32] | None], None]
+"""Told the name of a stage of an answer when it ends, and its vectors (1, d), probabilities (1, K) or None."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Classifier(Closing):
         cache: bool = True,
     ) -> None:
         self.kit = kit
+        self.watch: Watch | None = None
+        """Looks at every stage of an answer: for measuring."""
         self._runs = runs(kit, settings, precision)
         self._memory = settings.memory
         self._text, self._image = (
@@ -140,6 +145,7 @@ class Classifier(Closing):
         assert preprocess is not None
         remarks: list[str] = []
         pixels = prepare(load_within(image, preprocess, remarks.append), preprocess)[None]  # (1, 3, H, W)
+        self._tell("decode")
         name = str(image) if isinstance(image, str | Path) else "(in memory)"
         return Inputs(name, pixels, text, milliseconds(started), tuple(remarks))
 
@@ -178,11 +184,13 @@ class Classifier(Closing):
                 self._open(self._image, [], inputs.note)
             with clock.stage("image"):
                 image_vectors = self._image.encode_picture(inputs.pixels)  # (1, d_i)
+            self._tell("image", image_vectors)
             notes += self._image.remarks
             engines["image"] = self._finish(self._image, peaks)
 
         with clock.stage("head"):
             probabilities = self.kit.head.probabilities(text_vectors, image_vectors)[0]  # (K,)
+        self._tell("head", probabilities[None])
         given: dict[Modality, bool] = {"image": image_vectors is not None, "text": text_vectors is not None}
         missing = [modality for modality, is_given in given.items() if not is_given]
         notes += [sentence for modality in missing for sentence in missing_sentences(self.kit, modality)]
@@ -234,7 +242,9 @@ class Classifier(Closing):
         with clock.stage("text"):
             with clock.stage("tokenise"):
                 tokens = self._text.tokenize(note)
+            self._tell("tokenise")
             vectors = self._text.encode_tokens(tokens)  # (1, d_t)
+        self._tell("text", vectors)
         stands_in, remarks = self._text.is_stand_in(), tuple(self._text.remarks)
         found = NoteVector(vectors[0], self._finish(self._text, peaks), tokens.dropped, remarks)
         if self._cache is not None and name is not None and not stands_in:  # next time the right engine may work
@@ -249,6 +259,7 @@ class Classifier(Closing):
         if stage.spec.modality not in self._chosen:
             self._chosen |= self._plan([one for one in (stage, *later) if not one.is_open], note)
         stage.open(self._chosen[stage.spec.modality])
+        self._tell(f"load {stage.spec.modality}")
 
     def _plan(self, needed: Sequence[Stage], note: str | None) -> dict[Modality, Chosen]:
         """How to run the stages that this sample needs; where they stay open, the next one may need the other too.
@@ -266,6 +277,10 @@ class Classifier(Closing):
         engines = {modality: self._runs.settings[modality].engine for modality in specs}
         request = Request(self.kit, specs, engines, self._memory, note, kept=self._keep_open)
         return plan(request, available_memory())
+
+    def _tell(self, stage: str, given: NDArray[np.float32] | None = None) -> None:
+        if self.watch is not None:
+            self.watch(stage, given)
 
     def _finish(self, stage: Stage, peaks: list[int]) -> str:
         """The stage's engine; adds the most memory held with it to `peaks` and closes it unless it is kept."""

@@ -24,6 +24,8 @@ class BatchSample:
     """The note's file, its words, or None: there is no note."""
     case: str | None = None
     """What the user calls the case in the results log; None: the table does not say."""
+    label: str | None = None
+    """What a table says that the answer should be; None: it does not say."""
 
 
 def read_samples(source: Path) -> tuple[list[BatchSample], list[str]]:
@@ -71,7 +73,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _of_table(path: Path) -> list[BatchSample]:
-    """The rows of a table with the columns image or text or both, id and case if wanted; an empty cell is missing."""
+    """The rows of a table with the columns image or text or both; id, case and label if wanted; "" is a missing one."""
     rows = read_rows(path, required=())
     if rows and not {"image", "text"} & set(rows[0]):
         raise BadInput(f"{path} has neither a column image nor a column text; its first line must name one of them.")
@@ -81,5 +83,7 @@ def _of_table(path: Path) -> list[BatchSample]:
         name = row.get("id", image or f"row {number}")
         if not name:
             raise BadInput(f"Row {number} of {path} has an empty cell in the column id; fill or remove it.")
-        samples.append(BatchSample(name, path.parent / image if image else None, text or None, row.get("case")))
+        picture = path.parent / image if image else None
+        case, label = row.get("case"), row.get("label") or None
+        samples.append(BatchSample(name, picture, text or None, case=case, label=label))
     return samples

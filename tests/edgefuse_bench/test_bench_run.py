@@ -1,19 +1,37 @@
-"""`edgefuse bench run`, on a whole small kit in a real child process."""
+"""`edgefuse bench run`, on a whole small kit in real child processes."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
-from edgefuse_bench import harness
-from edgefuse_bench.rows import page, stage_rows
+from edgefuse.kits.kit import Kit
+from edgefuse_bench import child, harness
+from edgefuse_bench.order import OUTCOME, Order
+from edgefuse_bench.result import STAGES, Query, Result, read_results
+from edgefuse_bench.rows import WIDTH, page, stage_rows
+from edgefuse_bench.samples import golden_samples
+from edgefuse_bench.settings import Settings
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
+
+NUMPY = Settings(engine="numpy", threads=1, repeats=1, warmup=1)
+
+
+def settings(scenario: str, **more: Any) -> Settings:
+    return Settings(**{**vars(NUMPY), "scenario": scenario, **more})
 
 
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -22,111 +40,331 @@ def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def result(tiny_kit: Path) -> dict[str, Any]:
-    return harness.run_single_stream(tiny_kit, samples=11, warmup=3, engine="numpy", threads=1)
+def single(tiny_kit: Path) -> Result:
+    return harness.run(tiny_kit, settings("single", queries=11, repeats=3, warmup=2))
 
 
-def test_every_query_is_kept_in_nanoseconds(result) -> None:
-    assert len(result["queries"]) == 11
-    assert len(result["warmup"]) == 3
-    for query in result["queries"]:
-        assert isinstance(query["total_ns"], int)
-        assert 0 < sum(query["stages_ns"].values()) <= query["total_ns"] * 1.01
-    assert [query["sample"] for query in result["warmup"] + result["queries"]] == [k % 8 for k in range(1, 15)]
+@pytest.fixture(scope="module")
+def offline(tiny_kit: Path) -> Result:
+    return harness.run(tiny_kit, settings("offline", queries=6, repeats=3))
 
 
-def test_loading_is_in_the_first_answer_only(result) -> None:
-    assert result["open_ns"] > 0
-    assert result["first"]["stages_ns"]["load"] > 0
-    assert max(query["stages_ns"]["load"] for query in result["queries"]) < result["first"]["stages_ns"]["load"]
+@pytest.fixture(scope="module")
+def sustained(tiny_kit: Path) -> Result:
+    return harness.run(tiny_kit, settings("sustained", seconds=1.5))
 
 
-def test_a_result_says_what_it_was_measured_on(result, tiny_kit) -> None:
-    assert (result["schema"], result["scenario"], result["kind"]) == (1, "SingleStream", "bench run")
-    assert result["kit"]["name"] == "tiny"
-    assert result["kit"]["digest"] == json.loads((tiny_kit / "kit.json").read_bytes())["digest"]
-    assert result["engines"] == {"image": "numpy", "text": "numpy"}
-    assert result["samples"]["drawn"] is True
-    assert result["machine"]["cpu"]
+@pytest.fixture(scope="module")
+def cold(tiny_kit: Path) -> Result:
+    return harness.run(tiny_kit, settings("cold", queries=3))
 
 
-def test_the_precision_asked_for_is_measured(kit_of_both: Path) -> None:
-    result = harness.run_single_stream(kit_of_both, samples=1, warmup=0, engine="numpy", threads=1, precision="fp32")
-    assert (result["settings"]["precision"], result["precisions"]["image"]) == ("fp32", "fp32")
+@pytest.fixture(params=["single", "offline", "sustained", "cold"])
+def result(request: pytest.FixtureRequest) -> Result:
+    found: Result = request.getfixturevalue(request.param)
+    return found
 
 
-def test_memory_is_the_childs_own_not_ours(tiny_kit) -> None:
-    ballast = bytearray(b"x" * (300 << 20))
-    memory = harness.run_single_stream(tiny_kit, samples=1, warmup=0, engine="numpy", threads=1)["memory"]
-    del ballast
-
-    assert 0 < memory["anon_bytes"] <= memory["vm_hwm_bytes"] < 300 << 20
-    assert memory["peak_rss_bytes"] >= memory["vm_hwm_bytes"] * 0.99
+# Every scenario
 
 
-def test_the_page_shows_stages_and_says_that_samples_are_drawn(result) -> None:
+def test_a_result_is_as_published(result: Result) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs/reference/bench-result.schema.json").read_bytes())
+
+    jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(result.to_json())))
+
+
+def test_every_query_is_kept_in_nanoseconds(result: Result) -> None:
+    for query in (result.first, *result.warmup, *result.queries):
+        assert sum(query.stages_ns.values()) > 0
+        assert set(STAGES) <= set(query.stages_ns)
+        assert isinstance(query.total_ns, int)
+        if result.scenario != "Offline":  # where pictures are decoded while others are encoded
+            assert sum(query.stages_ns.values()) <= query.total_ns * 1.01
+    starts = [query.start_ns for query in result.queries]
+    assert starts == sorted(starts)
+    assert starts[0] > result.first.start_ns >= 0
+
+
+def test_a_result_says_what_it_was_measured_on(result: Result, tiny_kit: Path) -> None:
+    assert result.kit["name"] == "tiny"
+    assert result.kit["digest"] == json.loads((tiny_kit / "kit.json").read_bytes())["digest"]
+    assert result.engines == {"image": "numpy", "text": "numpy"}
+    assert result.precisions == {"image": "int8", "text": "q8_0"}
+    assert result.samples == {"source": "golden", "drawn": True, "count": 8}
+    assert result.files["image.onnx"] == (tiny_kit / "image.onnx").stat().st_size
+    assert result.machine["cpu"]
+    assert all("readings" in meter or "not_measurable" in meter for meter in result.meters)
+    assert {"temperature", "clock", "throttling"} <= {meter["name"] for meter in result.meters}
+
+
+def test_no_result_has_speed_without_accuracy(result: Result, tiny_kit: Path) -> None:
+    golden = result.accuracy["golden"]
+    assert (golden["n"], golden["labels_changed"]) == (8, 0)
+    assert golden["worst_probability_shift"] < 0.001
+    assert max(error["worst"] for error in golden["vector_error"].values()) < 1e-6
+    recorded = Kit.open(tiny_kit).manifest["evaluation"]["metrics"]["fused"]["accuracy"]
+    assert result.accuracy["kit"]["accuracy"] == recorded
+
+
+def test_memory_is_that_of_the_processes(result: Result) -> None:
+    memory = result.memory
+    assert 0 < memory["anon_bytes"] <= memory["vm_hwm_bytes"] <= memory["peak_rss_bytes"] < 300 << 20
+    assert 0 < memory["pss_bytes"] <= memory["anon_bytes"] + memory["file_bytes"]
+    assert [one["name"] for one in memory["processes"]] == ["answering"]
+    stages = ["start", "open", "decode", "load text", "tokenise", "text", "load image", "image", "head", "end"]
+    assert list(memory["stages"]) == stages
+    assert memory["stages"]["start"]["peak_rss_bytes"] < memory["stages"]["end"]["peak_rss_bytes"]
+    for reading in memory["timeline"]:
+        assert 0 < reading["anon_bytes"] + reading["file_bytes"] <= reading["rss_bytes"] <= memory["peak_rss_bytes"]
+    assert memory["timeline"]
+
+
+def test_the_page_fits_and_says_that_samples_are_drawn(result: Result) -> None:
     text = page(result)
 
-    for word in ("text", "image", "head", "total", "min", "median", "max", "drawn by edgefuse", "MiB"):
-        assert word in text
-    assert "p90 64" in text
-    assert all("p90" not in row for row in stage_rows(result).values())
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for words in (
+        *STAGES,
+        "total",
+        "min",
+        "median",
+        "max",
+        "answers mean nothing",
+        "MiB",
+        "accuracy",
+        "not measurable",
+    ):
+        assert words in text
+    assert result.scenario in text.splitlines()[0]
 
 
-def test_rows_come_from_the_queries() -> None:
-    queries = [
-        {"total_ns": total, "stages_ns": {"load": 0, "text": total // 2, "image": 5, "head": 1}}
-        for total in range(100, 228)
-    ]
+# Each scenario
 
-    rows = stage_rows({"queries": queries})
+
+def test_queries_are_shared_out_over_processes(single: Result) -> None:
+    assert [query.process for query in single.queries] == [0] * 4 + [1] * 4 + [2] * 3
+    assert len(single.warmup) == 2 * 3 + 2
+    asked = sorted([single.first, *single.warmup, *single.queries], key=lambda query: query.start_ns)
+    assert [query.sample for query in asked] == [number % 8 for number in range(3 * 3 + 11)]
+
+
+def test_loading_is_in_first_answers_only(single: Result) -> None:
+    assert single.open_ns > 0
+    assert single.first.stages_ns["load"] > 0
+    assert sum("load" in query.stages_ns for query in single.warmup) == 2
+    assert all("load" not in query.stages_ns for query in single.queries)
+    assert "in later processes" in page(single)
+
+
+def test_the_interval_holds_the_median(single: Result) -> None:
+    low, high = single.total_interval_ns
+    assert low < stage_rows(single)["total"]["median"] < high
+    assert single.throughput is None
+
+
+def test_offline_is_one_batch_in_each_process(offline: Result) -> None:
+    assert len(offline.queries) == 18
+    rate = offline.throughput["samples_per_second"]
+    assert rate == pytest.approx(18 / (sum(query.total_ns for query in offline.queries) / 1e9))
+    low, high = offline.throughput["interval"]
+    assert low < rate < high
+    assert "samples a second" in page(offline)
+
+
+def test_sustained_goes_on_for_so_long(sustained: Result) -> None:
+    first, last = sustained.queries[0], sustained.queries[-1]
+    assert 1.5e9 <= last.start_ns + last.total_ns - first.start_ns < 60e9
+    over_time = sustained.throughput["over_time"]
+    assert len(over_time) == min(12, len(sustained.queries))
+    assert sustained.settings["seconds"] == 1.5
+
+
+def test_cold_queries_have_a_process_each(cold: Result) -> None:
+    assert [query.process for query in cold.queries] == [1, 2, 3]
+    for query in cold.queries:
+        assert query.stages_ns["start"] > 1e6
+        assert query.stages_ns["load"] > 0
+    assert cold.open_ns == 0
+    assert any("dropped from the page cache" in note for note in cold.notes)
+    assert "start" in stage_rows(cold)
+
+
+# Memory
+
+
+def orders(kit: Path, folder: Path, **more: Any) -> Order:
+    asked = golden_samples(Kit.open(kit)).asked
+    whole = {"first": 0, "warmup": 0, "queries": 2, "seconds": None, "is_first": False, "scenario": "SingleStream"}
+    whole |= {"threads": 1, "precision": None, "spawned_ns": time.monotonic_ns(), "engine": "numpy"}
+    return Order(folder=str(folder), kit=str(kit), samples=asked, **whole | more)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+def test_the_peak_is_that_of_gnu_time(tiny_kit: Path, tmp_path: Path, engine: str) -> None:
+    if not Path("/usr/bin/time").exists():
+        pytest.skip("needs /usr/bin/time (GNU time)")
+    order = orders(tiny_kit, tmp_path, engine=engine)
+    command = ["/usr/bin/time", "-v", sys.executable, "-P", "-m", "edgefuse_bench.measure", str(order.write())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = int(re.search(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)[1]) * 1024
+
+    found = json.loads((tmp_path / OUTCOME).read_bytes())["processes"]
+
+    # GNU time tells the largest of all processes, and each worker is one of its own.
+    assert max(process["peak_rss_bytes"] for process in found) == pytest.approx(said, rel=0.03)
+
+
+def test_the_peak_is_that_of_the_kernels_own_count(tiny_kit: Path, tmp_path: Path) -> None:
+    """Where there is no GNU time: of all children that were waited for, the largest."""
+    code = (
+        "import subprocess, sys, resource; subprocess.run([sys.executable, '-P', '-m', 'edgefuse_bench.measure', "
+        "sys.argv[1]], check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    order = orders(tiny_kit, tmp_path)
+    done = subprocess.run([sys.executable, "-c", code, order.write()], capture_output=True, text=True, check=True)
+
+    found = json.loads((tmp_path / OUTCOME).read_bytes())["processes"]
+
+    assert found[0]["peak_rss_bytes"] == pytest.approx(int(done.stdout) * 1024, rel=0.03)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+
+
+def test_memory_is_the_childs_own_not_ours(tiny_kit: Path) -> None:
+    ballast = bytearray(b"x" * (300 << 20))
+    memory = harness.run(tiny_kit, settings("single", queries=1)).memory
+    del ballast
+
+    assert memory["peak_rss_bytes"] < 300 << 20
+
+
+# Own samples
+
+
+def test_own_labelled_samples_get_figures(tiny_kit: Path, tmp_path: Path) -> None:
+    kit = Kit.open(tiny_kit)
+    said = [kit.classes[row["probabilities"].index(max(row["probabilities"]))] for row in kit.manifest["golden"]]
+    rows = [f"{kit.file(f'golden/{number}.png')},{said[number]}" for number in range(8)]
+    rows[0] = rows[0].replace(said[0], next(name for name in kit.classes if name != said[0]))
+    (tmp_path / "broken.png").write_text("no picture")
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows, f"{tmp_path / 'broken.png'},{said[0]}"]) + "\n")
+
+    done = bench(
+        tiny_kit, "--samples", tmp_path / "t.csv", "--engine", "numpy", "--queries", "10", "--repeats", "1",
+        "--json", tmp_path / "r.json",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    (result,) = read_results(tmp_path / "r.json")
+    assert result.samples == {"source": "folder", "drawn": False, "count": 9}
+    assert result.accuracy["samples"]["n"] == 8
+    assert result.engines == {"image": "numpy", "text": None}
+    assert "1 of 9 samples cannot be read and were left out." in result.notes
+    assert "your 8 labelled samples" in done.stdout
+    assert "answers mean nothing" not in done.stdout
+    assert str(tmp_path) not in (tmp_path / "r.json").read_text()  # names of pictures stay on the device
+
+
+def test_a_leak_of_a_worker_is_named(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
+    """A classifier that keeps 200 kB of each answer, asked for some seconds."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from edgefuse.answering import classifier\n"
+        "kept, answer = [], classifier.Classifier.answer\n"
+        "def leaking(self, inputs):\n"
+        "    kept.append(b'x' * 200_000 + str(len(kept)).encode())\n"
+        "    return answer(self, inputs)\n"
+        "classifier.Classifier.answer = leaking\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+
+    result = harness.run(tiny_kit, settings("sustained", seconds=12))
+
+    assert result.memory["growth"]["leak"] is True
+    assert any(note.startswith("Memory leaks: it rose by") for note in result.notes)
+    assert "growth" in page(result)
+
+
+# The command
+
+
+def test_rows_come_from_the_queries(single: Result) -> None:
+    queries = tuple(Query(0, total, dict.fromkeys(STAGES, 5) | {"text": total // 2}) for total in range(100, 228))
+
+    rows = stage_rows(Result(**{**vars(single), "queries": queries}))
 
     assert rows["total"] == {"min": 100, "median": 164, "max": 227, "p90": 215}
     assert rows["image"] == {"min": 5, "median": 5, "max": 5, "p90": 5}
-    assert list(rows) == ["text", "image", "head", "total"]
+    assert list(rows) == [*STAGES, "total"]
 
 
-def test_the_command_prints_a_page_and_writes_json(tiny_kit, tmp_path) -> None:
-    done = bench(tiny_kit, "--samples", "2", "--warmup", "0", "--engine", "numpy", "--json", tmp_path / "r.json")
+def test_each_combination_is_measured_and_written(tiny_kit: Path, tmp_path: Path) -> None:
+    done = bench(
+        tiny_kit, "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy", "--threads", "1",
+        "--threads", "2", "--json", tmp_path / "r.json",
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert "SingleStream, 2 queries" in done.stdout
-    assert len(json.loads((tmp_path / "r.json").read_bytes())["queries"]) == 2
+    assert done.stdout.count("SingleStream, 1 query, 1 process") == 2
+    assert [result.settings["threads"] for result in read_results(tmp_path / "r.json")] == [1, 2]
 
 
-def test_json_to_standard_output_is_nothing_but_json(tiny_kit) -> None:
-    done = bench(tiny_kit, "--samples", "1", "--warmup", "0", "--engine", "numpy", "--json", "-")
+def test_the_precision_asked_for_is_measured(kit_of_both: Path) -> None:
+    result = harness.run(kit_of_both, settings("single", queries=1, precision="fp32"))
+
+    assert (result.settings["precision"], result.precisions["image"]) == ("fp32", "fp32")
+    assert result.accuracy["golden"]["labels_changed"] == 0
+
+
+def test_json_to_standard_output_is_nothing_but_json(tiny_kit: Path) -> None:
+    done = bench(tiny_kit, "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy", "--json", "-")
 
     assert json.loads(done.stdout)["kit"]["name"] == "tiny"
 
 
-def test_what_the_child_refuses_is_one_sentence(tiny_kit, tmp_path) -> None:
-    missing = bench(tmp_path / "missing.kit")
-    folder = bench(tiny_kit, "--json", tmp_path)
-
-    for done, sentence in ((missing, "There is no kit at"), (folder, "is a folder")):
-        assert done.returncode == 2
+def test_what_is_refused_is_one_sentence(tiny_kit: Path, tmp_path: Path) -> None:
+    for arguments, sentence in (
+        ([tmp_path / "missing.kit"], "There is no kit at"),
+        ([tiny_kit, "--json", tmp_path], "is a folder"),
+        ([tiny_kit, "--samples", "130"], "the number of queries is --queries 130"),
+        ([tiny_kit, "--minutes", "1"], "--minutes is for --scenario sustained"),
+        ([tiny_kit, "--precision", "fp8"], "fp8"),
+    ):
+        done = bench(*arguments)
+        assert done.returncode == 2, done
         assert sentence in done.stderr
-        assert "Traceback" not in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
-def test_refusals_keep_their_class(tmp_path) -> None:
-    with pytest.raises(BadInput, match="There is no kit"):
-        harness.run_single_stream(tmp_path / "missing", samples=1, warmup=0, engine="numpy", threads=1)
+def test_refusals_of_the_child_keep_their_class(tiny_kit: Path, tmp_path: Path) -> None:
+    kit = tmp_path / "kit"
+    shutil.copytree(tiny_kit, kit)
+    data = bytearray((kit / "image.onnx").read_bytes())
+    data[: len(data) // 2] = bytes(len(data) // 2)
+    (kit / "image.onnx").write_bytes(data)
+
+    with pytest.raises(BadInput, match=r"image\.onnx"):
+        harness.run(kit, settings("single", queries=1))
 
 
-def test_a_child_that_is_killed_is_said_so(tiny_kit, monkeypatch) -> None:
-    def killed(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, -signal.SIGKILL)
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Ends every measuring process by a signal as soon as it is looked at."""
 
-    monkeypatch.setattr(harness.subprocess, "run", killed)
+    def install(number: int) -> None:
+        monkeypatch.setattr(child.Timeline, "read", lambda _, pid: os.kill(pid, number))
+
+    return install
+
+
+def test_a_child_that_is_killed_is_said_so(tiny_kit: Path, killed: Callable[[int], None]) -> None:
+    killed(signal.SIGKILL)
 
     with pytest.raises(EdgefuseError, match="ended by SIGKILL"):
-        harness.run_single_stream(tiny_kit, samples=1, warmup=0, engine="numpy", threads=1)
+        harness.run(tiny_kit, settings("single", queries=1))
 
 
-def test_files_beside_the_caller_are_not_imported(tiny_kit, tmp_path, monkeypatch) -> None:
+def test_files_beside_the_caller_are_not_imported(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('imported from the working folder')")
     monkeypatch.chdir(tmp_path)
 
-    assert harness.run_single_stream(tiny_kit, samples=1, warmup=0, engine="numpy", threads=1)["queries"]
+    assert harness.run(tiny_kit, settings("single", queries=1)).queries
