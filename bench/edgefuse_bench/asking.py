@@ -29,6 +29,8 @@ class Asker:
         """Samples whose last answer was "ask a clinician"."""
         self.engines: dict[str, str | None] = {"image": None, "text": None}
         self.precisions: dict[str, str | None] = {"image": None, "text": None}
+        self.tuned = False
+        """Whether `edgefuse tune` chose how to answer."""
         self.notes: dict[str, None] = {}
         """Every sentence of every answer once, in order."""
 
@@ -69,6 +71,7 @@ class Asker:
         for modality in self.engines:
             self.engines[modality] = answer["engines"][modality] or self.engines[modality]
             self.precisions[modality] = answer["precisions"][modality] or self.precisions[modality]
+        self.tuned = answer["tuned"]
         self.notes |= dict.fromkeys(answer["notes"])
 
     def _sample(self, number: int) -> int:

@@ -21,7 +21,6 @@ from edgefuse_bench.result import SCENARIOS, Query, Result
 from edgefuse_bench.samples import Samples, golden_samples
 from edgefuse_bench.settings import Settings
 from edgefuse_bench.spread import median_interval, rate, rate_interval
-from edgefuse_runtimes.spec import EncoderSpec
 
 
 def run(kit: Path, settings: Settings, samples: Samples | None = None) -> Result:
@@ -43,7 +42,10 @@ def run(kit: Path, settings: Settings, samples: Samples | None = None) -> Result
 
 
 def _result(kit: Kit, whole: Settings, asked: Samples, found: Processes, meters: Sequence[dict[str, Any]]) -> Result:
-    card = machine_card()
+    card, first = machine_card(), found.outcomes[0]
+    settings = {name: value for name, value in asdict(whole).items() if name != "scenario"}
+    if first["tuned"]:
+        settings |= {"threads": max(first["threads"].values()), "tuned": True}
     is_sustained = whole.scenario == "sustained"
     growth = over_time.growth(*_held_while_asked(found)) if is_sustained else None
     slowing = over_time.slowing(found.queries) if is_sustained else None
@@ -51,11 +53,11 @@ def _result(kit: Kit, whole: Settings, asked: Samples, found: Processes, meters:
         scenario=SCENARIOS[whole.scenario],
         started=found.started,
         kit={"name": kit.name, "version": kit.version, "digest": kit.digest},
-        settings={name: value for name, value in asdict(whole).items() if name != "scenario"},
+        settings=settings,
         engines=found.outcomes[-1]["engines"],
         precisions=found.outcomes[-1]["precisions"],
         samples={"source": asked.source, "drawn": asked.drawn, "count": len(asked.asked)},
-        open_ns=0 if whole.scenario == "cold" else found.outcomes[0]["open_ns"],
+        open_ns=0 if whole.scenario == "cold" else first["open_ns"],
         first=found.first,
         warmup=tuple(found.warmup),
         queries=tuple(found.queries),
@@ -66,7 +68,7 @@ def _result(kit: Kit, whole: Settings, asked: Samples, found: Processes, meters:
         throughput=_throughput(whole, found.queries, slowing),
         files={name: file["bytes"] for name, file in kit.manifest["files"].items()},
         meters=tuple(meters),
-        accuracy=_accuracy(kit, kit.encoders(whole.precision), asked, found),
+        accuracy=_accuracy(kit, asked, found),
         notes=(
             *found.notes,
             *remarks(meters),
@@ -114,7 +116,9 @@ def _memory(found: Processes, growth: Mapping[str, Any] | None) -> dict[str, Any
     }
 
 
-def _accuracy(kit: Kit, specs: Sequence[EncoderSpec], samples: Samples, found: Processes) -> dict[str, Any]:
+def _accuracy(kit: Kit, samples: Samples, found: Processes) -> dict[str, Any]:
+    precisions = found.outcomes[0]["golden_precisions"]
+    specs = [kit.encoders(precisions[name])[number] for number, name in enumerate(("image", "text"))]
     golden = dict(np.load(found.folder_of(0) / GOLDEN, allow_pickle=False))
     answers = np.full((len(samples.asked), len(kit.classes)), np.nan)  # (n, K)
     referred: set[int] = set()

@@ -69,13 +69,15 @@ def measure(order: Order, entered_ns: int) -> dict[str, Any]:
             _ask_all(asker, order, classifier, log)
         watch("end")
         at_end = _processes()
-        if order.is_first:
-            _write_golden(folder / GOLDEN, classifier)
+        specs = _write_golden(folder / GOLDEN, classifier) if order.is_first else {}
     _write_answers(folder / ANSWERS, asker, len(order.samples), len(classifier.kit.classes))
     return {
         "open_ns": open_ns,
         "engines": asker.engines,
         "precisions": asker.precisions,
+        "golden_precisions": specs,
+        "threads": classifier.threads,
+        "tuned": asker.tuned,
         "notes": list(asker.notes),
         "referred": sorted(asker.referred),
         "unreadable": {str(index): sentence for index, sentence in asker.unreadable.items()},
@@ -118,8 +120,11 @@ def _write_answers(path: Path, asker: Asker, samples: int, classes: int) -> None
         np.save(file, found)
 
 
-def _write_golden(path: Path, classifier: Classifier) -> None:
-    """What the golden samples give here: "image" (k, d_i), "text" (k, d_t), "probabilities" (k, K)."""
+def _write_golden(path: Path, classifier: Classifier) -> dict[str, str | None]:
+    """Write what the golden samples give here: "image" (k, d_i), "text" (k, d_t), "probabilities" (k, K).
+
+    Returns the precisions of the files that gave it.
+    """
     rows: dict[str, list[NDArray[np.float32]]] = {"image": [], "text": []}
     probabilities = []
 
@@ -133,10 +138,10 @@ def _write_golden(path: Path, classifier: Classifier) -> None:
         answer = classifier.predict(classifier.kit.file(picture), words)
         probabilities.append(list(answer.probabilities.values()))
     classifier.watch = None
+    image, text = np.stack(rows["image"]), np.stack(rows["text"])  # (k, d_i), (k, d_t)
     with new_file(path) as file:
-        np.savez(
-            file, image=np.stack(rows["image"]), text=np.stack(rows["text"]), probabilities=np.array(probabilities)
-        )
+        np.savez(file, image=image, text=text, probabilities=np.array(probabilities))
+    return answer.precisions
 
 
 @contextmanager

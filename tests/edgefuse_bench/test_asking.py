@@ -54,6 +54,7 @@ class Answers:
             timings_ms=TIMES,
             memory={},
             notes=[f"{image} was given."],
+            tuned=True,
         )
 
 
@@ -93,6 +94,7 @@ def test_each_query_is_timed_from_asking_to_its_answer(asked, tmp_path) -> None:
         assert query.stages_ns == STAGES
     assert asker.probabilities == {0: [0.75, 0.25], 1: [0.75, 0.25]}
     assert asker.referred == {1}
+    assert asker.tuned is True
     assert asker.engines == {"image": "numpy", "text": None}
     assert list(asker.notes) == ["fast was given.", "slow was given."]
 

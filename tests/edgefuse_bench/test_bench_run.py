@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 
 from edgefuse.kits.kit import Kit
+from edgefuse.kits.tuned import StageChoice, write_tuned
 from edgefuse_bench import child, harness
 from edgefuse_bench.order import OUTCOME, Order
 from edgefuse_bench.result import STAGES, Query, Result, read_results
@@ -313,6 +314,18 @@ def test_the_precision_asked_for_is_measured(kit_of_both: Path) -> None:
 
     assert (result.settings["precision"], result.precisions["image"]) == ("fp32", "fp32")
     assert result.accuracy["golden"]["labels_changed"] == 0
+
+
+def test_what_tune_chose_is_measured_where_no_option_says_otherwise(kit_of_both: Path, tmp_path: Path) -> None:
+    kit = Kit.open(shutil.copytree(kit_of_both, tmp_path / "kit"))
+    write_tuned(kit, {"image": StageChoice("numpy", 3, "fp32"), "text": StageChoice("numpy", 1, "q8_0")})
+
+    result = harness.run(kit.folder, Settings(queries=1, repeats=1, warmup=0))
+
+    assert (result.settings["threads"], result.settings["tuned"]) == (3, True)
+    assert result.precisions == {"image": "fp32", "text": "q8_0"}
+    assert result.accuracy["golden"]["labels_changed"] == 0
+    assert result.accuracy["golden"]["vector_error"]["image"]["worst"] < 1e-6
 
 
 def test_json_to_standard_output_is_nothing_but_json(tiny_kit: Path) -> None:
