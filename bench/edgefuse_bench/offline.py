@@ -11,6 +11,7 @@ from edgefuse.answering.classifier import Classifier
 from edgefuse.batch.answers_file import AnswersFile
 from edgefuse.batch.running import classify_batch
 from edgefuse.batch.samples import BatchSample
+from edgefuse.results.storing import open_storing
 from edgefuse_bench.asking import Asker, stages_ns
 from edgefuse_bench.order import Order
 from edgefuse_bench.query_log import MEASURED, QueryLog
@@ -44,6 +45,9 @@ def offline(asker: Asker, order: Order, classifier: Classifier, log: QueryLog) -
     ]
     failed: dict[str, str] = {}
     path = Path(order.folder) / "answers.jsonl"
-    with TimedAnswers(path, classifier.kit.digest, asked=asked, log=log, asker=asker) as answers:
-        classify_batch(classifier, batch, answers, failed)
+    with (
+        open_storing(log=False, say=print) as nowhere,  # these are no answers about anybody
+        TimedAnswers(path, classifier.kit.digest, asked=asked, log=log, asker=asker) as answers,
+    ):
+        classify_batch(classifier, batch, answers, failed, nowhere)
     asker.unreadable |= {asked[int(name)]: sentence for name, sentence in failed.items()}
