@@ -19,7 +19,7 @@ class Brought:
     signature: bytes | None
     """None: nobody signed it."""
     kit: Kit
-    """What the manifest says; only of a folder can files be asked for."""
+    """What the manifest says; of an archive no file can be asked for."""
 
 
 def open_brought(path: Path) -> Brought:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edgefuse.home import home
 from edgefuse.kits.brought import Brought, open_brought
-from edgefuse.kits.golden import golden_vectors
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, SIGNATURE
 from edgefuse.kits.record import Record, read_record, write_record
@@ -84,7 +83,7 @@ def install(
             if not folder.is_dir():
                 with new_folder(folder) as part:
                     _fill(part, brought)
-                    _require_complete(Kit.open(part))
+                    Kit.open(part).require_complete()
             write_record(folder, _record(Kit.open(folder), trust))
         finally:
             remove_unused()
@@ -151,16 +150,6 @@ def _fill(part: Path, brought: Brought) -> None:
     for path in (part, *part.rglob("*")):
         with contextlib.suppress(PermissionError):  # FAT has no modes
             path.chmod(0o755 if path.is_dir() else 0o444)
-
-
-def _require_complete(kit: Kit) -> None:
-    """Refuse a kit whose manifest lacks what an answer needs, before it takes the place of one that answers."""
-    _ = kit.head, kit.drawn
-    for spec in (*kit.encoders(), *kit.alternatives):
-        golden_vectors(kit.file, spec)
-        for part in (spec, spec.data, spec.tokenizer):
-            if part is not None:
-                kit.file(part.file)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse.heads import ARRAYS, Head, read_head
+from edgefuse.kits.golden import NOTES, PICTURES, golden_vectors
 from edgefuse.kits.manifest import LARGEST, MANIFEST, is_plain, read_manifest
 from edgefuse.kits.precisions import choose, read_alternatives
 from edgefuse.kits.record import Record, read_record
@@ -75,6 +76,21 @@ class Kit:
         check_files(Folder(self.folder), self.files)
         for name in progress("hashing the kit", self.files, len(self.files)):
             self._check_hash(name)
+
+    def require_complete(self) -> None:
+        """See that there is all that an answer and the golden samples need, and that it fits together.
+
+        Raises:
+            BadInput: something is missing or does not fit.
+        """
+        _ = self.head, self.drawn
+        for spec in (*self.encoders(), *self.alternatives):
+            golden_vectors(self.file, spec)
+            for part in (spec, spec.data, spec.tokenizer):
+                if part is not None:
+                    self.file(part.file)
+        for name in (*PICTURES, *NOTES):
+            self.file(name)
 
     def _check_hash(self, name: str) -> None:
         if sha256(self.file(name)) != self._said("files", name, "sha256"):
