@@ -70,7 +70,8 @@ class Wanted:
 
 def read_row(row: tuple[Any, ...], folder: Path) -> Record:
     """The answer in a row of `COLUMNS`, of the log below `folder`."""
-    number, time, synchronised, boot_id, since_boot_s, version, case, picture, note, kept, kept_note, answer = row
+    path = None if row[9] is None else folder / FOLDER / row[9]
+    number, time, synchronised, boot_id, since_boot_s, version, case, picture, note, _, kept_note, answer = row
     return Record(
         number=number,
         time=time,
@@ -81,7 +82,7 @@ def read_row(row: tuple[Any, ...], folder: Path) -> Record:
         case=case,
         picture_hash=picture,
         note_hash=note,
-        kept_picture=None if kept is None else str(folder / FOLDER / kept),
+        kept_picture=str(path) if path is not None and path.is_file() else None,
         kept_note=kept_note,
         answer=json.loads(answer) | {"number": number},
     )

@@ -1,0 +1,136 @@
+"""A disk without room: the answer is printed, and the exit code is 6."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = """
+set -e
+mount -t tmpfs -o size=4m tmpfs "$EDGEFUSE_HOME"
+free=$1; shift
+"$@" > "$OUT/before"
+dd if=/dev/zero of="$EDGEFUSE_HOME/filler" bs=4096 2> /dev/null || true
+truncate --size=-$((free * 4096)) "$EDGEFUSE_HOME/filler"
+set +e
+"$@" > "$OUT/out" 2> "$OUT/err"; code=$?
+rm "$EDGEFUSE_HOME/filler"
+"$@" > "$OUT/after" || exit 99
+cp -r "$EDGEFUSE_HOME" "$OUT/home"
+exit $code
+"""
+"""An answer, then one with so many free pages on a disk of 4 MiB, then one when there is room again."""
+
+
+@pytest.fixture
+def namespace(tmp_path: Path) -> list[str]:
+    """What a command is prefixed with that may mount a small disk, which goes away with it."""
+    prefix = ["unshare", "--map-root-user", "--mount"]
+    trial = [*prefix, "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True, check=False).returncode:
+        pytest.skip("needs a kernel that lets this user mount a tmpfs in a namespace of its own (unshare)")
+    return prefix
+
+
+@pytest.fixture
+def on_a_full_disk(tmp_path: Path, namespace: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command three times with its home on a disk that is full the second time."""
+    small = tmp_path / "small"
+    small.mkdir()
+
+    def run(free: int, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
+        command = [*namespace, "/bin/sh", "-c", SMALL, "small", str(free), sys.executable, "-m", "edgefuse", *arguments]
+        environment = os.environ | {"EDGEFUSE_HOME": str(small), "OUT": str(tmp_path)}
+        return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_the_answer_is_printed_and_that_it_was_not_stored_is_said(
+    on_a_full_disk: Callable[..., Any], tiny_kit: Path, tmp_path: Path, free: int
+) -> None:
+    picture = tiny_kit / "golden" / "1.png"
+    ask = ["classify", picture, "--note", "new", "--kit", tiny_kit, "--engine", "numpy", "--json", "--keep-inputs"]
+    done = on_a_full_disk(free, *ask)
+    assert done.returncode == 6, done.stderr
+    before, full, after = (json.loads((tmp_path / name).read_text()) for name in ("before", "out", "after"))
+    assert full["probabilities"] == before["probabilities"]
+    said = (tmp_path / "err").read_text()
+    assert "is full; free some room.\n" in said
+    assert said.count("\n") == 1
+    assert said.startswith("edgefuse: The answer was ")
+    assert before["number"] == 1
+    assert after["number"] == (2 if full["number"] is None else 3)
+    assert not list((tmp_path / "home" / "results").glob("*corrupt*"))
+
+
+STORE = """
+import os, sys
+from pathlib import Path
+from edgefuse.answering.prediction import Prediction
+from edgefuse.results.inputs import Given
+from edgefuse.results.log import ResultsLog
+from edgefuse_runtimes.errors import NotStored
+
+disk = Path(sys.argv[1])
+answer = Prediction(
+    image=None, label="nv", labels=["nv"], referred=False, reason=None, probabilities={"nv": 1.0},
+    kit={"name": "k", "version": "1", "digest": "d"}, missing=[], engines={}, precisions={}, cached=[],
+    timings_ms={}, memory={}, notes=["x" * 1500],
+)
+for begun in (False, True):
+    for free in range(24):
+        folder = disk / f"{begun}-{free}"
+        stored = []
+        if begun:
+            with ResultsLog.open(folder) as log:
+                stored.append(log.store(answer, Given()))
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+            file.truncate(max(0, file.tell() // 4096 - free) * 4096)
+        outcomes = ""
+        for _ in range(6):
+            with ResultsLog.open(folder) as log:
+                try:
+                    stored.append(log.store(answer, Given(kept_picture=bytes(3000))))
+                    outcomes += "+"
+                except NotStored as error:
+                    assert "is full; free some room" in str(error), error
+                    stored += [] if error.number is None else [error.number]
+                    outcomes += "-" if error.number is None else "p"
+        filler.unlink()
+        with ResultsLog.open(folder) as log:
+            stored.append(log.store(answer, Given()))
+            assert [record.number for record in log.records()] == stored, (begun, free, stored)
+            assert log.set_aside == [], (begun, free)
+        print(outcomes)
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        folder.rmdir()
+"""
+
+
+def test_in_whatever_room_there_is_an_answer_is_stored_or_it_is_said(tmp_path: Path, namespace: list[str]) -> None:
+    """0 to 23 pages of 4 MiB are free: whatever a write fails at, all that was told to be stored is there."""
+    script = 'mount -t tmpfs -o size=4m tmpfs "$1" && exec "$2" -c "$3" "$1"'
+    command = [*namespace, "/bin/sh", "-c", script, "small", str(tmp_path), sys.executable, STORE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    outcomes = done.stdout.split()
+    assert len(outcomes) == 48
+    assert set("".join(outcomes)) == set("+-p")  # stored, not at all, and without the picture
+    assert outcomes[0] == "------"
