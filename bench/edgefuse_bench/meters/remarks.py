@@ -13,8 +13,13 @@ NOW_BITS = sum(1 << bit for bit in BITS)
 
 
 def remarks(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A sentence for everything that slowed the machine down, of `Sampler.results`; [] where all was well."""
-    kinds = {"throttling": _throttling, "throttle count": _throttle_count, "temperature": _temperature}
+    """A sentence for everything that may have slowed the machine down, of `Sampler.results`; [] when all was well."""
+    kinds = {
+        "throttling": _throttling,
+        "throttle count": _throttle_count,
+        "temperature": _temperature,
+        "battery power": _battery,
+    }
     return [
         sentence
         for result in results
@@ -60,3 +65,7 @@ def _temperature(result: dict[str, Any]) -> Iterator[str]:
             f"The processor reached {highest:.0f} °C; from {limit:.0f} °C on it slows down, so these times are not "
             "what it can do with better cooling."
         )
+
+
+def _battery(result: dict[str, Any]) -> Iterator[str]:
+    yield "The machine ran on its battery, on which many are set to go slower than on mains power."

@@ -6,6 +6,7 @@ Raspberry Pi's limit its documentation, "Frequency management and thermal contro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from edgefuse_runtimes.kernel_files import line, number
 from edgefuse_runtimes.sensors import NotMeasurable
 from edgefuse_runtimes.sensors.vcgencmd import board
 
-ARM_ZONES = ("cpu-thermal", "cpu_thermal", "bcm2835_thermal", "soc-thermal", "soc_thermal")
-X86_CHIPS = ("coretemp", "k10temp", "zenpower")
+ARM_ZONES = ("cpu", "bcm2835", "bigcore", "package", "soc")
 OTHER_ZONES = ("x86_pkg_temp", "acpitz")
-"""Kinds of thermal zones and drivers of sensors, the nearest to the cores first; acpitz may be anywhere inside."""
+"""What the kinds of thermal zones begin with, the nearest to the cores first; acpitz may be anywhere inside."""
+
+X86_CHIPS = ("coretemp", "k10temp", "zenpower")
+"""Drivers of the sensors inside processors."""
 
 RASPBERRY_PI_LIMIT = 80.0
 """Degrees Celsius: from here to 85 a Raspberry Pi slows its cores down more and more."""
@@ -54,22 +57,27 @@ def thermometer(root: Path = Path("/")) -> Thermometer:
     Raises:
         NotMeasurable: the system shows none, as virtual machines do.
     """
-    zones = {line(zone / "type"): zone for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*"))}
-    chips = {line(chip / "name"): chip for chip in sorted((root / "sys/class/hwmon").glob("hwmon*"))}
-
-    def of_zones(kinds: tuple[str, ...]) -> list[Thermometer]:
-        return [Thermometer(zones[kind] / "temp", kind, _limit(root, zones[kind])) for kind in kinds if kind in zones]
-
-    inside = [
-        Thermometer(chips[kind] / "temp1_input", kind, _celsius(chips[kind] / "temp1_max"))
-        for kind in X86_CHIPS
-        if kind in chips
-    ]
-    for one in (*of_zones(ARM_ZONES), *inside, *of_zones(OTHER_ZONES)):
+    for one in (*_zones(root, ARM_ZONES), *_chips(root), *_zones(root, OTHER_ZONES)):
         with suppress(NotMeasurable):
             one.celsius()
             return one
     raise NotMeasurable("The system shows no sensor of the processor's temperature, as virtual machines do not.")
+
+
+def _zones(root: Path, beginnings: tuple[str, ...]) -> Iterator[Thermometer]:
+    folders = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+    for beginning in beginnings:
+        for folder in folders:
+            kind = line(folder / "type") or ""
+            if kind.startswith(beginning):
+                yield Thermometer(folder / "temp", kind, _limit(root, folder))
+
+
+def _chips(root: Path) -> Iterator[Thermometer]:
+    for folder in sorted((root / "sys/class/hwmon").glob("hwmon*")):
+        kind = line(folder / "name")
+        if kind in X86_CHIPS:
+            yield Thermometer(folder / "temp1_input", kind, _celsius(folder / "temp1_max"))
 
 
 def _limit(root: Path, zone: Path) -> float | None:

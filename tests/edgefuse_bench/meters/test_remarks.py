@@ -56,5 +56,10 @@ def test_heat_without_throttle_bits() -> None:
     assert remarks([result("temperature", 99.0, slows_down_at=None)]) == []
 
 
+def test_a_machine_on_its_battery() -> None:
+    (sentence,) = remarks([result("battery power", 19.2, 18.9)])
+    assert sentence.startswith("The machine ran on its battery")
+
+
 def test_without_readings_there_is_nothing_to_say() -> None:
     assert remarks([result("throttling"), result("temperature", slows_down_at=80.0)]) == []

@@ -39,6 +39,16 @@ def test_without_the_processors_own_sensor_a_zone_is_read(recorded: Recorded) ->
     assert thermometer(root).kind == "acpitz"
 
 
+@pytest.mark.parametrize("kind", ["cpu_thermal", "cpu0-thermal", "bcm2835_thermal", "soc-thermal"])
+def test_other_boards_call_it_otherwise(recorded: Recorded, kind: str) -> None:
+    root = recorded("pi4")
+    zone = root / "sys/class/thermal/thermal_zone0"
+    shutil.copytree(zone, zone.with_name("thermal_zone1"))
+    (zone.with_name("thermal_zone1") / "type").write_text(f"{kind}\n")
+    (zone / "type").write_text("gpu-thermal\n")
+    assert thermometer(root).kind == kind
+
+
 def test_a_virtual_machine_has_none(recorded: Recorded) -> None:
     with pytest.raises(NotMeasurable, match="virtual machines do not"):
         thermometer(recorded("cloud_vm"))
