@@ -99,8 +99,15 @@ def _machines(results: Iterable[Result]) -> dict[str, Card]:
 
 def _labels(keys: Sequence[tuple[str, Configuration]]) -> dict[tuple[str, Configuration], str]:
     """Of each entry what differs among them: "Raspberry Pi 4, 1 thread"."""
-    parts = {key: _parts(*key) for key in keys}
-    varying = [k for k in range(len(_parts(*keys[0]))) if len({found[k] for found in parts.values()}) > 1]
+    digests: dict[str, set[str]] = {}
+    for _, chosen in keys:
+        digests.setdefault(chosen.kit, set()).add(chosen.digest)
+    kits = {
+        chosen: f"{chosen.kit} ({chosen.digest[:8]})" if len(digests[chosen.kit]) > 1 else chosen.kit
+        for _, chosen in keys
+    }
+    parts = {(machine, chosen): _parts(machine, chosen, kits[chosen]) for machine, chosen in keys}
+    varying = [k for k in range(len(parts[keys[0]])) if len({found[k] for found in parts.values()}) > 1]
     return {key: ", ".join(found[k] for k in varying) or found[1] for key, found in parts.items()}
 
 
@@ -109,8 +116,7 @@ def threads_words(chosen: Configuration) -> str:
     return f"{chosen.threads} thread" + ("" if chosen.threads == 1 else "s")
 
 
-def _parts(machine: str, chosen: Configuration) -> tuple[str, ...]:
+def _parts(machine: str, chosen: Configuration, kit: str) -> tuple[str, ...]:
     engines = dict.fromkeys((chosen.image_engine, chosen.text_engine))
     precisions = dict.fromkeys((chosen.image_precision, chosen.text_precision))
-    kit = chosen.kit, chosen.digest[:8]
-    return machine, chosen.scenario, kit[0], kit[1], " + ".join(engines), " + ".join(precisions), threads_words(chosen)
+    return machine, chosen.scenario, kit, " + ".join(engines), " + ".join(precisions), threads_words(chosen)

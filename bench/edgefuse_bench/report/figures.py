@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from edgefuse.figures.canvas import FUSED, IMAGE, INK, MAJORITY, TEXT, Figure, h
 
 SIZE = (4.2, 2.7)
 """Inches of a panel."""
+
+LEGEND = 56
+"""Letters of a line of a legend."""
 
 DECODE, TOKENISE = "#cc79a7", "#56b4e9"
 STAGES = {"decode": DECODE, "image": IMAGE, "tokenise": TOKENISE, "text": TEXT, "head": FUSED}
@@ -71,8 +75,9 @@ def waterfall(bars: Sequence[Bar], limit: float) -> Figure:
 def distribution(lines: Sequence[tuple[str, Doubles]]) -> Figure:
     """For each name the share of answers (n,) that took at most so many milliseconds."""
     width, height = SIZE
-    figure, [[axis]] = panels(size=(width, height + 0.18 * len(lines)))
-    for number, (name, values) in enumerate(lines):
+    names = [fill(name, LEGEND) for name, _ in lines]
+    figure, [[axis]] = panels(size=(width, height + _legend_height(names)))
+    for number, (name, (_, values)) in enumerate(zip(names, lines, strict=True)):
         ordered = np.sort(values)
         share = np.arange(1, len(ordered) + 1) / len(ordered)
         axis.step(np.r_[ordered[0], ordered], np.r_[0, share], where="post", label=name, **_line(number))
@@ -126,10 +131,11 @@ def readings(lines: Sequence[tuple[str, Series]], slowed: Sequence[tuple[float, 
 def throughput(lines: Sequence[Series]) -> Figure:
     """Answers per second over the number of threads."""
     width, height = SIZE
-    figure, [[axis]] = panels(size=(width, height + 0.18 * len(lines)))
-    for number, line in enumerate(lines):
+    names = [fill(line.name, LEGEND) for line in lines]
+    figure, [[axis]] = panels(size=(width, height + _legend_height(names)))
+    for number, (name, line) in enumerate(zip(names, lines, strict=True)):
         style = _line(number)
-        axis.plot(line.x, line.y, marker="o", label=line.name, **style)
+        axis.plot(line.x, line.y, marker="o", label=name, **style)
         if line.low is not None and line.high is not None:
             axis.vlines(line.x, line.low, line.high, color=style["color"], linewidth=1)
     axis.set_xticks(sorted({float(x) for line in lines for x in line.x}))
@@ -139,6 +145,11 @@ def throughput(lines: Sequence[Series]) -> Figure:
     axis.set_ylabel("answers per second")
     figure.legend(loc="outside lower left")
     return figure
+
+
+def _legend_height(names: Sequence[str]) -> float:
+    """Inches that a legend below the axes takes."""
+    return 0.18 * sum(1 + name.count("\n") for name in names)
 
 
 def _line(number: int) -> dict[str, str]:

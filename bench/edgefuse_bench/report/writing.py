@@ -101,7 +101,12 @@ def _title(found: Found) -> str:
     kits = list(dict.fromkeys(entry.configuration.kit for entry in found.entries))
     machines = list(found.machines)
     where = machines[0] if len(machines) == 1 else f"{len(machines)} machines"
-    return f"What {' and '.join(kits)} costs on {where}" if len(kits) < 3 else f"What {len(kits)} kits cost on {where}"
+    match kits:
+        case [kit]:
+            return f"What {kit} costs on {where}"
+        case [one, other]:
+            return f"What {one} and {other} cost on {where}"
+    return f"What {len(kits)} kits cost on {where}"
 
 
 def _subtitle(found: Found) -> str:

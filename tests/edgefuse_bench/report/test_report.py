@@ -198,3 +198,8 @@ def test_the_command_writes_what_its_name_says(cli, make_result, tmp_path) -> No
     assert ".pdf is not .html, .md or .csv" in cli("bench", "report", tmp_path / "a.json", "-o", "r.pdf").refusal
     assert "name a file for --output" in cli("bench", "report", tmp_path / "a.json", "-o", tmp_path).refusal
     assert "is missing" in cli("bench", "report", tmp_path / "none.json", "-o", "r.md").refusal
+
+
+def test_kits_of_one_name_are_told_apart_by_their_content(make_result) -> None:
+    found = gather([make_result(), make_result(digest="b" * 64)])
+    assert [entry.label for entry in found.entries] == ["synthetic 1 (aaaaaaaa)", "synthetic 1 (bbbbbbbb)"]
