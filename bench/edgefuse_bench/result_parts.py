@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ def check(data: dict[str, Any]) -> None:
         KeyError: a part is missing.
         ValueError: a part is something else.
     """
+    json.dumps(data, allow_nan=False)  # NaN is no JSON, though Python reads it
     _number(data["memory"]["peak_rss_bytes"], "memory.peak_rss_bytes", above=0)
     for place, part, optional in _objects(data):
         if not isinstance(part, dict) and not (optional and part is None):
@@ -59,7 +61,7 @@ def _objects(data: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
 def _figures(part: dict[str, Any]) -> None:
     """Every figure of an accuracy or a growth: a number, an interval of two, or a word."""
     for name, value in part.items():
-        if isinstance(value, list):
+        if isinstance(value, list) or (name.endswith("interval") and value is not None):
             low, high = value
             _number(low, name)
             _number(high, name)

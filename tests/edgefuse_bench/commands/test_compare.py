@@ -109,6 +109,18 @@ def written_with(source: Path, target: Path, key: str, value: object) -> Path:
     return target
 
 
+ACCURACY = {
+    "golden": {"n": 8, "labels_changed": 1, "worst_probability_shift": 0.001},
+    "samples": {"n": 9, "accuracy": 0.7, "accuracy_interval": [0.6, 0.8], "macro_f1": 0.6, "macro_f1_interval": None},
+    "kit": {"n": 412, "accuracy": 0.8, "macro_f1": 0.6, "drawn": False, "dataset": "some"},
+}
+METERS = (
+    {"name": "clock", "unit": "MHz", "info": {}, "readings": [{"t_ns": 1, "value": 1500.0}, {"t_ns": 2, "value": 9}]},
+    {"name": "power", "unit": "W", "info": {}, "readings": [{"t_ns": t * 10**9, "value": 5.0} for t in range(30)]},
+    {"name": "throttling", "unit": "bits", "info": {}, "readings": [{"t_ns": 1, "value": 0}, {"t_ns": 2, "value": 4}]},
+    {"name": "temperature", "not_measurable": "No sensor."},
+)
+
 JUNK = st.sampled_from([None, -1, 0, 1.5, "word", [], {}, True, [1], {"a": 1}, 10**400, float("nan")])
 
 
@@ -116,10 +128,11 @@ JUNK = st.sampled_from([None, -1, 0, 1.5, "word", [], {}, True, [1], {"a": 1}, 1
 @given(data=st.data())
 def test_a_damaged_file_never_ends_in_a_fault(cli, make_result, tmp_path, data) -> None:
     """One value of a file, wherever it stands, is something else or missing."""
-    value = json.loads(json.dumps(make_result(queries=20).to_json()))
+    result = make_result(queries=20, accuracy=ACCURACY, meters=METERS)
+    value = json.loads(json.dumps(result.to_json()))
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(value))
-    place, depth = value, data.draw(st.integers(0, 3))
+    place, depth = value, data.draw(st.integers(0, 4))
     while True:
         key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
         if depth == 0 or not isinstance(place[key], dict | list) or not place[key]:
@@ -130,6 +143,7 @@ def test_a_damaged_file_never_ends_in_a_fault(cli, make_result, tmp_path, data) 
     else:
         place[key] = data.draw(JUNK)
     bad.write_text(json.dumps(value))
-    done = cli("bench", "compare", bad, good)
-    assert done.code in (0, 2), (key, done.err)
-    assert done.err.count("\n") <= (1 if done.code else 2)
+    for verb in (("compare", bad, good), ("report", bad, good, "-o", tmp_path / "r.md")):
+        done = cli("bench", *verb)
+        assert done.code in (0, 2), (key, done.err)
+        assert done.err.count("\n") <= (1 if done.code else 2)
