@@ -1,8 +1,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 KIT := run/starter.kit
 WORKERS ?= 2
+KITS ?= $(KIT)
 
-.PHONY: run test check docs clean
+.PHONY: run test check docs measured clean
 
 run: .venv/.installed
 	@.venv/bin/edgefuse starter $(KIT)
@@ -19,6 +20,10 @@ check: .venv-test/.installed
 
 docs: .venv-test/.installed
 	.venv-test/bin/properdocs build --strict
+
+# For the page "Measured on"; KITS: the starter kit and others, such as KITS="run/starter.kit real.kit".
+measured: .venv-test/.installed
+	.venv-test/bin/python bench/measured_on.py $(KITS)
 
 # A folder's time stamp changes with every file in it, so each environment has a mark of its own.
 .venv/.installed: pyproject.toml

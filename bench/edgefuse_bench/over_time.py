@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_bench.compare.interval import student
 from edgefuse_bench.result import Query
 from edgefuse_bench.spread import median_ns, rate, stretches
+from edgefuse_bench.student import student
 
 Doubles = NDArray[np.float64]
 

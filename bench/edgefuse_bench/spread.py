@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from edgefuse.percentiles import percentile
-from edgefuse_bench.compare.interval import student
 from edgefuse_bench.result import Query
+from edgefuse_bench.student import student
 
 STRETCHES = 10
 """Of a run in a single process."""

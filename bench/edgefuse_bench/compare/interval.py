@@ -15,17 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from statistics import geometric_mean
 
 import numpy as np
 
 from edgefuse_bench.result import Query, Result
+from edgefuse_bench.spread import OF_MEDIANS, STRETCHES, Interval, stretches
+from edgefuse_bench.student import student
 
-LEVEL = 0.95
-"""Of every interval."""
-STRETCHES = 8
-"""Of a single run: long enough to be nearly independent, enough of them for a spread."""
 LEAST = 2 * STRETCHES
 """Queries that a single run needs for an interval."""
 
@@ -39,8 +36,8 @@ class Ratio:
 
     baseline: float
     candidate: float
-    interval: tuple[float, float] | None
-    """Of the ratio, of level `LEVEL`; None where there is nothing to tell the noise by."""
+    interval: Interval | None
+    """Of the ratio, of level 95 %; None where there is nothing to tell the noise by."""
 
     @property
     def value(self) -> float:
@@ -55,8 +52,8 @@ def ratio(baseline: Sequence[Result], candidate: Sequence[Result], figure: Figur
     (one, *more), (other, *others) = sides
     if more or others or min(len(one), len(other)) < LEAST:
         return found
-    parts = ([figure(part) for part in stretches(side)] for side in (one, other))
-    return replace(found, interval=_interval(found.value, *parts))
+    before, after = ([figure(part) for part in stretches(side, STRETCHES)] for side in (one, other))
+    return replace(found, interval=_interval(found.value, before, after, OF_MEDIANS))
 
 
 def ratio_of_values(baseline: Sequence[float], candidate: Sequence[float]) -> Ratio:
@@ -75,48 +72,17 @@ def processes(results: Sequence[Result]) -> list[list[Query]]:
     return list(found.values())
 
 
-def stretches(queries: Sequence[Query]) -> list[list[Query]]:
-    """`STRETCHES` parts of consecutive queries, as equal as they can be."""
-    bounds = [len(queries) * k // STRETCHES for k in range(STRETCHES + 1)]
-    return [list(queries[low:high]) for low, high in pairwise(bounds)]
-
-
-def student(freedom: int, level: float = LEVEL) -> float:
-    """What Student's t of `freedom` degrees stays within, either side of 0, with probability `level`.
-
-    The probability is a finite sum in the angle atan(t / sqrt(freedom)) (Abramowitz and Stegun, 26.7.3 and 26.7.4).
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        angle = (low + high) / 2
-        low, high = (angle, high) if _within(angle, freedom) < level else (low, angle)
-    return math.sqrt(freedom) * math.tan(low)
-
-
 def _witnesses(results: Sequence[Result]) -> list[list[Query]]:
     """The queries of each process; of Cold, where a process answers one query, those of each result."""
     return [list(result.queries) for result in results] if results[0].scenario == "Cold" else processes(results)
 
 
-def _interval(value: float, baseline: Sequence[float], candidate: Sequence[float]) -> tuple[float, float]:
-    """Around the ratio of two means, from figures (a,) and (b,) of witnesses."""
+def _interval(value: float, baseline: Sequence[float], candidate: Sequence[float], factor: float = 1) -> Interval:
+    """Around the ratio of two means, from figures (a,) and (b,) of witnesses; `factor`: see `another_run`."""
     sides = np.log(baseline), np.log(candidate)
     freedom = len(baseline) + len(candidate) - 2
     squares = sum(float(((side - side.mean()) ** 2).sum()) for side in sides)
-    reach = math.exp(student(freedom) * math.sqrt(squares / freedom * (1 / len(baseline) + 1 / len(candidate))))
+    reach = math.exp(
+        factor * student(freedom) * math.sqrt(squares / freedom * (1 / len(baseline) + 1 / len(candidate)))
+    )
     return value / reach, value * reach
-
-
-def _within(angle: float, freedom: int) -> float:
-    sine, cosine = math.sin(angle), math.cos(angle)
-    if freedom % 2:
-        term, total = cosine, 0.0
-        for k in range(1, freedom - 1, 2):  # 1, 3, ..., freedom - 2
-            total += term
-            term *= cosine**2 * (k + 1) / (k + 2)
-        return 2 / math.pi * (angle + sine * total)
-    term, total = 1.0, 0.0
-    for k in range(0, freedom - 1, 2):  # 0, 2, ..., freedom - 2
-        total += term
-        term *= cosine**2 * (k + 1) / (k + 2)
-    return sine * total

@@ -13,6 +13,7 @@ from edgefuse_bench.compare.machines import changes, in_words, same_machine
 from edgefuse_bench.compare.matching import Pair
 from edgefuse_bench.configuration import Configuration
 from edgefuse_bench.result import Query, Result
+from edgefuse_bench.spread import median_ns, rate
 
 RATES = ("Offline", "Sustained")
 """Scenarios that are judged by how much they answer in a second."""
@@ -88,8 +89,8 @@ def judge(pair: Pair) -> Comparison:
 def _times(pair: Pair) -> Iterator[Row]:
     everything = [*pair.baseline, *pair.candidate]
     if all(result.throughput for result in everything):
-        yield _row(THROUGHPUT, "per second", pair, _rate)
-    yield _row(TOTAL, "ns", pair, _median_total)
+        yield _row(THROUGHPUT, "per second", pair, rate)
+    yield _row(TOTAL, "ns", pair, median_ns)
     for stage in _stages(everything):
         yield _row(stage, "ns", pair, partial(_median_stage, stage))
     if pair.configurations[0].scenario != "Cold":
@@ -102,14 +103,6 @@ def _times(pair: Pair) -> Iterator[Row]:
 def _peak(pair: Pair) -> Iterator[Row]:
     before, after = ([float(result.memory["peak_rss_bytes"]) for result in side] for side in pair.sides)
     yield _row_of_values(MEMORY, "bytes", before, after)
-
-
-def _rate(queries: Sequence[Query]) -> float:
-    return len(queries) / sum(query.total_ns for query in queries) * 1e9
-
-
-def _median_total(queries: Sequence[Query]) -> float:
-    return percentile([query.total_ns for query in queries], 0.5)
 
 
 def _median_stage(stage: str, queries: Sequence[Query]) -> float:

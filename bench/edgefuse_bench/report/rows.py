@@ -66,17 +66,27 @@ def _times(entry: Entry) -> Iterator[tuple[str, Any]]:
 
 
 def _joules_an_answer(result: Result) -> float | None:
-    """Energy while the queries were asked, over their number; None without a meter, or with fewer than 5 readings."""
-    if any(query.start_ns is None for query in result.queries):
-        return None
-    last = result.queries[-1]
-    start, end = result.queries[0].start_ns or 0, (last.start_ns or 0) + last.total_ns
+    """The mean power while the queries were asked, times an answer's mean time.
+
+    None without a meter or with fewer than 5 readings in that time; what processes do before is not in it.
+    """
+    spans: dict[int, tuple[int, int]] = {}
+    for query in result.queries:
+        if query.start_ns is None:
+            return None
+        start, _ = spans.get(query.process, (query.start_ns, 0))
+        spans[query.process] = start, query.start_ns + query.total_ns
+    seconds = sum(query.total_ns for query in result.queries) / len(result.queries) / 1e9
     for meter in result.meters:
-        within = [reading for reading in meter.get("readings", ()) if start <= reading["t_ns"] <= end]
-        energy = joules(meter.get("unit", ""), within)
-        if energy is not None and len(within) >= 5:
-            seconds = (within[-1]["t_ns"] - within[0]["t_ns"]) / 1e9
-            return float(energy / seconds * (end - start) / 1e9 / len(result.queries))
+        within = [
+            [reading for reading in meter.get("readings", ()) if start <= reading["t_ns"] <= end]
+            for start, end in spans.values()
+        ]
+        energies = [joules(meter.get("unit", ""), readings) for readings in within]
+        known = [(each, readings) for each, readings in zip(energies, within, strict=True) if each is not None]
+        measured = sum(readings[-1]["t_ns"] - readings[0]["t_ns"] for _, readings in known) / 1e9
+        if sum(len(readings) for _, readings in known) >= 5 and measured > 0:
+            return float(sum(each for each, _ in known) / measured * seconds)
     return None
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +87,16 @@ def test_a_row_holds_the_figures_of_the_queries(make_result) -> None:
 
 
 def test_energy_is_that_of_the_time_of_the_queries(make_result) -> None:
-    """5 W all the time: an answer costs 5 W x its time."""
-    power = {"name": "power", "unit": "W", "info": {}, "readings": readings(*[5.0] * 60)}
-    result = make_result(queries=300, meters=(power,))
-    seconds = (result.queries[-1].start_ns + result.queries[-1].total_ns - result.queries[0].start_ns) / 1e9
-    assert row(gather([result]).entries[0])["joules_an_answer"] == pytest.approx(5 * seconds / 300)
+    """5 W while queries are asked, 50 W before and after: an answer costs 5 W x its mean time."""
+    result = make_result(queries=300, processes=3)
+    start, last = result.queries[0].start_ns, result.queries[-1]
+    moments = [k * 10**9 for k in range(60)]
+    watts = [5.0 if start <= t <= last.start_ns + last.total_ns else 50.0 for t in moments]
+    power = {"name": "power", "unit": "W", "info": {}}
+    power["readings"] = [{"t_ns": t, "value": value} for t, value in zip(moments, watts, strict=True)]
+    seconds = np.mean([query.total_ns for query in result.queries]) / 1e9
+    found = row(gather([replace(result, meters=(power,))]).entries[0])
+    assert found["joules_an_answer"] == pytest.approx(5 * seconds)
     assert row(gather([make_result(queries=4, meters=(power,))]).entries[0])["joules_an_answer"] is None
 
 
