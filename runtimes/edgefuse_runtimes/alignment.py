@@ -139,7 +139,7 @@ def from_arrays(arrays: Arrays, widths: Mapping[Modality, int]) -> Alignment:
 
 def _aligned(steps: Steps, gap: Floats | None, share: float, rows: Floats) -> Floats:
     # Single precision rounds a row alone and a row of a batch in two ways, and small components blow that up.
-    exact = rows if steps.components is None else rows.astype(np.float64)
+    exact: Floats = rows if steps.components is None else rows.astype(np.float64)
     common = matched(exact, steps.projection, steps.stretch)  # (..., w)
     if gap is not None:
         common = shifted(common, np.float32(share) * gap)
