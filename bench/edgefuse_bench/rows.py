@@ -170,11 +170,11 @@ def _row(values: Sequence[int]) -> dict[str, int]:
 
 
 def _machine(card: Mapping[str, Any]) -> str:
-    limit = card["cgroup_limit_bytes"]
+    limit, share = card["cgroup_limit_bytes"], card.get("cgroup_cores")
     parts = [
         *([card["board"]] if card["board"] else []),
         card["cpu"],
-        f"{card['physical_cores']} core(s)",
+        _counted(card["physical_cores"], "core", "cores") + (f" (limited to {share:g})" if share else ""),
         f"{card['ram_bytes'] / 2**30:.1f} GiB" + (f" (limited to {limit / 2**30:.2f} GiB)" if limit else ""),
         card["system"],
         f"Python {card['python']}",
