@@ -3,7 +3,7 @@ KIT := run/starter.kit
 WORKERS ?= 2
 KITS ?= $(KIT)
 
-.PHONY: run test check docs measured clean
+.PHONY: run test check docs measured proof-arm proof-old-x86 clean
 
 run: .venv/.installed
 	@.venv/bin/edgefuse starter $(KIT)
@@ -37,6 +37,16 @@ measured: .venv-test/.installed
 	CMAKE_ARGS="-DGGML_NATIVE=OFF" .venv-test/bin/pip install --quiet --constraint tests/constraints.txt \
 		--editable '.[dev,export-torch,llama]'
 	@touch $@
+
+# Needs debootstrap and qemu-user-static, and to be the administrator; it says so where they are missing. PROOF=--required
+# makes that an error, and PROCESSORS="--processor cortex-a72" tries one processor instead of all.
+proof-arm: .venv-test/.installed
+	@test -d $(KIT) || .venv-test/bin/edgefuse starter $(KIT)
+	.venv-test/bin/python -m edgefuse_packaging.proof $(KIT) --machine aarch64 $(PROCESSORS) $(PROOF)
+
+proof-old-x86: .venv-test/.installed
+	@test -d $(KIT) || .venv-test/bin/edgefuse starter $(KIT)
+	.venv-test/bin/python -m edgefuse_packaging.proof $(KIT) --machine x86_64 $(PROCESSORS) $(PROOF)
 
 clean:
 	rm -rf .venv .venv-test .cache run site

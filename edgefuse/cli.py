@@ -41,6 +41,7 @@ VERBS = {
     "study": Verb("edgefuse.commands.study", "Train and judge heads of several encoders, seeds and folds; report."),
     "pack": Verb("edgefuse.commands.pack", "Put encoders and head into one field kit."),
     "plan": Verb("edgefuse.commands.plan", "Tell whether a kit would run on a device, and what to change if not."),
+    "installer": Verb("edgefuse_packaging.commands.installer", "Put a kit and all it needs into one file for a stick."),
     "kits": Verb("edgefuse.commands.kits", "Install kits on this device, and choose the one that it uses."),
     "verify": Verb("edgefuse.commands.verify", "Check a kit, and replay its golden samples on this device."),
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),

@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 import zipfile
+from collections.abc import Sequence
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -27,9 +28,23 @@ LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 def build_wheelhouse(
-    output: Path, *, target: str, python: str, onnxruntime: bool = False, edgefuse_wheel: Path | None = None
+    output: Path,
+    *,
+    target: str,
+    python: str,
+    packages: Sequence[str] = (),
+    edgefuse_wheel: Path | None = None,
+    more: Sequence[Path] = (),
 ) -> Path:
     """Fill the new folder `output` with wheels for platform tag `target` and Python `python`, and a lock.
+
+    Args:
+        output: the folder to make.
+        target: see `platform_tags`.
+        python: "3.11", "3.12" or "3.13".
+        packages: what to carry beside edgefuse and what it needs.
+        edgefuse_wheel: one that is built already.
+        more: wheels that no registry has, to be carried and pinned too.
 
     Returns:
         The path of `requirements.lock`.
@@ -43,8 +58,10 @@ def build_wheelhouse(
         wheel = edgefuse_wheel or build_edgefuse(folder)
         if wheel.parent != folder:
             write_bytes(folder / wheel.name, wheel.read_bytes())
-        wanted = [str(folder / wheel.name), *(["onnxruntime"] if onnxruntime else [])]
+        wanted = [str(folder / wheel.name), *packages]
         options = [option for tag in tags for option in ("--platform", tag)]
+        for other in more:
+            write_bytes(folder / other.name, other.read_bytes())
         run_pip(
             "download", "--only-binary=:all:", *options, "--python-version", python, "--implementation", "cp",
             "--constraint", str(PINS), "--dest", str(folder), *wanted,
@@ -54,7 +71,14 @@ def build_wheelhouse(
 
 
 def build_edgefuse(folder: Path) -> Path:
-    """Build this repository's wheel into `folder`."""
+    """Build this repository's wheel into `folder`.
+
+    Raises:
+        BadInput: edgefuse runs from an installed wheel, so there is nothing to build one from.
+        RegistryUnreachable: what builds it could not be asked for.
+    """
+    if not (ROOT / "pyproject.toml").is_file():
+        raise BadInput("Here is no clone of edgefuse to build its wheel from; name the wheel with --wheel.")
     run_pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     return next(folder.glob("edgefuse-*.whl"))
 
@@ -96,12 +120,13 @@ def lock(wheels: list[Path]) -> str:
     """A requirements file that pins every wheel by name, version and hash."""
     lines = ["# Install with: pip install --no-index --find-links FOLDER --require-hashes -r FOLDER/" + LOCK]
     for wheel in wheels:
-        name, version = _identity(wheel)
+        name, version = identity(wheel)
         lines += [f"{name}=={version} \\", f"    --hash=sha256:{sha256(wheel)}"]
     return "\n".join([*lines, ""])
 
 
-def _identity(wheel: Path) -> tuple[str, str]:
+def identity(wheel: Path) -> tuple[str, str]:
+    """Name and version that a wheel's metadata tell."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
         metadata = BytesHeaderParser().parsebytes(archive.read(names[0]))
@@ -133,7 +158,7 @@ def main(output: Path, target: str | None, python: str, onnxruntime: bool, wheel
             output,
             target=target or this_platform(),
             python=python,
-            onnxruntime=onnxruntime,
+            packages=["onnxruntime"] if onnxruntime else [],
             edgefuse_wheel=wheel,
         )
     except EdgefuseError as error:

@@ -1,0 +1,1 @@
+"""Verbs of the command line, each imported when it is called."""

@@ -1,0 +1,408 @@
+"""Put edgefuse and its kit on this device, without a network: this runs before edgefuse is there.
+
+It needs Python's standard library alone, neither pip nor venv. Where things come to lie, below ROOT (/opt/edgefuse for
+the administrator, else the user's data folder):
+
+    ROOT/versions/ID/       a whole installation: Python packages, kit, list of parts; never changed once it is there
+    ROOT/current            link to the one that is used; changed by one rename
+    ROOT/previous           link to the one before, for ROOT/bin/edgefuse-rollback
+    ROOT/bin/               what the user starts
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+HEADER_BYTES = 65536
+"""Shell and program at the beginning of the file; what is carried follows."""
+BAD_INPUT, DOES_NOT_FIT, INTERRUPTED = 2, 7, 130
+"""Exit codes, the same as edgefuse's."""
+
+SYSTEM_ROOT = Path("/opt/edgefuse")
+SYSTEM_LINKS, SYSTEM_MENU = Path("/usr/local/bin"), Path("/usr/local/share/applications")
+
+
+class Refused(Exception):
+    """A sentence that says why nothing is installed and what to do."""
+
+    def __init__(self, sentence: str, exit_code: int = BAD_INPUT) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides whether this can be installed here."""
+
+    machine: str
+    bits: int
+    glibc: tuple[int, ...]
+    """Empty where the C library is another one."""
+    page: int
+    """Bytes of a memory page: 16384 on a Raspberry Pi 5."""
+    python: str
+    memory: int
+    """Bytes that programs can have."""
+    disk: int
+    """Bytes that are free where it would be installed."""
+
+
+def this_device(root: Path) -> Device:
+    """The one that this runs on, with the disk that `root` would be on."""
+    place = root.absolute()
+    while not place.exists():
+        place = place.parent
+    free = os.statvfs(place)
+    library, version = platform.libc_ver()
+    return Device(
+        machine=platform.machine(),
+        bits=64 if sys.maxsize > 2**32 else 32,
+        glibc=tuple(int(number) for number in version.split(".")) if library == "glibc" else (),
+        page=os.sysconf("SC_PAGE_SIZE"),
+        python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        memory=_available_memory(),
+        disk=free.f_bavail * free.f_frsize,
+    )
+
+
+def require_fit(facts: Mapping[str, Any], device: Device) -> None:
+    """Refuse a device on which this would not run.
+
+    Raises:
+        Refused: with the first reason.
+    """
+    if device.machine != facts["machine"]:
+        raise Refused(f"this file is for {facts['machine']}, and this device is {device.machine}; make one for it.")
+    if device.bits != 64:
+        raise Refused("this Python is a 32-bit one; install the 64-bit edition of the system.")
+    if not device.glibc:
+        raise Refused("edgefuse needs a Linux with glibc; use Debian, Ubuntu, Fedora or Raspberry Pi OS.")
+    if device.glibc < tuple(facts["glibc"]):
+        needed, found = (".".join(map(str, version)) for version in (facts["glibc"], device.glibc))
+        raise Refused(f"this file needs glibc {needed}, and this device has {found}; make one with --glibc {found}.")
+    if device.page > facts["page"]:
+        raise Refused(f"a memory page has {device.page} bytes here, and what is carried bears {facts['page']} at most.")
+    if device.python not in facts["pythons"]:
+        raise Refused(f"this file is for Python {' or '.join(facts['pythons'])}, and this is {device.python}.")
+    if device.memory < facts["memory"]:
+        raise Refused(
+            f"the kit needs {_mb(facts['memory'])} of memory, and {_mb(device.memory)} are free; "
+            "close other programs or use a smaller kit.",
+            DOES_NOT_FIT,
+        )
+    if device.disk < facts["disk"][device.python]:
+        raise Refused(
+            f"this needs {_mb(facts['disk'][device.python])} of disk, and {_mb(device.disk)} are free; make room.",
+            DOES_NOT_FIT,
+        )
+
+
+def parts_of(file: Path, facts: Mapping[str, Any]) -> list[Path]:
+    """The files that hold what is carried, each checked: `file` itself, then FILE.2, FILE.3, ...
+
+    Raises:
+        Refused: one is missing, cut short or changed.
+    """
+    parts = facts["parts"]
+    paths = [file if number == 1 else file.with_name(f"{file.name}.{number}") for number in range(1, len(parts) + 1)]
+    for path, part in zip(paths, parts, strict=True):
+        if not path.exists():
+            raise Refused(f"{path.name} is missing; copy all {len(parts)} files into one folder.")
+        size = path.stat().st_size - (HEADER_BYTES if path == file else 0)
+        if size != part["bytes"]:
+            short = "is cut short" if size < part["bytes"] else "is too long"
+            raise Refused(f"{path.name} {short} ({size} bytes of {part['bytes']}); copy it again.")
+    for path, part in zip(paths, parts, strict=True):
+        with path.open("rb") as opened:
+            opened.seek(HEADER_BYTES if path == file else 0)
+            if hashlib.file_digest(opened, "sha256").hexdigest() != part["sha256"]:
+                raise Refused(f"{path.name} was changed or is damaged; copy it again.")
+    return paths
+
+
+def unpack(paths: list[Path], folder: Path) -> None:
+    """Write what the parts hold into the new folder `folder`: plain files and folders, and nothing outside it.
+
+    By hand, since Python 3.11.2, which Debian 12 has, knows no filter for it.
+    """
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(path.open("rb")) for path in paths]
+        files[0].seek(HEADER_BYTES)
+        with tarfile.open(fileobj=_Joined(files), mode="r|") as archive:
+            for entry in archive:
+                path = folder / entry.name
+                if not path.resolve().is_relative_to(folder.resolve()) or not (entry.isfile() or entry.isdir()):
+                    raise Refused(f"this file holds {entry.name!r}, which does not belong there; do not use it.")
+                if entry.isdir():
+                    path.mkdir()
+                    continue
+                content = archive.extractfile(entry)
+                assert content is not None
+                with path.open("xb") as target:
+                    shutil.copyfileobj(content, target, 1 << 20)
+
+
+class _Joined(io.RawIOBase):
+    """Files read one after the other."""
+
+    def __init__(self, files: Sequence[IO[bytes]]) -> None:
+        super().__init__()
+        self._files = list(files)
+
+    def read(self, size: int = -1) -> bytes:
+        while self._files:
+            data = self._files[0].read(size)
+            if data:
+                return data
+            self._files.pop(0)
+        return b""
+
+
+def fill(version: Path, carried: Path, python: str) -> None:
+    """Make a whole installation in the folder `version` out of what was unpacked in `carried`.
+
+    A virtual environment is a link to Python and a file that says so (PEP 405), so it needs no package `venv`; pip
+    runs out of its own wheel.
+    """
+    (version / "bin").mkdir()
+    (version / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    base = Path(sys.base_prefix, "bin")
+    (version / "pyvenv.cfg").write_text(f"home = {base}\ninclude-system-site-packages = false\nversion = {python}\n")
+    (version / "lib" / f"python{python}" / "site-packages").mkdir(parents=True)
+    pip = next((carried / "wheels").glob("pip-*.whl")) / "pip"
+    command = [
+        str(version / "bin" / "python"), "-I", str(pip), "--isolated", "install", "--quiet", "--no-index",
+        "--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location", "--root-user-action=ignore",
+        "--find-links", str(carried / "wheels"), "--require-hashes",
+        "-r", str(carried / f"requirements-{python}.lock"),
+    ]  # fmt: skip
+    temporary = version / "tmp"
+    temporary.mkdir()
+    _run(command, "the packages cannot be installed", TMPDIR=str(temporary), PIP_CONFIG_FILE=os.devnull)
+    shutil.rmtree(temporary)
+    for script in (version / "bin").iterdir():
+        if script.name != "python":
+            script.unlink()  # they name this very folder, which is about to get another name
+    for name in ("kit", "sbom.cdx.json"):
+        (carried / name).replace(version / name)
+
+
+def try_out(version: Path) -> None:
+    """See that the new installation gives the label of the kit's first golden sample, before anything refers to it.
+
+    Raises:
+        Refused: it does not, with what it said.
+    """
+    kit, aside = version / "kit", version / "tmp"
+    manifest = json.loads((kit / "kit.json").read_bytes())
+    sample = manifest["golden"][0]
+    words = ["classify", str(kit / sample["image"]), "--text", str(kit / sample["text"]), "--kit", str(kit)]
+    command = [*edgefuse(version), *words, "--no-cache", "--json"]
+    said = json.loads(_run(command, "it does not run here", EDGEFUSE_HOME=str(aside), XDG_CACHE_HOME=str(aside)))
+    shutil.rmtree(aside, ignore_errors=True)
+    probabilities = sample["probabilities"]
+    expected = manifest["classes"][probabilities.index(max(probabilities))]
+    if said["label"] != expected:
+        raise Refused(f"it answers {said['label']} here to the sample whose label is {expected}; do not use it.")
+
+
+def edgefuse(version: Path) -> list[str]:
+    """The command `edgefuse` of an installation, which nothing in the environment changes."""
+    return [str(version / "bin" / "python"), "-I", "-m", "edgefuse"]
+
+
+def install(
+    root: Path,
+    file: Path,
+    facts: Mapping[str, Any],
+    *,
+    say: Callable[[str], None],
+    kit_options: Sequence[str] | None = None,
+) -> Path:
+    """Unpack, fill and try out a new version beside what is there; then make it the current one.
+
+    Args:
+        root: see the beginning of this file.
+        file: the .run file.
+        facts: what it says of itself.
+        say: takes the name of each step.
+        kit_options: what to add to `edgefuse kits install`, which takes the kit over; None leaves it in the version.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        Refused: nothing was changed.
+    """
+    say("checking the file")
+    paths = parts_of(file, facts)
+    (root / "versions").mkdir(parents=True, exist_ok=True)
+    version = root / "versions" / str(facts["id"])
+    with _only_one(root):
+        for leftover in (root / "versions").glob(".*.part"):
+            shutil.rmtree(leftover)
+        if not version.exists():
+            part = version.with_name(f".{version.name}.part")
+            part.mkdir()
+            try:
+                say("unpacking")
+                unpack(paths, part / "carried")
+                say("installing")
+                fill(part, part / "carried", f"{sys.version_info[0]}.{sys.version_info[1]}")
+                shutil.rmtree(part / "carried")
+                say("trying it out on a golden sample")
+                try_out(part)
+                if kit_options is not None:
+                    say("installing the kit")
+                    _hand_over(part, root, kit_options)
+                os.sync()
+                part.rename(version)
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                raise
+        make_current(root, version)
+        for old in (root / "versions").iterdir():
+            if old.resolve() not in ((root / name).resolve() for name in ("current", "previous")):
+                shutil.rmtree(old)
+    return version
+
+
+def _hand_over(version: Path, root: Path, options: Sequence[str]) -> None:
+    """Have the kit installed by edgefuse, which asks a person who is there whether its signer is to be trusted."""
+    command = [*edgefuse(version), "kits", "install", str(version / "kit"), *options]
+    done = subprocess.run(command, check=False, env=_environment(EDGEFUSE_HOME=str(root)))
+    if done.returncode != 0:
+        raise Refused("the kit was not taken; nothing was changed.", done.returncode)
+    shutil.rmtree(version / "kit")
+
+
+def make_current(root: Path, version: Path) -> None:
+    """Point `current` at `version`, and `previous` at what `current` was, each by one rename."""
+    current, previous = root / "current", root / "previous"
+    before = current.resolve() if current.is_symlink() else None
+    if before == version.resolve():
+        return
+    if before is not None:
+        _link(previous, before)
+    _link(current, version)
+
+
+def _link(link: Path, version: Path) -> None:
+    new = link.with_name(f".{link.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(Path("versions", version.name))
+    new.replace(link)
+    folder = os.open(link.parent, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+@contextlib.contextmanager
+def _only_one(root: Path) -> Iterator[None]:
+    with (root / ".installing").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another installation into {root} is running; wait for it.") from None
+        yield
+
+
+def _environment(**more: str) -> dict[str, str]:
+    """Nothing of what the user set for his own Python and pip."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))}
+    return kept | more
+
+
+def _run(command: list[str], complaint: str, **environment: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(**environment))
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Refused(f"{complaint}: {said[-1] if said else f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def _available_memory() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
+    """Read the command line, check, install; an exit code."""
+    parser = argparse.ArgumentParser(prog=f"sh {Path(arguments[0]).name}", description="Install edgefuse and a kit.")
+    parser.add_argument("--prefix", type=Path, help="where to install, instead of the user's data folder")
+    parser.add_argument("--system", action="store_true", help="install for everyone, as the administrator does")
+    parser.add_argument("--check", action="store_true", help="only see whether it can be installed here")
+    parser.add_argument("--no-menu", action="store_true", help="make no icon and no command, only the folder")
+    kit_options = parser.add_argument_group("the kit, where it is not for everyone")
+    kit_options.add_argument("--trust", metavar="SHA256:...", help="trust the key with this fingerprint")
+    kit_options.add_argument("--allow-unsigned", action="store_true", help="take a kit that nobody known signed")
+    kit_options.add_argument("--allow-downgrade", action="store_true", help="take a lower version")
+    asked = parser.parse_args(arguments[1:])
+    is_system = asked.system or (asked.prefix is None and os.geteuid() == 0)
+    root: Path = (asked.prefix or (SYSTEM_ROOT if is_system else user_root())).absolute()
+    file = Path(arguments[0])
+    os.umask(0o022)  # nothing that is installed may be written by others
+    try:
+        require_fit(facts, this_device(root))
+        if asked.check:
+            parts_of(file, facts)
+            print("This can be installed here.")
+            return 0
+        options = [f"--trust={asked.trust}"] if asked.trust else []
+        options += ["--allow-unsigned"] if asked.allow_unsigned else []
+        options += ["--allow-downgrade"] if asked.allow_downgrade else []
+        version = install(
+            root,
+            file,
+            facts,
+            say=lambda step: print(f"{step} ...", file=sys.stderr),
+            kit_options=None if is_system else options,
+        )
+        words = ["--system" if is_system else "--user", *(["--no-menu"] if asked.no_menu else [])]
+        module = ["-I", "-m", "edgefuse_packaging.device.starters"]
+        _run([str(version / "bin" / "python"), *module, str(root), *words], "the icon cannot be made")
+    except Refused as refusal:
+        print(f"edgefuse: {refusal}", file=sys.stderr)
+        return refusal.exit_code
+    except KeyboardInterrupt:
+        print("edgefuse: interrupted; nothing was changed.", file=sys.stderr)
+        return INTERRUPTED
+    except (OSError, tarfile.TarError) as error:
+        print(f"edgefuse: it cannot be installed ({error}); nothing was changed.", file=sys.stderr)
+        return BAD_INPUT
+    print(f"edgefuse {facts['edgefuse']} is installed in {root}. Open 'edgefuse' in the menu, or type:")
+    print(f"{root}/bin/edgefuse")
+    return 0
+
+
+def user_root() -> Path:
+    """This user's folder, as `edgefuse.home` names it."""
+    named = os.environ.get("EDGEFUSE_HOME")
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(named) if named else Path(data) / "edgefuse"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], globals()["FACTS"]))

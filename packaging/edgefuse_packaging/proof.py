@@ -1,0 +1,166 @@
+"""Prove on emulated processors that one file installs without a network and answers as it does here.
+
+In a bare Debian 12 without pip, venv and network, an ordinary user installs the .run file; then golden samples are
+answered on each processor with each engine. An emulator proves that the answers are right, not how fast they come.
+
+    python -m edgefuse_packaging.proof KIT --machine aarch64 --processor cortex-a53 --processor cortex-a72
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgefuse.kits.kit import Kit
+from edgefuse_packaging.installer import Wanted, build_installer
+from edgefuse_packaging.root import EMULATORS, Root, bare_root, copied_root, missing_tools
+from edgefuse_runtimes.errors import BadInput, EdgefuseError
+
+PROCESSORS = {"aarch64": ("cortex-a53", "cortex-a72", "cortex-a76"), "x86_64": ("Haswell", "Nehalem")}
+ENGINES = ("auto", "numpy")
+TOLERANCE = 0.02
+"""Of a probability."""
+COMMAND = ".local/bin/edgefuse"
+HOME = ".local/share/edgefuse"
+
+
+def prove(kit: Path, machine: str, processors: tuple[str, ...], samples: int) -> dict[str, Any]:
+    """Install once, then answer on every processor.
+
+    Returns:
+        What was done and found, as it is printed.
+
+    Raises:
+        BadInput: it cannot be tried here, or an answer differs; the sentence says which.
+    """
+    opened = Kit.open(kit)
+    with tempfile.TemporaryDirectory(prefix="edgefuse-proof-") as name:
+        wanted = Wanted(kit=kit, platform=f"linux-{machine}", pythons=("3.11",), glibc="2.36")
+        file = build_installer(wanted, Path(name, "stick"), lambda remark: click.echo(f"note: {remark}", err=True))[0]
+        root = copied_root(bare_root(machine), Path(name, "root"))
+        inside = root.home / file.name
+        root.outside(inside).write_bytes(file.read_bytes())
+        file.unlink()
+        first = {"QEMU_CPU": processors[0]} if machine == "aarch64" else {}
+        _say(f"{machine}: installing as an ordinary user without a network, pip or venv")
+        started = time.monotonic()
+        _checked(root, "sh", str(inside), "--allow-unsigned", environment=first)
+        install_seconds = time.monotonic() - started
+        found: list[dict[str, Any]] = []
+        for processor in processors:
+            with _emulated(root, machine, processor) as environment:
+                found += [
+                    _answer(root, opened, processor, engine, sample, environment)
+                    for engine in ENGINES
+                    for sample in range(samples)
+                ]
+    return {
+        "machine": machine,
+        "kit": {"name": opened.name, "version": opened.version, "digest": opened.digest},
+        "installer": file.name,
+        "install_seconds": round(install_seconds, 1),
+        "answers": found,
+    }
+
+
+def _answer(
+    root: Root, kit: Kit, processor: str, engine: str, sample: int, environment: dict[str, str]
+) -> dict[str, Any]:
+    """One golden sample's answer, compared with what the kit says of it."""
+    golden = kit.manifest["golden"][sample]
+    expected = dict(zip(kit.classes, golden["probabilities"], strict=True))
+    (folder,) = root.outside(root.home / HOME / "kits").glob("*/*/kit.json")
+    inside = Path("/", folder.parent.relative_to(root.folder))
+    picture, note = (str(inside / golden[part]) for part in ("image", "text"))
+    words = [COMMAND, "classify", picture, "--text", note, "--engine", engine, "--no-cache", "--json"]
+    started = time.monotonic()
+    answer = json.loads(_checked(root, *words, environment=environment))
+    seconds = time.monotonic() - started
+    engines = f"image {answer['engines']['image']}, text {answer['engines']['text']}"
+    worst = max(abs(answer["probabilities"][label] - value) for label, value in expected.items())
+    where = f"{processor}, engine {engine} ({engines}), golden sample {sample}"
+    if answer["label"] != max(expected, key=expected.__getitem__):
+        raise BadInput(f"{where}: the label is {answer['label']}, and the kit says {expected}.")
+    if worst > TOLERANCE:
+        raise BadInput(f"{where}: a probability differs by {worst:.3f} from what the kit says.")
+    _say(f"{where}: {answer['label']}, probabilities within {worst:.1g}, {seconds:.0f} s")
+    return {
+        "processor": processor,
+        "engine": engine,
+        "engines": answer["engines"],
+        "sample": sample,
+        "label": answer["label"],
+        "worst_difference": worst,
+        "notes": answer["notes"],
+    }
+
+
+@contextmanager
+def _emulated(root: Root, machine: str, processor: str) -> Iterator[dict[str, str]]:
+    """The environment in which programs of the root run as on `processor`, children included.
+
+    On Arm the kernel starts the emulator for every program. A program of this machine's own kind it runs itself, so
+    there the installation's Python is replaced by a script that starts the emulator.
+    """
+    if machine == "aarch64":
+        yield {"QEMU_CPU": processor}
+        return
+    python = root.outside(root.home / HOME / "current" / "bin").resolve() / "python"
+    real = python.readlink()
+    emulator = Path("/usr/bin") / EMULATORS[machine]
+    root.outside(emulator).write_bytes(emulator.read_bytes())
+    root.outside(emulator).chmod(0o755)
+    python.unlink()
+    words = [str(emulator), "-cpu", processor, "-0"]
+    python.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$0" {shlex.quote(str(real))} "$@"\n')
+    python.chmod(0o755)
+    try:
+        yield {}
+    finally:
+        python.unlink()
+        python.symlink_to(real)
+
+
+def _checked(root: Root, *words: str, environment: Mapping[str, str]) -> str:
+    done = root.run(*words, environment=environment)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise BadInput(f"In the {root.folder.name}, '{' '.join(words)}' failed: {said[-1]}")
+    return done.stdout
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+@click.command(epilog="Example: python -m edgefuse_packaging.proof my.kit --machine aarch64 --processor cortex-a72")
+@click.argument("kit", type=click.Path(path_type=Path))
+@click.option("--machine", type=click.Choice(list(PROCESSORS)), default="aarch64", show_default=True, help="Its kind.")
+@click.option("--processor", "processors", multiple=True, help="As qemu names it; may be repeated.  [default: all]")
+@click.option("--samples", default=1, show_default=True, help="Golden samples that each engine answers.")
+@click.option("--required", is_flag=True, help="Fail, instead of saying so and ending well, where tools are missing.")
+def main(kit: Path, machine: str, processors: tuple[str, ...], samples: int, required: bool) -> None:
+    """Install KIT's installer in an emulated Debian, and compare its answers with the kit's golden ones."""
+    missing = missing_tools(machine)
+    if missing:
+        _say(f"proof: not tried, since {', '.join(missing)} is missing (Debian: debootstrap, qemu-user-static).")
+        sys.exit(2 if required else 0)
+    try:
+        found = prove(kit, machine, processors or PROCESSORS[machine], samples)
+    except EdgefuseError as error:
+        _say(f"proof: {error}")
+        sys.exit(error.exit_code)
+    click.echo(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A bare Debian in a folder, and commands in it as an ordinary user without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import home_folder
+from edgefuse_runtimes.folders import new_folder
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+EMULATORS = {"x86_64": "qemu-x86_64-static", "aarch64": "qemu-aarch64-static"}
+MIRROR = "http://deb.debian.org/debian"
+USER = "field"
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder with a whole system of another or the same processor; it has python3, and neither pip nor venv."""
+
+    folder: Path
+    home: Path = Path("/home") / USER
+
+    def outside(self, path: Path) -> Path:
+        """Where a path of this system lies for us."""
+        return self.folder / path.relative_to("/")
+
+    def run(self, *words: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run a command as the ordinary user, in his home, with no network and nothing of our environment."""
+        inside = ["/usr/sbin/chroot", f"--userspec={USER}:{USER}", str(self.folder), "/usr/bin/env", "-i"]
+        settings = {"HOME": str(self.home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **environment}
+        said = [f"{name}={value}" for name, value in settings.items()]
+        at_home = ["/bin/sh", "-c", 'cd && exec "$@"', "sh", *words]
+        cut_off = ["unshare", "--net", "--mount", "--pid", "--fork", f"--mount-proc={self.folder}/proc"]
+        command = [*cut_off, *inside, *said, *at_home]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def missing_tools(machine: str) -> list[str]:
+    """Programs of the workshop that a root of `machine` needs and that are not here."""
+    tools = ["debootstrap", "unshare", EMULATORS[machine]]
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return [tool for tool in tools if shutil.which(tool, path=path) is None]
+
+
+def bare_root(machine: str) -> Path:
+    """The folder of a bare Debian 12 for `machine`, made once; it must not be changed.
+
+    Raises:
+        BadInput: it cannot be made here.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
+    folder = Path(cache) / "edgefuse" / "roots" / f"bookworm-{ARCHITECTURES[machine]}"
+    if folder.is_dir():
+        return folder
+    if os.geteuid() != 0:
+        raise BadInput("A Debian in a folder can be made by the administrator only; run this as root.")
+    with new_folder(folder) as made:
+        _run(
+            "debootstrap",
+            f"--arch={ARCHITECTURES[machine]}",
+            "--variant=minbase",
+            "--include=python3",
+            "bookworm",
+            str(made),
+            MIRROR,
+        )
+        shutil.rmtree(made / "var" / "cache" / "apt", ignore_errors=True)
+    return folder
+
+
+def copied_root(bare: Path, folder: Path) -> Root:
+    """A copy in the new folder `folder`, with an ordinary user."""
+    _run("cp", "--archive", "--reflink=auto", str(bare), str(folder))
+    _run("/usr/sbin/chroot", str(folder), "/usr/sbin/useradd", "--create-home", USER)
+    return Root(folder)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"exit code {done.returncode}"]
+        raise BadInput(f"{command[0]} failed: {said[-1]}")

@@ -1,0 +1,89 @@
+"""The Debian package: a double click for those who have an administrator."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgefuse_packaging.deb import ARCHITECTURES, write_deb
+
+FACTS = {
+    "edgefuse": "0.1.0",
+    "id": "0.1.0-abc",
+    "kit": {"name": "$(reboot)", "version": "1", "digest": "00"},
+    "machine": platform.machine(),
+    "pythons": ["3.13", "3.12", "3.11"],
+    "glibc": [2, 17],
+    "page": 65536,
+    "memory": 1,
+    "disk": {"3.11": 1000, "3.12": 1000, "3.13": 1000},
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    carried = tmp_path / "tiny.run"
+    carried.write_bytes(b"#!/bin/sh\n" + bytes(5001))
+    write_deb(tmp_path / "tiny.deb", carried, FACTS)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tiny.deb", "tiny.run"]
+    return tmp_path / "tiny.deb"
+
+
+def dpkg(*words: str | Path) -> str:
+    program = shutil.which("dpkg-deb")
+    if program is None:
+        pytest.skip("needs dpkg-deb, which Debian and its kin have")
+    return subprocess.run([program, *map(str, words)], capture_output=True, text=True, check=True).stdout
+
+
+def test_debian_reads_it(package: Path, tmp_path: Path) -> None:
+    assert dpkg("--field", package, "Package", "Architecture", "Version").splitlines() == [
+        "Package: edgefuse",
+        f"Architecture: {ARCHITECTURES[platform.machine()]}",
+        "Version: 0.1.0+abc",
+    ]
+    dpkg("--extract", package, tmp_path / "files")
+    (carried,) = [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+    assert carried == tmp_path / "files/opt/edgefuse/installer/edgefuse.run"
+    assert carried.read_bytes() == (tmp_path / "tiny.run").read_bytes()
+    assert all(" 0/0 " in line for line in dpkg("--contents", package).splitlines())
+
+
+def test_its_scripts_are_valid_and_hold_no_name_out_of_a_kit(package: Path, tmp_path: Path) -> None:
+    dpkg("--control", package, tmp_path / "control")
+
+    assert sorted(file.name for file in (tmp_path / "control").iterdir()) == ["control", "postinst", "preinst", "prerm"]
+    for name in ("postinst", "prerm"):
+        assert subprocess.run(["sh", "-n", tmp_path / "control" / name], check=False).returncode == 0
+    shell = (tmp_path / "control" / "preinst").read_bytes().partition(b"\n#PROGRAM\n")[0]
+    assert b"reboot" not in shell + (tmp_path / "control" / "control").read_bytes()
+
+
+def test_a_device_that_does_not_fit_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    carried = tmp_path / "tiny.run"
+    carried.write_bytes(bytes(10))
+    write_deb(tmp_path / "tiny.deb", carried, FACTS | {"glibc": [2, 99]})
+    dpkg("--control", tmp_path / "tiny.deb", tmp_path / "control")
+
+    done = subprocess.run([tmp_path / "control/preinst", "install"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "needs glibc 2.99" in done.stderr
+
+
+def test_a_device_that_fits_is_taken(package: Path, tmp_path: Path) -> None:
+    dpkg("--control", package, tmp_path / "control")
+
+    done = subprocess.run([tmp_path / "control/preinst", "install"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "This can be installed here.\n"), done.stderr
+
+
+def test_the_same_gives_the_same(package: Path, tmp_path: Path) -> None:
+    write_deb(tmp_path / "again.deb", tmp_path / "tiny.run", FACTS)
+
+    assert (tmp_path / "again.deb").read_bytes() == package.read_bytes()

@@ -1,0 +1,305 @@
+"""An installer, from a kit to an answer on a device without network, pip or administrator."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from edgefuse.answering.classifier import Classifier
+from edgefuse.kits.kit import Kit
+from edgefuse_packaging import run_file
+from edgefuse_packaging.commands.installer import command
+from edgefuse_packaging.installer import Wanted, collect, file_stem
+from edgefuse_packaging.pip import RegistryUnreachable
+
+from .conftest import no_network
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+KILLS = int(os.environ.get("EDGEFUSE_INSTALL_KILLS", "2"))
+
+
+@dataclass(frozen=True)
+class Carried:
+    payload: Path
+    facts: dict[str, Any]
+
+    def run_file(self, folder: Path, number: int = 1) -> Path:
+        """The installer; another number is another version of the same."""
+        folder.mkdir(exist_ok=True)
+        facts = self.facts | {"id": f"0.1.0-{number}"}
+        (file,) = run_file.write_run_file(folder / f"tiny-{number}.run", self.payload, facts)
+        return file
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who has a home, an old environment, and nothing else."""
+
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        return self.home / ".local" / "share" / "edgefuse"
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "EDGEFUSE_PYTHON": sys.executable,
+            "PYTHONPATH": "/nowhere",
+        }
+
+    def run(self, *words: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*no_network(), *map(str, words)], capture_output=True, text=True, check=False, env=self.environment()
+        )
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done
+
+    def install(self, file: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        words = [file, "--allow-unsigned", "--prefix", self.root]  # else the administrator's place is taken
+        return self.run("sh", *words, check=check)
+
+    def answer(self) -> str:
+        """The label of the kit's first golden sample."""
+        (golden,) = self.root.glob("kits/*/*/golden")
+        words = ["classify", golden / "0.png", "--text", golden / "0.txt", "--json"]
+        said = self.run(self.home / ".local/bin/edgefuse", *words)
+        return str(json.loads(said.stdout)["label"])
+
+    def current(self) -> str:
+        return (self.root / "current").resolve().name
+
+
+@pytest.fixture(scope="session")
+def carried(tiny_kit: Path, edgefuse_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Carried:
+    folder = tmp_path_factory.mktemp("carried")
+    wanted = Wanted(
+        kit=tiny_kit,
+        platform=f"linux-{platform.machine()}",
+        pythons=(PYTHON,),
+        glibc=platform.libc_ver()[1],
+        edgefuse_wheel=edgefuse_wheel,
+        onnxruntime=False,
+    )
+    try:
+        facts = collect(wanted, Kit.open(tiny_kit), folder / "content", lambda remark: None)
+    except RegistryUnreachable as error:
+        pytest.skip(f"collecting the wheels needs the package registry: {error}")
+    payload = folder / "payload.tar"
+    run_file.write_payload(folder / "content", payload)
+    return Carried(payload, facts)
+
+
+@pytest.fixture(scope="session")
+def first(carried: Carried, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The installer of the first version."""
+    return carried.run_file(tmp_path_factory.mktemp("stick"))
+
+
+@pytest.fixture(scope="session")
+def installed_home(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Who installed the first version; tests must not change it."""
+    home = tmp_path_factory.mktemp("homes") / "ho me"  # a space must do no harm
+    home.mkdir()
+    person = Person(home)
+    person.install(first)
+    return person
+
+
+@pytest.fixture
+def person(installed_home: Person, first: Path, tmp_path: Path) -> Person:
+    """Another one who installed the first version: its folder is copied, and the installer sees that it is there."""
+    person = Person(tmp_path / "home")
+    shutil.copytree(installed_home.root, person.root, symlinks=True)
+    shutil.rmtree(person.root / "bin")
+    person.install(first)
+    return person
+
+
+def test_one_command_brings_an_answer(installed_home: Person, tiny_kit: Path) -> None:
+    golden = tiny_kit / "golden"
+    with Classifier.open(tiny_kit) as classifier:
+        expected = classifier.predict(golden / "0.png", (golden / "0.txt").read_text())
+
+    assert installed_home.answer() == expected.label
+
+
+def test_nothing_that_is_installed_can_be_written_by_others(installed_home: Person) -> None:
+    files = [path for path in installed_home.root.rglob("*") if not path.is_symlink()]
+
+    assert len(files) > 100
+    assert [path for path in files if path.stat().st_mode & 0o022] == []
+
+
+def test_the_packages_are_those_that_are_pinned_and_no_others(installed_home: Person) -> None:
+    code = "from importlib.metadata import distributions as d; print(*sorted(x.name.lower() for x in d()))"
+
+    said = installed_home.run(installed_home.root / "current/bin/python", "-I", "-c", code).stdout.split()
+
+    assert said == ["click", "edgefuse", "numpy", "pillow", "psutil"]
+
+
+def test_the_icon_opens_questions_in_a_terminal(installed_home: Person) -> None:
+    entry = (installed_home.home / ".local/share/applications/edgefuse.desktop").read_text()
+
+    assert f'Exec="{installed_home.root}/bin/edgefuse-ask"' in entry
+    assert "Terminal=true" in entry
+    assert "/bin/edgefuse' ask" in (installed_home.root / "bin/edgefuse-ask").read_text()
+    validate = shutil.which("desktop-file-validate")
+    if validate:
+        subprocess.run([validate, installed_home.home / ".local/share/applications/edgefuse.desktop"], check=True)
+
+
+def test_the_list_of_parts_is_valid_cyclonedx_and_names_all_that_is_carried(
+    carried: Carried, installed_home: Person
+) -> None:
+    validation = pytest.importorskip("cyclonedx.validation.json", reason="the schema comes with cyclonedx-python-lib")
+    from cyclonedx.schema import SchemaVersion
+
+    text = (installed_home.root / "current" / "sbom.cdx.json").read_text()
+
+    assert validation.JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    parts = {part["name"]: part for part in json.loads(text)["components"]}
+    assert set(parts) == {"click", "edgefuse", "numpy", "pillow", "pip", "psutil", carried.facts["kit"]["name"]}
+    assert {file["name"] for file in parts[carried.facts["kit"]["name"]]["components"]} == {"image.onnx", "text.gguf"}
+    assert all(part["hashes"][0]["alg"] == "SHA-256" for part in parts.values())
+
+
+def test_an_upgrade_keeps_results_and_the_way_back(carried: Carried, person: Person, tmp_path: Path) -> None:
+    (person.root / "results.db").write_text("answers")
+    (person.root / "versions" / "0.1.0-0" / "bin").mkdir(parents=True)
+    (person.root / "previous").symlink_to("versions/0.1.0-0")
+
+    person.install(carried.run_file(tmp_path / "stick", 2))
+
+    assert person.current() == "0.1.0-2"
+    assert sorted(path.name for path in (person.root / "versions").iterdir()) == ["0.1.0-1", "0.1.0-2"]
+    assert (person.root / "results.db").read_text() == "answers"
+    person.run(person.root / "bin" / "edgefuse-rollback")
+    assert person.current() == "0.1.0-1"
+    assert person.answer()
+    person.run(person.root / "bin" / "edgefuse-rollback")
+    assert person.current() == "0.1.0-2"
+
+
+def test_without_a_version_before_there_is_no_way_back(person: Person) -> None:
+    done = person.run(person.root / "bin" / "edgefuse-rollback", check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == "edgefuse: there is no previous version; nothing was changed.\n"
+
+
+def test_uninstalling_leaves_the_results_and_says_where(person: Person) -> None:
+    person.answer()
+    before = {path.name: path.read_bytes() for path in (person.root / "results").iterdir() if path.is_file()}
+    assert before
+
+    said = person.run(person.root / "bin" / "edgefuse-uninstall").stdout
+
+    assert said == f"edgefuse is removed. The results stay in {person.root}.\n"
+    assert sorted(path.name for path in person.root.iterdir()) == ["device-key", "results"]
+    assert {path.name: path.read_bytes() for path in (person.root / "results").iterdir()} == before
+    left = [path for path in person.home.rglob("*") if path.is_file() or path.is_symlink()]
+    assert [path for path in left if not path.is_relative_to(person.root)] == []
+
+
+def test_installing_twice_changes_nothing(first: Path, person: Person) -> None:
+    version = (person.root / "current").resolve()
+    before = version.stat().st_mtime_ns
+
+    person.install(first)
+
+    assert person.current() == version.name
+    assert version.stat().st_mtime_ns == before
+    assert not (person.root / "previous").exists()
+
+
+def test_a_version_that_does_not_answer_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
+    content = tmp_path / "content"
+    content.mkdir()
+    subprocess.run(["tar", "-xf", carried.payload, "-C", content], check=True)
+    (content / "kit" / "head.npz").write_bytes(b"another head")
+    payload = tmp_path / "other.tar"
+    run_file.write_payload(content, payload)
+
+    done = person.install(Carried(payload, carried.facts).run_file(tmp_path / "stick", 2), check=False)
+
+    assert done.returncode == 2
+    assert "it does not run here" in done.stderr
+    assert [path.name for path in (person.root / "versions").iterdir()] == ["0.1.0-1"]
+    assert person.answer()
+
+
+def test_an_installation_that_is_killed_leaves_the_version_before(
+    carried: Carried, person: Person, tmp_path: Path
+) -> None:
+    """The same as a power cut, as far as a process can tell; whenever it comes, the next try ends well."""
+    file = carried.run_file(tmp_path / "stick", 2)
+    steps = ["unpacking", "installing", "trying it out"]
+    for kill in range(KILLS):
+        process = subprocess.Popen(
+            ["sh", str(file), "--allow-unsigned", "--prefix", str(person.root)],
+            env=person.environment(),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stderr is not None
+        next(line for line in process.stderr if steps[kill % len(steps)] in line)
+        time.sleep(kill / KILLS)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert person.current() == "0.1.0-1"
+        assert person.answer()
+
+    person.install(file)
+
+    assert person.current() == "0.1.0-2"
+    assert sorted(path.name for path in (person.root / "versions").iterdir()) == ["0.1.0-1", "0.1.0-2"]
+
+
+def test_the_verb_tells_the_file_and_its_hash(tiny_kit: Path, edgefuse_wheel: Path, tmp_path: Path) -> None:
+    arguments = ["--platform", "linux-aarch64", "--python", "3.11", "--wheel", str(edgefuse_wheel), "--no-onnxruntime"]
+
+    done = CliRunner().invoke(command, [str(tiny_kit), *arguments, "--output", str(tmp_path / "stick")])
+
+    if isinstance(done.exception, RegistryUnreachable):
+        pytest.skip(f"collecting the wheels needs the package registry: {done.exception}")
+    assert done.exit_code == 0, done.output
+    files = sorted((tmp_path / "stick").iterdir())
+    stem = f"edgefuse-{file_stem(Kit.open(tiny_kit))}-linux-aarch64"
+    assert [file.name for file in files] == [f"{stem}.deb", f"{stem}.run"]
+    for line in subprocess.run(["sha256sum", *files], capture_output=True, text=True, check=True).stdout.splitlines():
+        assert f"sha256 {line[:64]}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--python", "3.9"], "'3.9' is none of 3.11, 3.12, 3.13"),
+        (["--glibc", "3"], "'3' is no version of glibc"),
+        (["--platform", "windows"], "'windows' is not one of"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence(tiny_kit: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    given = ["--platform", "linux-aarch64", "--output", str(tmp_path / "stick"), *arguments]
+
+    done = CliRunner().invoke(command, [str(tiny_kit), *given])
+
+    assert done.exit_code == 2
+    assert sentence in done.output
+    assert list(tmp_path.iterdir()) == []
