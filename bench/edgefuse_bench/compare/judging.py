@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from edgefuse.percentiles import percentile
+from edgefuse_bench.compare.accuracy import accuracy_rows
 from edgefuse_bench.compare.interval import Figure, Ratio, processes, ratio, ratio_of_values
 from edgefuse_bench.compare.machines import changes, in_words, same_machine
 from edgefuse_bench.compare.matching import Pair
@@ -55,6 +56,8 @@ class Comparison:
     processes: int
     """Of the side that has fewer."""
     rows: tuple[Row, ...]
+    accuracy: tuple[tuple[str, str, str], ...]
+    """Rows of words: name, baseline, candidate."""
     remarks: tuple[str, ...]
     same_machine: bool
     emulated: bool
@@ -80,6 +83,7 @@ def judge(pair: Pair) -> Comparison:
         configurations=pair.configurations,
         processes=min(len(processes(side)) for side in pair.sides),
         rows=tuple(rows),
+        accuracy=tuple(accuracy_rows(pair.baseline[0], pair.candidate[0])),
         remarks=tuple(_remarks(pair, cards, same=same, emulated=emulated)),
         same_machine=same,
         emulated=emulated,

@@ -12,12 +12,13 @@ def page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
     """The lines of one pair; `names` are those of the two files."""
     before, after = (name if len(name) <= 16 else f"{name[:15]}…" for name in names)
     yield str(comparison.configurations[1])
-    yield f"{'':<14}{before:>17}{after:>17}{'ratio':>8}  {'95 % interval':<17}"
+    yield f"{'':<14}{before:>17}{after:>17}{'ratio':>8}  95 % interval"
     for row in comparison.rows:
         cells = "".join(f"{_amount(value, row.kind):>17}" for value in (row.ratio.baseline, row.ratio.candidate))
         interval = row.ratio.interval
         reach = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
         yield f"{row.name:<14}{cells}{row.ratio.value:>8.3f}  {reach:<17}{row.verdict}".rstrip()
+    yield from (f"{name:<14}{one:>17}{other:>17}" for name, one, other in comparison.accuracy)
     for remark in comparison.remarks:
         yield from wrap(remark, 100, initial_indent="note  ", subsequent_indent="      ")
     yield sentence(comparison, names[1])

@@ -134,3 +134,15 @@ def test_the_page_is_narrow_and_ends_in_the_verdict(compared, make_result) -> No
     assert lines[-1].startswith("b.json: slower in the one process of each, 1.30 times the baseline's time (")
     (total,) = [line for line in lines if line.startswith("total")]
     assert total.split()[1:5] == ["100.19", "ms", "130.24", "ms"]
+
+
+def test_accuracy_stands_beside_the_times(compared, make_result) -> None:
+    kit = {"n": 349, "accuracy": 0.622, "macro_f1": 0.5}
+    golden = {"n": 8, "labels_changed": 1}
+    found = compared(make_result(accuracy={"kit": kit}), make_result(accuracy={"kit": kit, "golden": golden}))
+    assert found.accuracy == (
+        ("golden labels", "-", "7 of 8 kept"),
+        ("kit's accuracy", ".622 of 349", ".622 of 349"),
+    )
+    assert "kit's accuracy      .622 of 349      .622 of 349" in page(found, ("a", "b"))
+    assert compared(make_result(), make_result()).accuracy == ()
