@@ -32,4 +32,6 @@ def _kept(golden: dict[str, Any]) -> str:
 
 
 def _accuracy(part: dict[str, Any]) -> str:
+    if part.get("drawn"):
+        return "drawn"  # no figure of the drawn example is an accuracy
     return f"{short(part.get('accuracy'))} of {part.get('n')}"

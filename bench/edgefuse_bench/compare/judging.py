@@ -95,7 +95,7 @@ def _times(pair: Pair) -> Iterator[Row]:
     if all(result.throughput for result in everything):
         yield _row(THROUGHPUT, "per second", pair, rate)
     yield _row(TOTAL, "ns", pair, median_ns)
-    for stage in _stages(everything):
+    for stage in _stages(everything) if _alike(pair) else ():
         yield _row(stage, "ns", pair, partial(_median_stage, stage))
     if pair.configurations[0].scenario != "Cold":
         firsts = [
@@ -105,8 +105,9 @@ def _times(pair: Pair) -> Iterator[Row]:
 
 
 def _peak(pair: Pair) -> Iterator[Row]:
-    before, after = ([float(result.memory["peak_rss_bytes"]) for result in side] for side in pair.sides)
-    yield _row_of_values(MEMORY, "bytes", before, after)
+    if _alike(pair):
+        before, after = ([float(result.memory["peak_rss_bytes"]) for result in side] for side in pair.sides)
+        yield _row_of_values(MEMORY, "bytes", before, after)
 
 
 def _median_stage(stage: str, queries: Sequence[Query]) -> float:
@@ -114,11 +115,15 @@ def _median_stage(stage: str, queries: Sequence[Query]) -> float:
 
 
 def _stages(results: Sequence[Result]) -> Iterator[str]:
-    """Stages that took time in every query of all; none where files of two schemas divide an answer otherwise."""
-    if len({result.schema for result in results}) == 1:
-        for name in results[0].stages:
-            if all(query.stages_ns.get(name, 0) > 0 for result in results for query in result.queries):
-                yield name
+    """Those that took time in every query of all."""
+    for name in results[0].stages:
+        if all(query.stages_ns.get(name, 0) > 0 for result in results for query in result.queries):
+            yield name
+
+
+def _alike(pair: Pair) -> bool:
+    """Whether both sides cut an answer into the same stages and count memory alike, as files of one schema do."""
+    return len({result.schema for side in pair.sides for result in side}) == 1
 
 
 def _row(name: str, kind: Kind, pair: Pair, figure: Figure) -> Row:
@@ -140,5 +145,5 @@ def _remarks(pair: Pair, cards: Sequence[Mapping[str, Any]], *, same: bool, emul
         yield "emulated: no times are compared, for those of an emulator say nothing about a device"
     if all(len(processes(side)) == 1 for side in pair.sides):
         yield "one process each: the intervals know what changes within a run, not what changes from one to the next"
-    if len({result.schema for result in (*pair.baseline, *pair.candidate)}) > 1:
-        yield "the stages are not compared: an older edgefuse divided an answer into other ones"
+    if not _alike(pair):
+        yield "stages and memory are not compared: the older edgefuse divided an answer and counted memory otherwise"

@@ -92,6 +92,9 @@ def _joules_an_answer(result: Result) -> float | None:
 
 def _accuracy(result: Result) -> Iterator[tuple[str, Any]]:
     golden, samples, kit = (result.accuracy.get(name) or {} for name in ("golden", "samples", "kit"))
+    yield "kit_dataset", kit.get("dataset")
+    if kit.get("drawn"):
+        kit = {}  # no figure of the drawn example stands in an accuracy table
     yield "golden_n", golden.get("n")
     yield "golden_labels_changed", golden.get("labels_changed")
     yield "golden_worst_probability_shift", golden.get("worst_probability_shift")
@@ -101,8 +104,6 @@ def _accuracy(result: Result) -> Iterator[tuple[str, Any]]:
     for figure in ("accuracy", "macro_f1"):
         interval = samples.get(f"{figure}_interval") or (None, None)
         yield from zip((f"samples_{figure}_low", f"samples_{figure}_high"), interval, strict=True)
-    yield "kit_dataset", kit.get("dataset")
-    yield "kit_drawn", "yes" if kit.get("drawn") else ""
 
 
 def values_of(result: Result, unit: str) -> list[tuple[int, Any]]:

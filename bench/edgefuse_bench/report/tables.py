@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from edgefuse.evaluation.page import short
 from edgefuse.pages.sheets import Column, Row, Sheet, Value
 from edgefuse.percentiles import queries_needed
-from edgefuse.training.report import DRAWN
 from edgefuse_bench.report.entries import Found
 from edgefuse_bench.report.rows import PERCENTILES, row
 from edgefuse_bench.result import STAGES
@@ -98,7 +97,7 @@ def stages(found: Found) -> Sheet | None:
 def accuracy(found: Found) -> Sheet | None:
     """How right the answers are; None where no result tells."""
     rows = everything(found)
-    if not any(_any(rows, name) for name in ("golden_n", "samples_n", "kit_n")):
+    if not any(_any(rows, name) for name in ("golden_n", "samples_n", "kit_dataset")):
         return None
     columns: list[Column] = [Column("", ("label",))]
     if _any(rows, "golden_n"):
@@ -116,12 +115,12 @@ def accuracy(found: Found) -> Sheet | None:
                 for name, words in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
             ]
     if _any(rows, "kit_dataset"):
-        columns.append(Column("of", ("kit_dataset",)))
+        columns.append(Column("the kit's data set", ("kit_dataset",)))
     remarks = ["Golden samples tell what this machine's engines change of the packed answers, not how right those are."]
     if _any(rows, "kit_n"):
         remarks.append("The kit's figures were found in the workshop, on its test rows.")
-    if any(each.get("kit_drawn") for each in rows):
-        remarks.append(DRAWN.capitalize() + ".")
+    if any((entry.results[0].accuracy.get("kit") or {}).get("drawn") for entry in found.entries):
+        remarks.append("A kit of the drawn example: its figures tell nothing of any real use, and none stands here.")
     return Sheet("accuracy", "How right the answers are", tuple(columns), tuple(rows), tuple(remarks))
 
 

@@ -119,11 +119,14 @@ def test_too_few_queries_give_no_verdict(compared, make_result) -> None:
     assert compared(make_result(queries=5), make_result(queries=5, median_ms=300)).headline.verdict == ""
 
 
-def test_stages_of_an_older_division_are_left_out(compared, make_result) -> None:
+def test_what_an_older_edgefuse_counted_otherwise_is_left_out(compared, make_result) -> None:
     found = compared(make_result(schema=1), make_result())
     assert found.row("total")
     assert found.row("image") is None
+    assert found.row("peak memory") is None
     assert any("older edgefuse" in remark for remark in found.remarks)
+    with pytest.raises(BadInput, match="counted memory otherwise"):
+        list(exceeded([found], max_slowdown=None, max_growth=0.1))
 
 
 def test_the_page_is_narrow_and_ends_in_the_verdict(compared, make_result) -> None:
@@ -146,3 +149,5 @@ def test_accuracy_stands_beside_the_times(compared, make_result) -> None:
     )
     assert "kit's accuracy      .622 of 349      .622 of 349" in page(found, ("a", "b"))
     assert compared(make_result(), make_result()).accuracy == ()
+    drawn = make_result(accuracy={"kit": kit | {"drawn": True}})
+    assert compared(drawn, drawn).accuracy == (("kit's accuracy", "drawn", "drawn"),)

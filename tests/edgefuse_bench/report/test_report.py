@@ -25,7 +25,7 @@ ACCURACY = {
     "samples": {
         "n": 100, "accuracy": 0.74, "accuracy_interval": [0.66, 0.82], "macro_f1": 0.6, "macro_f1_interval": None,
     },
-    "kit": {"dataset": "synthetic set", "drawn": True, "part": "test", "n": 412, "accuracy": 0.771, "macro_f1": 0.623},
+    "kit": {"dataset": "synthetic set", "drawn": False, "part": "test", "n": 412, "accuracy": 0.771, "macro_f1": 0.623},
 }  # fmt: skip
 
 
@@ -133,7 +133,6 @@ def test_the_page_holds_all_sections_and_loads_nothing(make_result, page) -> Non
         "A &lt;b&gt;warning&lt;/b&gt;.",
         "shaded: the machine was slowed down",
         "a device that\n  was not measured has none",
-        "not an accuracy figure",
         "1 of 8",
         ">13<",
     ):
@@ -209,3 +208,14 @@ def test_the_command_writes_what_its_name_says(cli, make_result, tmp_path) -> No
 def test_kits_of_one_name_are_told_apart_by_their_content(make_result) -> None:
     found = gather([make_result(), make_result(digest="b" * 64)])
     assert [entry.label for entry in found.entries] == ["synthetic 1 (aaaaaaaa)", "synthetic 1 (bbbbbbbb)"]
+
+
+def test_no_figure_of_the_drawn_example_stands_in_a_table(make_result, tmp_path) -> None:
+    kit = ACCURACY["kit"] | {"drawn": True, "dataset": "drawn"}
+    found = gather([make_result(accuracy={"kit": kit})])
+    for name in ("r.md", "r.csv"):
+        write_report(found, tmp_path / name)
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "771" not in text
+        assert "drawn" in text
+    assert "none stands here" in (tmp_path / "r.md").read_text(encoding="utf-8")
