@@ -11,11 +11,17 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 
+def settle(paths: Iterable[str]) -> None:
+    """Have the files on the disk: pages that are not there yet cannot be dropped."""
+    for path in paths:
+        with contextlib.suppress(OSError), _opened(path) as handle:
+            os.fdatasync(handle)
+
+
 def drop(paths: Iterable[str]) -> None:
     """Ask the kernel to forget the files' pages; it keeps those that some process has mapped."""
     for path in paths:
         with contextlib.suppress(OSError), _opened(path) as handle:
-            os.fdatasync(handle)  # a page that is not on the disk yet cannot be dropped
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 

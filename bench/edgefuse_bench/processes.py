@@ -96,6 +96,7 @@ class Processes:
             self._firsts += self._run(1, first=0, move=move)[MEASURED]
             kit_files = (str(self._kit.file(name).resolve()) for name in self._kit.manifest["files"])
             files = sorted({*kit_files, *self.outcomes[0]["files"]})
+            cold.settle(files)
             before, stayed = cold.cached_bytes(files), []
             for number in range(queries):
                 cold.drop(files)

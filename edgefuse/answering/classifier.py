@@ -289,11 +289,11 @@ class Classifier(Closing):
 
     def _finish(self, stage: Stage, peaks: list[int]) -> str:
         """The stage's engine; adds the most memory held with it to `peaks` and closes it unless it is kept."""
-        info = stage.info()
-        peaks.append(info["peak_rss_bytes"])
+        engine = stage.engine
+        peaks.append(process_memory().peak_rss_bytes + self._text.worker_peak_bytes + self._image.worker_peak_bytes)
         if not self._keep_open:
             stage.close()
-        return str(info["engine"])
+        return engine
 
     def close(self) -> None:
         """Close both encoders and the text cache."""

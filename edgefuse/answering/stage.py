@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,13 +113,17 @@ class Stage(Closing):
                 return False
         return True
 
-    def info(self) -> dict[str, Any]:
-        """What the engine says of itself, and "peak_rss_bytes", the most that it and this process can have held."""
+    @property
+    def engine(self) -> str:
+        """What runs the encoder, which is open."""
         assert self._encoder is not None
-        info = self._encoder.info()
-        worker = info.get("pid")
-        held = process_memory(worker).peak_rss_bytes if worker else 0
-        return info | {"peak_rss_bytes": process_memory().peak_rss_bytes + held}
+        return str(self._encoder.info()["engine"])
+
+    @property
+    def worker_peak_bytes(self) -> int:
+        """The most that the encoder's worker ever held; 0 where it has none or is not open."""
+        worker = None if self._encoder is None else self._encoder.info().get("pid")
+        return process_memory(worker).peak_rss_bytes if worker else 0
 
     def close(self) -> None:
         """Give the encoder's memory back; the next sample opens it again."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse_bench.cold import cached_bytes, drop, remark
+from edgefuse_bench.cold import cached_bytes, drop, remark, settle
 from edgefuse_bench.files_in_use import files_in_use
 
 MIB = 2**20
@@ -29,12 +29,14 @@ def file(tmp_path: Path) -> Path:
 def test_pages_that_were_just_written_are_dropped(file: Path) -> None:
     assert cached_bytes([str(file)]) == 4 * MIB
 
+    settle([str(file)])
     drop([str(file)])
 
     assert cached_bytes([str(file)]) == 0
 
 
 def test_reading_brings_pages_back(file: Path) -> None:
+    settle([str(file)])
     drop([str(file)])
     with file.open("rb") as opened:
         opened.read(mmap.PAGESIZE)
@@ -55,6 +57,7 @@ def test_what_is_no_file_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     names = [str(tmp_path / name) for name in ("missing", "empty")]
 
+    settle(names)
     drop(names)
 
     assert cached_bytes(names) == 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -19,7 +21,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.contract import Batch
 from edgefuse_runtimes.errors import BadInput, DoesNotFit, EngineUnavailable
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
-from edgefuse_runtimes.machine import AvailableMemory
+from edgefuse_runtimes.machine import AvailableMemory, process_memory
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.spec import Modality
 from edgefuse_runtimes.verdicts import Verdict
@@ -72,6 +74,16 @@ def test_encoders_stay_open_only_when_asked(tiny_kit: Path, picture: Path) -> No
     with Classifier.open(tiny_kit, engine="numpy", keep_open=False) as once:
         first, second = once.predict(picture, NOTE), once.predict(picture, NOTE)
     assert first.probabilities == second.probabilities
+
+
+def test_the_peak_counts_the_workers_of_both_encoders(tiny_kit: Path, picture: Path) -> None:
+    with Classifier.open(tiny_kit) as classifier:
+        prediction = classifier.predict(picture, NOTE)
+        workers = psutil.Process().children(recursive=True)
+        held = [process_memory(pid).peak_rss_bytes for pid in (os.getpid(), *(worker.pid for worker in workers))]
+    if len(workers) < 2:
+        pytest.skip("needs two native engines that are trusted here")
+    assert prediction.memory["peak_rss_bytes"] == pytest.approx(sum(held), rel=0.03)
 
 
 def test_threads_take_turns(tiny_kit: Path, picture: Path) -> None:
