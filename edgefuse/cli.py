@@ -47,6 +47,7 @@ VERBS = {
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),
     "results": Verb("edgefuse.commands.results", "List, show, export or purge the answers that were stored."),
     "doctor": Verb("edgefuse.commands.doctor", "Tell whether this machine can answer, and what would help."),
+    "tune": Verb("edgefuse_bench.commands.tune", "Choose engine, threads and precision by measuring on this device."),
     "bench": Verb("edgefuse_bench.commands.bench", "Measure what a kit costs on this device."),
     "completion": Verb("edgefuse.commands.completion", "Print the completion script of a shell."),
 }
