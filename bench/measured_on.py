@@ -1,13 +1,16 @@
 """Measure kits on this machine for the page "Measured on": python bench/measured_on.py KIT... --help
 
-Writes one file for each kit into docs/measured, from which the page is made. The machine should do nothing else.
+Writes two files for each kit into docs/measured, from which the page is made. The machine should do nothing else.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,37 +18,55 @@ import click
 from edgefuse.card import machine_card
 from edgefuse.kits.kit import Kit
 from edgefuse_bench.report.entries import short_name
+from edgefuse_bench.result import as_json, read_results
 from edgefuse_runtimes.errors import EdgefuseError
+from edgefuse_runtimes.files import write_bytes
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "measured"
 
 
-def file_name(machine: str, kit: str) -> str:
-    """ "raspberry-pi-5-model-b-rev-1-0-starter.json"."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{machine} {kit}".lower()).strip("-") + ".json"
+def file_name(*parts: str) -> str:
+    """ "raspberry-pi-5-model-b-rev-1-0-starter-single.json"."""
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-") + ".json"
+
+
+def measure(kit: Path, scenario: str, queries: int, threads: list[int], notes: tuple[str, ...]) -> bytes:
+    """The file of one run, without spaces, since the repository keeps it.
+
+    Raises:
+        subprocess.CalledProcessError: the run failed, and has said why.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgefuse-measured-") as folder:
+        found = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "edgefuse", "bench", "run", str(kit), "--scenario", scenario]
+        command += [f"--threads={count}" for count in threads]
+        subprocess.run([*command, f"--queries={queries}", f"--json={found}"], check=True)
+        results = [replace(result, notes=(*result.notes, *notes)) for result in read_results(found)]
+    return json.dumps(as_json(results), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 @click.command(epilog="Example: python bench/measured_on.py run/starter.kit")
 @click.argument("kits", metavar="KIT...", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--queries", type=click.IntRange(min=64), default=130, show_default=True, help="Of every run.")
+@click.option("--queries", type=click.IntRange(min=64), default=130, show_default=True, help="One after another.")
+@click.option("--batch", type=click.IntRange(min=8), default=32, show_default=True, help="At once, in each process.")
+@click.option("--note", "notes", multiple=True, help="A sentence that stands with the numbers.")
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, help="[default: docs/measured]")
-def main(kits: tuple[Path, ...], queries: int, output: Path) -> None:
+def main(kits: tuple[Path, ...], queries: int, batch: int, notes: tuple[str, ...], output: Path) -> None:
     """Measure each KIT, one answer at a time and many at once, with one thread and with all cores."""
     card = machine_card()
     if card.get("emulated"):
         raise click.ClickException("This machine is emulated: its times say nothing about a device.")
-    output.mkdir(parents=True, exist_ok=True)
-    for path in kits:
-        try:
-            name = Kit.open(path).name
-        except EdgefuseError as error:
-            raise click.ClickException(str(error)) from error
-        threads = dict.fromkeys(("1", str(card["physical_cores"])))
-        command = [sys.executable, "-m", "edgefuse", "bench", "run", str(path), "--queries", str(queries)]
-        command += ["--scenario", "single", "--scenario", "offline", *(f"--threads={count}" for count in threads)]
-        command += ["--json", str(output / file_name(short_name(card), name))]
-        if code := subprocess.run(command, check=False).returncode:
-            sys.exit(code)
+    threads = sorted({1, card["physical_cores"]})
+    try:
+        for path in kits:
+            kit = Kit.open(path)
+            for scenario, count in (("single", queries), ("offline", batch)):
+                name = file_name(short_name(card), kit.name, scenario)
+                write_bytes(output / name, measure(path, scenario, count, threads, notes))
+    except EdgefuseError as error:
+        raise click.ClickException(str(error)) from error
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
 
 
 if __name__ == "__main__":
