@@ -14,6 +14,8 @@ from edgefuse.figures.canvas import FUSED, IMAGE, INK, MAJORITY, TEXT, Figure, h
 SIZE = (4.2, 2.7)
 """Inches of a panel."""
 
+POINTS = 400
+"""Of a line at most: an hour's run must not make a page of megabytes."""
 LEGEND = 56
 """Letters of a line of a legend."""
 
@@ -80,6 +82,8 @@ def distribution(lines: Sequence[tuple[str, Doubles]]) -> Figure:
     for number, (name, (_, values)) in enumerate(zip(names, lines, strict=True)):
         ordered = np.sort(values)
         share = np.arange(1, len(ordered) + 1) / len(ordered)
+        shown = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), POINTS)).astype(int))
+        ordered, share = ordered[shown], share[shown]
         axis.step(np.r_[ordered[0], ordered], np.r_[0, share], where="post", label=name, **_line(number))
     smallest = min(values.min() for _, values in lines)
     largest = max(values.max() for _, values in lines)
@@ -99,6 +103,7 @@ def distribution(lines: Sequence[tuple[str, Doubles]]) -> Figure:
 def memory(seconds: Doubles, own: Doubles, files: Doubles, measured: float | None) -> Figure:
     """MiB (t,) that all processes held, on top of each other; `measured`: the second at which warm-up was over."""
     figure, [[axis]] = panels(size=SIZE)
+    seconds, own, files = seconds[_starts(len(seconds))], _most(own), _most(files)
     axis.stackplot(seconds, own, files, colors=(TEXT, TOKENISE), labels=("their own", "files"), linewidth=0, alpha=0.9)
     if measured is not None:
         axis.axvline(measured, color=INK, linewidth=0.9, linestyle="--", label="warm-up is over")
@@ -116,7 +121,7 @@ def readings(lines: Sequence[tuple[str, Series]], slowed: Sequence[tuple[float, 
     width, height = SIZE
     figure, axes = panels(len(lines), 1, size=(width, height * (1 if len(lines) == 1 else 0.72)), sharex=True)
     for (axis,), (unit, line), colour in zip(axes, lines, (IMAGE, TEXT, FUSED), strict=False):
-        axis.plot(line.x, line.y, color=colour, marker="o" if len(line.x) < 40 else "")
+        axis.plot(line.x[_starts(len(line.x))], _most(line.y), color=colour, marker="o" if len(line.x) < 40 else "")
         for start, end in slowed:
             axis.axvspan(start, end, color=DECODE, alpha=0.3, linewidth=0)
         axis.set_ylabel(f"{line.name}, {unit}")
@@ -145,6 +150,16 @@ def throughput(lines: Sequence[Series]) -> Figure:
     axis.set_ylabel("answers per second")
     figure.legend(loc="outside lower left")
     return figure
+
+
+def _starts(count: int) -> NDArray[np.int64]:
+    """Where each of at most `POINTS` stretches of so many values begins."""
+    return np.unique(np.linspace(0, count, POINTS + 1).astype(np.int64)[:-1]) if count > POINTS else np.arange(count)
+
+
+def _most(values: Doubles) -> Doubles:
+    """The largest value of each stretch, so that a peak is seen."""
+    return np.maximum.reduceat(values, _starts(len(values)))
 
 
 def _legend_height(names: Sequence[str]) -> float:

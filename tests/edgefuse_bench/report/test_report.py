@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgefuse_bench.report import figures
 from edgefuse_bench.report.entries import gather
 from edgefuse_bench.report.pictures import pictures_of
 from edgefuse_bench.report.rows import row, slowed_spans
@@ -219,3 +220,17 @@ def test_no_figure_of_the_drawn_example_stands_in_a_table(make_result, tmp_path)
         assert "771" not in text
         assert "drawn" in text
     assert "none stands here" in (tmp_path / "r.md").read_text(encoding="utf-8")
+
+
+def test_a_long_run_is_drawn_with_few_points_and_all_its_peaks() -> None:
+    pytest.importorskip("matplotlib", reason="draws")
+    times = np.random.default_rng(0).exponential(100, 20_000)
+    line = figures.distribution([("many", times)]).axes[0].lines[0]
+    assert len(line.get_xdata()) <= figures.POINTS + 1
+    assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (times.max(), 1)
+    held = np.full(5_000, 100.0)
+    held[777] = 300
+    seconds = np.arange(5_000.0)
+    drawn = figures.memory(seconds, held, np.zeros(5_000), None).axes[0].collections[0].get_paths()[0].vertices
+    assert drawn[:, 1].max() == 300
+    assert len(drawn) < 3 * figures.POINTS
