@@ -29,12 +29,21 @@ PROCESSORS = {"aarch64": ("cortex-a53", "cortex-a72", "cortex-a76"), "x86_64": (
 ENGINES = ("auto", "numpy")
 TOLERANCE = 0.02
 """Of a probability."""
+SLOWER_THAN_ALLOWED = 5
+"""Exit code of `edgefuse verify`."""
 COMMAND = ".local/bin/edgefuse"
 HOME = ".local/share/edgefuse"
 
 
-def prove(kit: Path, machine: str, processors: tuple[str, ...], samples: int) -> dict[str, Any]:
+def prove(kit: Path, machine: str, processors: tuple[str, ...], *, samples: int, verify: bool) -> dict[str, Any]:
     """Install once, then answer on every processor.
+
+    Args:
+        kit: to make an installer of.
+        machine: "aarch64" or "x86_64".
+        processors: as qemu names them.
+        samples: golden samples that each engine answers.
+        verify: also have `edgefuse verify` replay every golden sample with every encoder file on every engine.
 
     Returns:
         What was done and found, as it is printed.
@@ -58,6 +67,8 @@ def prove(kit: Path, machine: str, processors: tuple[str, ...], samples: int) ->
         found: list[dict[str, Any]] = []
         for processor in processors:
             with _emulated(root, machine, processor) as environment:
+                if verify:
+                    _verify(root, processor, environment)
                 found += [
                     _answer(root, opened, processor, engine, sample, environment)
                     for engine in ENGINES
@@ -72,15 +83,27 @@ def prove(kit: Path, machine: str, processors: tuple[str, ...], samples: int) ->
     }
 
 
+def _verify(root: Root, processor: str, environment: Mapping[str, str]) -> None:
+    """Vectors and probabilities of every golden sample; that an emulator is too slow for the kit is no failure."""
+    done = root.run(COMMAND, "verify", str(_kit(root)), "--allow-unsigned", environment=environment)
+    if done.returncode not in (0, SLOWER_THAN_ALLOWED):
+        raise BadInput(f"{processor}: 'edgefuse verify' says\n{done.stdout}{done.stderr}")
+    _say(f"{processor}: edgefuse verify\n{done.stdout}")
+
+
+def _kit(root: Root) -> Path:
+    """The installed kit, as the system of the root names it."""
+    (manifest,) = root.outside(root.home / HOME / "kits").glob("*/*/kit.json")
+    return Path("/", manifest.parent.relative_to(root.folder))
+
+
 def _answer(
-    root: Root, kit: Kit, processor: str, engine: str, sample: int, environment: dict[str, str]
+    root: Root, kit: Kit, processor: str, engine: str, sample: int, environment: Mapping[str, str]
 ) -> dict[str, Any]:
     """One golden sample's answer, compared with what the kit says of it."""
     golden = kit.manifest["golden"][sample]
     expected = dict(zip(kit.classes, golden["probabilities"], strict=True))
-    (folder,) = root.outside(root.home / HOME / "kits").glob("*/*/kit.json")
-    inside = Path("/", folder.parent.relative_to(root.folder))
-    picture, note = (str(inside / golden[part]) for part in ("image", "text"))
+    picture, note = (str(_kit(root) / golden[part]) for part in ("image", "text"))
     words = [COMMAND, "classify", picture, "--text", note, "--engine", engine, "--no-cache", "--json"]
     started = time.monotonic()
     answer = json.loads(_checked(root, *words, environment=environment))
@@ -147,15 +170,16 @@ def _say(sentence: str) -> None:
 @click.option("--machine", type=click.Choice(list(PROCESSORS)), default="aarch64", show_default=True, help="Its kind.")
 @click.option("--processor", "processors", multiple=True, help="As qemu names it; may be repeated.  [default: all]")
 @click.option("--samples", default=1, show_default=True, help="Golden samples that each engine answers.")
+@click.option("--verify", is_flag=True, help="Replay every golden sample too, which takes many minutes.")
 @click.option("--required", is_flag=True, help="Fail, instead of saying so and ending well, where tools are missing.")
-def main(kit: Path, machine: str, processors: tuple[str, ...], samples: int, required: bool) -> None:
+def main(kit: Path, machine: str, processors: tuple[str, ...], samples: int, verify: bool, required: bool) -> None:
     """Install KIT's installer in an emulated Debian, and compare its answers with the kit's golden ones."""
     missing = missing_tools(machine)
     if missing:
         _say(f"proof: not tried, since {', '.join(missing)} is missing (Debian: debootstrap, qemu-user-static).")
         sys.exit(2 if required else 0)
     try:
-        found = prove(kit, machine, processors or PROCESSORS[machine], samples)
+        found = prove(kit, machine, processors or PROCESSORS[machine], samples=samples, verify=verify)
     except EdgefuseError as error:
         _say(f"proof: {error}")
         sys.exit(error.exit_code)

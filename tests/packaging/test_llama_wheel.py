@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgefuse_packaging import llama_wheel
@@ -72,6 +74,38 @@ def test_a_wheel_of_this_machine_is_imported_without_any_other_package(tmp_path)
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == llama_wheel.LOCAL_VERSION
+
+
+VECTORS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import llama_cpp, numpy
+from pathlib import Path
+from edgefuse.kits.kit import Kit
+from edgefuse_runtimes.gguf.with_llama_cpp import LlamaCppInProcess
+from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
+
+assert llama_cpp.__file__.startswith(sys.argv[1])
+kit = Kit.open(Path(sys.argv[2]))
+note = [numpy.arange(3, 12, dtype=numpy.int32)]
+for engine in (LlamaCppInProcess, GgufNumpyEncoder):
+    with engine(kit.file(kit.text.file), kit.text, threads=1, memory="low") as encoder:
+        print(json.dumps(encoder.encode(note)[0].tolist()))
+"""
+
+
+def test_a_wheel_of_this_machine_finds_its_kernels_and_computes_what_numpy_does(tmp_path, tiny_kit) -> None:
+    wheel = cached(platform.machine())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+
+    command = [sys.executable, "-c", VECTORS, str(tmp_path), str(tiny_kit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    ours, reference = (np.array(json.loads(line)) for line in done.stdout.splitlines())
+    cosine = ours @ reference / np.linalg.norm(ours) / np.linalg.norm(reference)
+    assert cosine >= 0.999
 
 
 def test_a_source_that_is_not_the_pinned_one_is_refused(tmp_path, monkeypatch) -> None:

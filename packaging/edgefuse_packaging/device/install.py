@@ -174,11 +174,12 @@ class _Joined(io.RawIOBase):
         return b""
 
 
-def fill(version: Path, carried: Path, python: str) -> None:
+def fill(version: Path, carried: Path, python: str, *, compiled: bool) -> None:
     """Make a whole installation in the folder `version` out of what was unpacked in `carried`.
 
     A virtual environment is a link to Python and a file that says so (PEP 405), so it needs no package `venv`; pip
-    runs out of its own wheel.
+    runs out of its own wheel. What is `compiled` are all modules, which takes minutes on a small device; else each user
+    who may write here has the few compiled that are used, when they are.
     """
     (version / "bin").mkdir()
     (version / "bin" / "python").symlink_to(Path(sys.executable).resolve())
@@ -188,14 +189,16 @@ def fill(version: Path, carried: Path, python: str) -> None:
     pip = next((carried / "wheels").glob("pip-*.whl")) / "pip"
     command = [
         str(version / "bin" / "python"), "-I", str(pip), "--isolated", "install", "--quiet", "--no-index",
-        "--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location", "--root-user-action=ignore",
-        "--find-links", str(carried / "wheels"), "--require-hashes",
+        "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--no-warn-script-location",
+        "--root-user-action=ignore", "--find-links", str(carried / "wheels"), "--require-hashes",
         "-r", str(carried / f"requirements-{python}.lock"),
     ]  # fmt: skip
     temporary = version / "tmp"
     temporary.mkdir()
     _run(command, "the packages cannot be installed", TMPDIR=str(temporary), PIP_CONFIG_FILE=os.devnull)
     shutil.rmtree(temporary)
+    if compiled:
+        _run([command[0], "-I", "-m", "compileall", "-q", str(version / "lib")], "the packages cannot be compiled")
     for script in (version / "bin").iterdir():
         if script.name != "python":
             script.unlink()  # they name this very folder, which is about to get another name
@@ -264,7 +267,8 @@ def install(
                 say("unpacking")
                 unpack(paths, part / "carried")
                 say("installing")
-                fill(part, part / "carried", f"{sys.version_info[0]}.{sys.version_info[1]}")
+                python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+                fill(part, part / "carried", python, compiled=kit_options is None)
                 shutil.rmtree(part / "carried")
                 say("trying it out on a golden sample")
                 try_out(part)
