@@ -47,7 +47,7 @@ class Ratio:
 
 def ratio(baseline: Sequence[Result], candidate: Sequence[Result], figure: Figure) -> Ratio:
     """The ratio of a figure of two configurations' queries."""
-    sides = [_witnesses(results) for results in (baseline, candidate)]
+    sides = [processes(results) for results in (baseline, candidate)]
     found = ratio_of_values(*([figure(queries) for queries in side] for side in sides))
     (one, *more), (other, *others) = sides
     if more or others or min(len(one), len(other)) < LEAST:
@@ -70,11 +70,6 @@ def processes(results: Sequence[Result]) -> list[list[Query]]:
         for query in result.queries:
             found.setdefault((run, query.process), []).append(query)
     return list(found.values())
-
-
-def _witnesses(results: Sequence[Result]) -> list[list[Query]]:
-    """The queries of each process; of Cold, where a process answers one query, those of each result."""
-    return [list(result.queries) for result in results] if results[0].scenario == "Cold" else processes(results)
 
 
 def _interval(value: float, baseline: Sequence[float], candidate: Sequence[float], factor: float = 1) -> Interval:

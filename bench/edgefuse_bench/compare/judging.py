@@ -69,7 +69,8 @@ class Comparison:
     @property
     def headline(self) -> Row | None:
         """What the pair is judged by: throughput where that was measured, else the time of an answer."""
-        return self.row(THROUGHPUT) if self.configurations[0].scenario in RATES else self.row(TOTAL)
+        rated = self.row(THROUGHPUT) if self.configurations[0].scenario in RATES else None
+        return rated or self.row(TOTAL)
 
 
 def judge(pair: Pair) -> Comparison:
@@ -98,10 +99,8 @@ def _times(pair: Pair) -> Iterator[Row]:
     for stage in _stages(everything) if _alike(pair) else ():
         yield _row(stage, "ns", pair, partial(_median_stage, stage))
     if pair.configurations[0].scenario != "Cold":
-        firsts = [
-            [result.open_ns + result.first.total_ns for result in side] for side in (pair.baseline, pair.candidate)
-        ]
-        yield _row_of_values("first answer", "ns", *firsts)
+        before, after = ([result.open_ns + result.first.total_ns for result in side] for side in pair.sides)
+        yield _row_of_values("first answer", "ns", before, after)
 
 
 def _peak(pair: Pair) -> Iterator[Row]:
@@ -137,6 +136,8 @@ def _row_of_values(name: str, kind: Kind, baseline: Sequence[float], candidate: 
 def _remarks(pair: Pair, cards: Sequence[Mapping[str, Any]], *, same: bool, emulated: bool) -> Iterator[str]:
     if pair.differs:
         yield f"they differ in: {', '.join(pair.differs)}"
+    if len({(result.samples.get("source"), result.samples.get("count")) for side in pair.sides for result in side}) > 1:
+        yield "they answered different samples, which may take different time"
     if not same:
         yield f"two machines are compared, not two versions: {in_words(cards[0])} before, {in_words(cards[1])} now"
     elif changed := list(changes(*cards)):

@@ -57,6 +57,8 @@ def remarks(found: Found) -> Iterator[str]:
 
 
 def _page(found: Found, progress: Progress) -> str:
+    for module in ("matplotlib", "jinja2"):  # before the work, not after it
+        importable(module, "report")
     pictures = dict(progress("drawing", pictures_of(found), None))
     sections = sections_of(found, pictures)
     markup = importable("markupsafe", "report").Markup

@@ -109,7 +109,7 @@ def test_one_process_guards_nothing(compared, make_result) -> None:
 
 
 def test_each_cold_start_is_a_process(compared, make_result) -> None:
-    cold = {"scenario": "Cold", "processes": 64}
+    cold = {"scenario": "Cold", "processes": 8, "queries": 8}
     found = compared(make_result(**cold), make_result(median_ms=300, **cold))
     assert len(list(exceeded([found], max_slowdown=0.1, max_growth=None))) == 1
     assert found.row("first answer") is None
@@ -151,3 +151,11 @@ def test_accuracy_stands_beside_the_times(compared, make_result) -> None:
     assert compared(make_result(), make_result()).accuracy == ()
     drawn = make_result(accuracy={"kit": kit | {"drawn": True}})
     assert compared(drawn, drawn).accuracy == (("kit's accuracy", "drawn", "drawn"),)
+
+
+def test_different_samples_are_said(compared, make_result) -> None:
+    own = {"source": "folder", "drawn": False, "count": 30}
+    assert (
+        "they answered different samples, which may take different time"
+        in compared(make_result(), make_result(samples=own)).remarks
+    )

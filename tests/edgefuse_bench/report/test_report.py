@@ -234,3 +234,14 @@ def test_a_long_run_is_drawn_with_few_points_and_all_its_peaks() -> None:
     drawn = figures.memory(seconds, held, np.zeros(5_000), None).axes[0].collections[0].get_paths()[0].vertices
     assert drawn[:, 1].max() == 300
     assert len(drawn) < 3 * figures.POINTS
+
+
+def test_a_missing_extra_is_a_sentence(cli, make_result, tmp_path, monkeypatch) -> None:
+    write_results(tmp_path / "a.json", [make_result()])
+    for module in ("matplotlib", "jinja2"):
+        with monkeypatch.context() as context:
+            context.setitem(sys.modules, module, None)
+            refusal = cli("bench", "report", tmp_path / "a.json", "-o", tmp_path / "r.html").refusal
+        assert module in refusal
+        assert "pip install 'edgefuse[report]'" in refusal
+        assert not (tmp_path / "r.html").exists()
