@@ -26,11 +26,12 @@ from edgefuse_runtimes.files import write_json
 
 
 class Figure(NamedTuple):
-    """What a run is judged by, with the interval that it prints."""
+    """What a run is judged by, with the interval that it prints, and how many cores others kept busy meanwhile."""
 
     value: float
     low: float
     high: float
+    others_cores: float | None
 
     def holds(self, other: Figure) -> bool:
         """Whether the other's value lies within this one's interval."""
@@ -45,10 +46,11 @@ class Figure(NamedTuple):
 def figure_of(result: Result) -> Figure:
     """Samples a second where they were measured, else the median time of an answer in milliseconds."""
     if result.throughput is not None:
-        return Figure(result.throughput["samples_per_second"], *result.throughput["interval"])
+        low, high = result.throughput["interval"]
+        return Figure(result.throughput["samples_per_second"], low, high, result.others_cores)
     assert result.total_interval_ns is not None
     low, high = result.total_interval_ns
-    return Figure(median_ns(result.queries) / 1e6, low / 1e6, high / 1e6)
+    return Figure(median_ns(result.queries) / 1e6, low / 1e6, high / 1e6, result.others_cores)
 
 
 @click.command(epilog="Example: python bench/measure_repeatability.py my.kit --pairs 20")
@@ -94,6 +96,9 @@ def main(
     click.echo(f"the two differ by                                    {statistics.median(apart):.1%} (median)")
     reaches = statistics.median(run.reach for pair in found for run in pair)
     click.echo(f"the interval reaches                                 {reaches:.1%} either side (median)")
+    busy = [run.others_cores for pair in found for run in pair if run.others_cores is not None]
+    if busy:
+        click.echo(f"other programs kept busy                             {statistics.median(busy):.2f} cores (median)")
 
 
 if __name__ == "__main__":

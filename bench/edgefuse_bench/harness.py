@@ -13,7 +13,7 @@ import numpy as np
 from edgefuse import __version__
 from edgefuse.card import machine_card
 from edgefuse.kits.kit import Kit
-from edgefuse_bench import accuracy, over_time
+from edgefuse_bench import accuracy, others, over_time
 from edgefuse_bench.meters import Sampler, all_meters, remarks
 from edgefuse_bench.order import ANSWERS, GOLDEN
 from edgefuse_bench.processes import Processes
@@ -36,12 +36,21 @@ def run(kit: Path, settings: Settings, samples: Samples | None = None) -> Result
     whole = settings.complete(len(asked.asked))
     with tempfile.TemporaryDirectory(prefix="edgefuse-bench-") as folder:
         found = Processes(opened, whole, asked, Path(folder))
+        before = others.moment()
         with Sampler(all_meters(), start_ns=found.timeline.began_ns) as sampler:
             found.ask()
-        return _result(opened, whole, asked, found, sampler.results())
+        disturbed = others.others_cores(before, others.moment())
+        return _result(opened, whole, asked, found, sampler.results(), disturbed)
 
 
-def _result(kit: Kit, whole: Settings, asked: Samples, found: Processes, meters: Sequence[dict[str, Any]]) -> Result:
+def _result(
+    kit: Kit,
+    whole: Settings,
+    asked: Samples,
+    found: Processes,
+    meters: Sequence[dict[str, Any]],
+    others_cores: float | None,
+) -> Result:
     card, first = machine_card(), found.outcomes[0]
     settings = {name: value for name, value in asdict(whole).items() if name != "scenario"}
     if first["tuned"]:
@@ -72,9 +81,11 @@ def _result(kit: Kit, whole: Settings, asked: Samples, found: Processes, meters:
         notes=(
             *found.notes,
             *remarks(meters),
+            *others.sentence(others_cores, card["logical_cores"]),
             *([over_time.leak_sentence(growth, len(found.queries))] if growth and growth["leak"] else []),
             *([over_time.slowing_sentence(slowing, meters)] if slowing and slowing["slowed"] else []),
         ),
+        others_cores=others_cores,
         emulated=bool(card.get("emulated", False)),
     )
 

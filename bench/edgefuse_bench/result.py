@@ -93,6 +93,8 @@ class Result:
     accuracy: Json = field(default_factory=dict)
     """"golden", "samples" and "kit", see `accuracy.py`."""
     notes: tuple[str, ...] = ()
+    others_cores: float | None = None
+    """How many cores other programs kept busy during the run."""
     emulated: bool = False
     """Whether the processor is emulated, so that times mean nothing."""
 
@@ -126,6 +128,7 @@ class Result:
             "meters": [dict(meter) for meter in self.meters],
             "accuracy": dict(self.accuracy),
             "machine": dict(self.machine),
+            "others_cores": self.others_cores,
             "notes": list(self.notes),
         }
 
@@ -204,6 +207,7 @@ def _result(data: dict[str, Any], schema: int) -> Result:
         meters=tuple(dict(meter) for meter in data.get("meters", ())),
         accuracy=dict(data.get("accuracy", {})),
         notes=tuple(map(str, data.get("notes", ()))),
+        others_cores=None if data.get("others_cores") is None else float(data["others_cores"]),
         emulated=bool(data.get("emulated", False)),
     )
 

@@ -42,6 +42,7 @@ RESULT = Result(
     meters=({"name": "temperature", "not_measurable": "There is no sensor."},),
     accuracy={"golden": {"n": 8}},
     notes=("A sentence.",),
+    others_cores=0.25,
 )
 
 
