@@ -117,6 +117,6 @@ def sustained(asker: Asker, order: Order, clock: Clock = time.monotonic_ns) -> N
         number += 1
 
 
-def cold(asker: Asker, order: Order, entered_ns: int) -> None:
+def cold(asker: Asker, order: Order, spawned_ns: int, entered_ns: int) -> None:
     """The one query of this process, counted from when the process was started; it entered our code at `entered_ns`."""
-    asker.ask(MEASURED, order.first, start_ns=entered_ns - order.spawned_ns, since_ns=order.spawned_ns)
+    asker.ask(MEASURED, order.first, start_ns=entered_ns - spawned_ns, since_ns=spawned_ns)

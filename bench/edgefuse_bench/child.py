@@ -58,6 +58,7 @@ def run_child(order: Order, timeline: Timeline, interval_s: float, done: Callabl
     """
     folder = Path(order.folder)
     command = [sys.executable, "-P", "-m", "edgefuse_bench.measure", str(order.write())]
+    command.append(str(time.monotonic_ns()))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         for _ in _looks(process, interval_s):

@@ -91,10 +91,10 @@ def _result(
 
 
 def _held_while_asked(found: Processes) -> tuple[list[int], list[int]]:
-    """Times in nanoseconds and anonymous bytes, from the first measured query on."""
-    begin = found.queries[0].start_ns or 0
-    later = [reading for reading in found.timeline.readings if reading["t_ns"] >= begin]
-    return [reading["t_ns"] for reading in later], [reading["anon_bytes"] for reading in later]
+    """Times in nanoseconds and anonymous bytes, from the first measured query to the last."""
+    begin, end = (found.queries[index].start_ns or 0 for index in (0, -1))
+    during = [reading for reading in found.timeline.readings if begin <= reading["t_ns"] <= end]
+    return [reading["t_ns"] for reading in during], [reading["anon_bytes"] for reading in during]
 
 
 def _throughput(
@@ -112,10 +112,10 @@ def _throughput(
 def _memory(found: Processes, growth: Mapping[str, Any] | None) -> dict[str, Any]:
     """Peaks over all processes of the run; stages and what was held in the end, of the first one."""
     ends = [outcome["processes"] for outcome in found.outcomes]
-    peaks = [sum(one["peak_rss_bytes"] for one in end) for end in ends]
+    stages = [stage for outcome in found.outcomes for stage in outcome["stages"].values()]  # with workers closed since
     proportional = [one["pss_bytes"] for one in ends[0]]
     return {
-        "peak_rss_bytes": max(*peaks, found.timeline.peak_rss_bytes),
+        "peak_rss_bytes": max(found.timeline.peak_rss_bytes, *(stage["peak_rss_bytes"] for stage in stages)),
         "vm_hwm_bytes": max(end[0]["peak_rss_bytes"] for end in ends),
         "anon_bytes": sum(one["anon_bytes"] for one in ends[0]),
         "file_bytes": sum(one["file_bytes"] for one in ends[0]),

@@ -7,6 +7,7 @@ into files as it comes, and figures are made of them by the harness.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -28,8 +29,13 @@ from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.files import new_file, write_json
 
 
-def measure(order: Order, entered_ns: int) -> dict[str, Any]:
+def measure(order: Order, spawned_ns: int, entered_ns: int) -> dict[str, Any]:
     """Do as ordered; what there is to tell beside queries, answers and golden vectors, which go into files.
+
+    Args:
+        order: what to do.
+        spawned_ns: the clock's reading when this process was started.
+        entered_ns: and when it came to our code, with all imports done.
 
     Raises:
         EdgefuseError: the kit cannot be opened or answered with.
@@ -61,7 +67,7 @@ def measure(order: Order, entered_ns: int) -> dict[str, Any]:
         asker = Asker(classifier, order.samples, log)
         classifier.watch = watch
         if order.scenario == "Cold":
-            asking.cold(asker, order, entered_ns)
+            asking.cold(asker, order, spawned_ns, entered_ns)
         else:
             asking.load(asker, order, open_ns)
             classifier.watch = None
@@ -152,14 +158,15 @@ def _refusals_to(output: Path) -> Iterator[None]:
         write_json(output, {"refused": str(error), "exit_code": error.exit_code})
 
 
-def main(path: str) -> None:
+def main(path: str, spawned_ns: str) -> None:
     """Measure as the order in the file `path` says, and write the outcome into its folder."""
     entered = time.monotonic_ns()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the harness, which then ends this process
     order = Order.read(Path(path))
     output = Path(order.folder) / OUTCOME
     with _refusals_to(output):
-        write_json(output, measure(order, entered))
+        write_json(output, measure(order, int(spawned_ns), entered))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

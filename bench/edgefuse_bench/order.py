@@ -44,8 +44,6 @@ class Order:
     """Sustained: how long to go on."""
     is_first: bool
     """Whether to answer the golden samples in the end, for their vectors, and in Cold to name the files in use."""
-    spawned_ns: int
-    """The clock's reading when the process was started."""
 
     def write(self) -> Path:
         """Write the order into its folder, which only this user can read: arguments of a command all users can."""

@@ -19,7 +19,8 @@ from edgefuse_bench.samples import Samples
 from edgefuse_bench.settings import Settings
 
 LOOK_S = 0.25
-"""Seconds between two looks at a process's memory."""
+"""Seconds between two looks at a process's memory, of which Sustained has `MOST_LOOKS` at the most."""
+MOST_LOOKS = 1200
 
 Move = Callable[[int], None]
 
@@ -122,10 +123,10 @@ class Processes:
             queries=queries,
             seconds=settings.seconds,
             is_first=number == 0,
-            spawned_ns=time.monotonic_ns(),
         )
         looked = _by_seconds(move, settings.seconds) if settings.seconds else _by_queries(move)
-        self.outcomes.append(run_child(order, self.timeline, LOOK_S, looked))
+        interval_s = max(LOOK_S, (settings.seconds or 0) / MOST_LOOKS)
+        self.outcomes.append(run_child(order, self.timeline, interval_s, looked))
         is_cold = settings.scenario == "cold"
         return query_log.read(folder / LOG, process=number, began_ns=self.timeline.began_ns, cold=is_cold)
 

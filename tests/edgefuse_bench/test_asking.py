@@ -60,7 +60,7 @@ class Answers:
 
 def order(folder: Path, **more: Any) -> Order:
     settings: dict[str, Any] = {"first": 0, "warmup": 2, "queries": 3, "seconds": None, "is_first": True}
-    settings |= {"scenario": "SingleStream", "engine": "auto", "threads": None, "precision": None, "spawned_ns": 0}
+    settings |= {"scenario": "SingleStream", "engine": "auto", "threads": None, "precision": None}
     return Order(folder=str(folder), kit="kit", **{"samples": (), **settings, **more})
 
 
@@ -111,7 +111,7 @@ def test_asking_goes_on_for_so_many_seconds(asked, tmp_path) -> None:
 def test_a_cold_query_counts_from_when_its_process_was_started(asked, tmp_path) -> None:
     def ask(asker: Asker, classifier: Answers) -> None:
         classifier.now = 5_000_000
-        asking.cold(asker, order(tmp_path, first=1, spawned_ns=1_000_000), entered_ns=4_000_000)
+        asking.cold(asker, order(tmp_path, first=1), spawned_ns=1_000_000, entered_ns=4_000_000)
 
     _, classifier, _ = asked(["fast", "slow"], ask)
     (query,) = read(tmp_path / "log", process=3, began_ns=500_000, cold=True)[MEASURED]

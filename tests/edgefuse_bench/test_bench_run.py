@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,7 +196,7 @@ def test_cold_queries_have_a_process_each(cold: Result) -> None:
 def orders(kit: Path, folder: Path, **more: Any) -> Order:
     asked = golden_samples(Kit.open(kit)).asked
     whole = {"first": 0, "warmup": 0, "queries": 2, "seconds": None, "is_first": False, "scenario": "SingleStream"}
-    whole |= {"threads": 1, "precision": None, "spawned_ns": time.monotonic_ns(), "engine": "numpy"}
+    whole |= {"threads": 1, "precision": None, "engine": "numpy"}
     return Order(folder=str(folder), kit=str(kit), samples=asked, **whole | more)
 
 
@@ -206,7 +205,7 @@ def test_the_peak_is_that_of_gnu_time(tiny_kit: Path, tmp_path: Path, engine: st
     if not Path("/usr/bin/time").exists():
         pytest.skip("needs /usr/bin/time (GNU time)")
     order = orders(tiny_kit, tmp_path, engine=engine)
-    command = ["/usr/bin/time", "-v", sys.executable, "-P", "-m", "edgefuse_bench.measure", str(order.write())]
+    command = ["/usr/bin/time", "-v", sys.executable, "-P", "-m", "edgefuse_bench.measure", str(order.write()), "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     said = int(re.search(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)[1]) * 1024
 
@@ -220,7 +219,7 @@ def test_the_peak_is_that_of_the_kernels_own_count(tiny_kit: Path, tmp_path: Pat
     """Where there is no GNU time: of all children that were waited for, the largest."""
     code = (
         "import subprocess, sys, resource; subprocess.run([sys.executable, '-P', '-m', 'edgefuse_bench.measure', "
-        "sys.argv[1]], check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        "sys.argv[1], '0'], check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     order = orders(tiny_kit, tmp_path)
     done = subprocess.run([sys.executable, "-c", code, order.write()], capture_output=True, text=True, check=True)
