@@ -45,6 +45,7 @@ VERBS = {
     "kits": Verb("edgefuse.commands.kits", "Install kits on this device, and choose the one that it uses."),
     "verify": Verb("edgefuse.commands.verify", "Check a kit, and replay its golden samples on this device."),
     "classify": Verb("edgefuse.commands.classify", "Answer for one picture and its note, offline."),
+    "ask": Verb("edgefuse.commands.ask", "Answer in a conversation, for people who do not type commands."),
     "results": Verb("edgefuse.commands.results", "List, show, export or purge the answers that were stored."),
     "doctor": Verb("edgefuse.commands.doctor", "Tell whether this machine can answer, and what would help."),
     "tune": Verb("edgefuse_bench.commands.tune", "Choose engine, threads and precision by measuring on this device."),
@@ -85,8 +86,8 @@ class VerbGroup(click.Group):
 def main() -> None:
     """Image + text classification with frozen foundation models, on a small device with no network.
 
-    In the workshop: export, extract, train, evaluate, pack (or starter, which does them all). In the field: doctor,
-    classify.
+    In the workshop: export, extract, train, evaluate, pack (or starter, which does them all). In the field: kits,
+    verify, ask, classify, results, doctor.
     """
 
 

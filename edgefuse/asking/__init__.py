@@ -1,0 +1,1 @@
+"""`edgefuse ask`: guided questions in a terminal, for people who do not type commands."""

@@ -1,0 +1,70 @@
+"""`edgefuse ask`: guided questions, for people who do not type commands."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
+from edgefuse_runtimes.errors import EdgefuseError, NotStored
+
+if TYPE_CHECKING:
+    from edgefuse.answering.memory import MemorySetting
+
+
+@click.command("ask", epilog="Example: edgefuse ask")
+@click.option(
+    "--kit",
+    type=FOLDER,
+    help="The kit to answer with.  [default: $EDGEFUSE_KIT, then the active kit]",
+)
+@engine_option
+@precision_option
+@threads_option
+@planned_memory_option
+@click.option(
+    "--keep-inputs", is_flag=True, help="Keep pictures and notes themselves in the results log, not just hashes."
+)
+def command(
+    kit: Path | None,
+    engine: str,
+    precision: str | None,
+    threads: int | None,
+    memory: MemorySetting,
+    keep_inputs: bool,
+) -> int:
+    """Ask for a picture, a note and a case in plain words, answer, store the answer, and ask for the next.
+
+    This is what the icon on the desktop opens. Answers are stored as those of 'classify' are; see 'edgefuse results'.
+    """
+    from edgefuse.answering.classifier import Classifier
+    from edgefuse.asking.conversation import converse
+    from edgefuse.kits.active import find_kit
+    from edgefuse.results.storing import open_storing
+
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - lines can be edited, with accented letters, and fetched again
+
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a terminal may send what is not in its own encoding
+
+    def open_classifier(keep_open: bool) -> Classifier:
+        click.echo("Loading the kit ...")
+        return Classifier.open(
+            find_kit(kit), engine=engine, threads=threads, memory=memory, precision=precision, keep_open=keep_open
+        )
+
+    with open_storing(keep=keep_inputs, say=partial(click.echo, err=True)) as storing:
+        try:
+            converse(open_classifier, storing)
+        except EdgefuseError as error:
+            click.echo(f"edgefuse: {error}", err=True)
+            with contextlib.suppress(click.Abort):  # a window that an icon opened closes with us
+                click.prompt("Press Enter to leave", default="", show_default=False, prompt_suffix="")
+            return error.exit_code
+    return NotStored.exit_code if storing.not_stored else 0
