@@ -18,9 +18,11 @@ import click
 from edgefuse.card import machine_card
 from edgefuse.kits.kit import Kit
 from edgefuse_bench.report.entries import short_name
-from edgefuse_bench.result import as_json, read_results
+from edgefuse_bench.result import Result, as_json, read_results
 from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.files import write_bytes
+
+MOMENTS = 100
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "measured"
 
@@ -28,6 +30,13 @@ OUTPUT = Path(__file__).parents[1] / "docs" / "measured"
 def file_name(*parts: str) -> str:
     """ "raspberry-pi-5-model-b-rev-1-0-starter-single.json"."""
     return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-") + ".json"
+
+
+def _small(result: Result) -> Result:
+    """With memory over time at `MOMENTS` moments: all that is told of it here is its peak."""
+    timeline = result.memory["timeline"]
+    every = -(-len(timeline) // MOMENTS)
+    return replace(result, memory={**result.memory, "timeline": timeline[:: max(1, every)]})
 
 
 def measure(kit: Path, scenario: str, queries: int, threads: list[int], notes: tuple[str, ...]) -> bytes:
@@ -41,7 +50,7 @@ def measure(kit: Path, scenario: str, queries: int, threads: list[int], notes: t
         command = [sys.executable, "-m", "edgefuse", "bench", "run", str(kit), "--scenario", scenario]
         command += [f"--threads={count}" for count in threads]
         subprocess.run([*command, f"--queries={queries}", f"--json={found}"], check=True)
-        results = [replace(result, notes=(*result.notes, *notes)) for result in read_results(found)]
+        results = [_small(replace(result, notes=(*result.notes, *notes))) for result in read_results(found)]
     return json.dumps(as_json(results), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 

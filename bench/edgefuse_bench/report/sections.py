@@ -17,12 +17,17 @@ def sections_of(found: Found, pictures: Mapping[str, tuple[Picture, ...]]) -> li
         Section("overview", "At a glance", sheet=tables.overview(found)),
         Section("stages", "Where the time goes", _stages(pictures), tables.stages(found), pictures.get("stages", ())),
         Section("latency", "How the times are spread", pictures=pictures.get("latency", ())),
-        Section("accuracy", "How right the answers are", sheet=tables.accuracy(found)),
+        Section("accuracy", "How right the answers are", _accuracy(found), tables.accuracy(found)),
         Section("memory", "Memory over time", tuple(_memory(found)), pictures=pictures.get("memory", ())),
         Section("heat", "Heat, clock and energy", tuple(_heat(found)), pictures=pictures.get("heat", ())),
         Section("threads", "Throughput against threads", _threads(pictures), pictures=pictures.get("threads", ())),
     )
     return [section for section in sections if section.paragraphs or section.sheet or section.pictures]
+
+
+def _accuracy(found: Found) -> tuple[str, ...]:
+    known = any(result.accuracy for entry in found.entries for result in entry.results)
+    return () if known else ("Not known: these results are of an edgefuse that did not look at the answers.",)
 
 
 def _stages(pictures: Mapping[str, tuple[Picture, ...]]) -> tuple[str, ...]:

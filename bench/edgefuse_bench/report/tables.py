@@ -35,6 +35,13 @@ def mebibytes(value: float | None) -> str:
     return NONE if value is None else f"{value / 2**20:.0f}"
 
 
+def share(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Between 0 and 1, with an interval where there is one."""
+    if value is None:
+        return NONE
+    return short(value) + ("" if low is None or high is None else f" [{short(low, 2)}, {short(high, 2)}]")
+
+
 def count(value: Value) -> str:
     """A whole number, or a dash."""
     return NONE if value is None else str(value)
@@ -65,8 +72,8 @@ def overview(found: Found) -> Sheet:
         Column("hottest °C", ("hottest_celsius",), _whole),
         Column("J/answer", ("joules_an_answer",), rate),
         Column("labels changed here", ("golden_labels_changed", "golden_n"), _of),
-        Column("accuracy here", ("samples_accuracy",), _share),
-        Column("accuracy of the kit", ("kit_accuracy",), _share),
+        Column("accuracy here", ("samples_accuracy",), share),
+        Column("accuracy of the kit", ("kit_accuracy",), share),
     ]
     always = {"median_ns", "peak_rss_bytes", "label"}
     shown = [one for one in columns if one.values[0] in always or _any(rows, one.values[0])]
@@ -111,12 +118,16 @@ def accuracy(found: Found) -> Sheet | None:
             intervals = ("low", "high") if part == "samples" else ()
             columns += [Column(title, (f"{part}_n",), count)]
             columns += [
-                Column(words, (f"{part}_{name}", *(f"{part}_{name}_{end}" for end in intervals)), _share)
+                Column(words, (f"{part}_{name}", *(f"{part}_{name}_{end}" for end in intervals)), share)
                 for name, words in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
             ]
     if _any(rows, "kit_dataset"):
         columns.append(Column("the kit's data set", ("kit_dataset",)))
-    remarks = ["Golden samples tell what this machine's engines change of the packed answers, not how right those are."]
+    remarks = []
+    if _any(rows, "golden_n"):
+        remarks.append(
+            "Golden samples tell what a machine's engines change of packed answers, not how right those are."
+        )
     if _any(rows, "kit_n"):
         remarks.append("The kit's figures were found in the workshop, on its test rows.")
     if any((entry.results[0].accuracy.get("kit") or {}).get("drawn") for entry in found.entries):
@@ -146,9 +157,3 @@ def _of(value: Value, whole: Value) -> str:
 
 def _small(value: float | None) -> str:
     return NONE if value is None else f"{value:.1e}"
-
-
-def _share(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    if value is None:
-        return NONE
-    return short(value) + ("" if low is None or high is None else f" [{short(low, 2)}, {short(high, 2)}]")

@@ -149,6 +149,16 @@ def _tiles(found: Found) -> Iterator[dict[str, str]]:
         entry, each = max(golden, key=lambda pair: int(pair[1]["golden_labels_changed"] or 0))
         words = "golden samples whose label this machine changes" + (", at the most" if several else "")
         yield tile(f"{each['golden_labels_changed']} of {each['golden_n']}", words, entry)
+    yield from _accuracy_tile(found)
+
+
+def _accuracy_tile(found: Found) -> Iterator[dict[str, str]]:
+    """Of the kit, where all results are of one that was made of real samples."""
+    kits = [entry.results[0].accuracy.get("kit") for entry in found.entries]
+    kit = kits[0]
+    if kit and not kit.get("drawn") and all(each == kit for each in kits):
+        words = f"accuracy of the kit on {kit.get('n')} test rows, in the workshop"
+        yield {"figure": tables.share(kit.get("accuracy")), "words": words}
 
 
 def _runs(found: Found) -> Iterator[tuple[str, str]]:

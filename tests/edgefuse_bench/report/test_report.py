@@ -135,6 +135,7 @@ def test_the_page_holds_all_sections_and_loads_nothing(make_result, page) -> Non
         "shaded: the machine was slowed down",
         "a device that\n  was not measured has none",
         "1 of 8",
+        "accuracy of the kit on 412 test rows, in the workshop",
         ">13<",
     ):
         assert words in html, words
@@ -171,6 +172,7 @@ def test_an_old_file_makes_a_page(page) -> None:
     html = page(*read_results(OLD))
     assert "memory over time was not recorded" in html
     assert "no meter was read beside the run" in html
+    assert "these results are of an edgefuse that did not look at the answers" in html
 
 
 def test_the_figures_hold_the_numbers(make_result) -> None:
