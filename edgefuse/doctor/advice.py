@@ -45,7 +45,7 @@ def _precisions(report: dict[str, Any]) -> Iterator[str]:
     if {"int8", "fp32"} <= precisions and not multiplies_bytes(report["machine"]["features"]):
         yield (
             "This processor has no instructions for products of 8-bit numbers, so the kit's float32 files may be "
-            f"faster: compare 'edgefuse bench run {report['kit']['folder']}' with the same and --precision fp32."
+            f"faster: 'edgefuse tune {report['kit']['folder']}' measures both and keeps the choice."
         )
 
 
@@ -71,6 +71,11 @@ def _power_and_heat(machine: dict[str, Any]) -> Iterator[str]:
 
 
 def _home(machine: dict[str, Any]) -> Iterator[str]:
+    """Folders of this user that cannot be written, or are not there."""
+    answers = machine["answers"]
+    if not answers["writable"]:
+        where = f"{answers['folder']} cannot be written" if answers["folder"] else "This user has no home folder"
+        yield f"{where}, so answers are not stored; set EDGEFUSE_HOME to a folder that can be written."
     if not machine["writable"]:
         disk = machine["disk"]
         where = f"{disk['folder']} cannot be written" if disk else "This user has no home folder"

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from edgefuse.card import machine_card
+from edgefuse.home import home
 from edgefuse_runtimes.machine import available_memory
 from edgefuse_runtimes.sensors import NotMeasurable
 from edgefuse_runtimes.sensors.clock import firmware_mhz, kernel_mhz
@@ -19,12 +20,13 @@ from edgefuse_runtimes.verdicts import verdicts_folder
 
 
 def machine() -> dict[str, Any]:
-    """The machine card, and "available_bytes", "disk", "writable" and "sensors"."""
-    place = _kept_in()
+    """The machine card, and "available_bytes", "disk", "writable", "answers" and "sensors"."""
+    cache, data = _below(verdicts_folder), _below(home)
     return machine_card() | {
         "available_bytes": available_memory().bytes,
-        "disk": place and {"folder": str(place), "free_bytes": psutil.disk_usage(str(place)).free},
-        "writable": place is not None and os.access(place, os.W_OK),
+        "disk": cache and {"folder": str(cache), "free_bytes": psutil.disk_usage(str(cache)).free},
+        "writable": _writable(cache),
+        "answers": {"folder": data and str(data), "writable": _writable(data)},
         "sensors": sensors(),
     }
 
@@ -59,10 +61,15 @@ def _throttling(root: Path) -> dict[str, Any]:
     return {"now": now(bits), "since_start": since_start(bits)}
 
 
-def _kept_in() -> Path | None:
-    """The folder below which verdicts are kept or would be made; None where the user has no home."""
+def _below(place: Callable[[], Path]) -> Path | None:
+    """The folder that is there, in which that place is or would be made; None where the user has no home."""
     try:
-        # Path.is_dir fails in a folder that may not be entered.
-        return next((folder for folder in verdicts_folder().parents if os.path.isdir(folder)), None)  # noqa: PTH112
+        folder = place().absolute()
     except FileNotFoundError:
         return None
+    # Path.is_dir fails in a folder that may not be entered.
+    return next((one for one in (folder, *folder.parents) if os.path.isdir(one)), None)  # noqa: PTH112
+
+
+def _writable(folder: Path | None) -> bool:
+    return folder is not None and os.access(folder, os.W_OK)

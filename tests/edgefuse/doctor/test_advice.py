@@ -15,10 +15,14 @@ from edgefuse.doctor.machine import sensors
 Recorded = Callable[[str], Path]
 
 WELL = {
-    "architecture": "aarch64", "features": ["NEON", "dot product"], "writable": True, "governor": "ondemand",
+    "architecture": "aarch64",
+    "features": ["NEON", "dot product"],
     "clock_driver": "cpufreq-dt",
+    "governor": "ondemand",
+    "writable": True,
+    "answers": {"folder": "/home/me", "writable": True},
     "sensors": {name: {"not_measurable": "It is not."} for name in ("temperature", "clock", "throttling")},
-}  # fmt: skip
+}
 
 
 def advised(
@@ -41,7 +45,7 @@ def test_a_kit_of_both_precisions_on_a_processor_without_products_of_bytes() -> 
     encoders = [{"format": "onnx", "precision": precision, "problem": ""} for precision in ("int8", "fp32")]
     kit = {"folder": "/my.kit", "encoders": encoders}
     (sentence,) = advised(kit, features=["NEON"])
-    assert "edgefuse bench run /my.kit" in sentence
+    assert "edgefuse tune /my.kit" in sentence
     assert advised(kit) == []
 
 
@@ -75,3 +79,13 @@ def test_heat_is_told_by_the_temperature_alone(recorded: Recorded) -> None:
 def test_a_governor_that_keeps_the_clock_low(driver: str, said: bool) -> None:
     found = advised(governor="powersave", clock_driver=driver)
     assert any("governor powersave" in sentence for sentence in found) is said
+
+
+@pytest.mark.parametrize(
+    ("folder", "beginning"),
+    [("/media/card", "/media/card cannot be written, so answers"), (None, "This user has no home folder, so answers")],
+)
+def test_answers_that_cannot_be_stored(folder: str | None, beginning: str) -> None:
+    (sentence,) = advised(answers={"folder": folder, "writable": False})
+    assert sentence.startswith(beginning)
+    assert "EDGEFUSE_HOME" in sentence

@@ -50,3 +50,10 @@ def test_the_machine_is_its_card_and_what_is_left_of_it(monkeypatch: pytest.Monk
     card = machine_card()
     assert {name: found[name] for name in card} == card
     assert found["available_bytes"] == 5 << 20
+
+
+def test_where_answers_would_be_stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / "not" / "yet"))
+    assert machine()["answers"] == {"folder": str(tmp_path), "writable": True}
+    monkeypatch.setattr("os.access", lambda folder, mode: False)
+    assert machine()["answers"] == {"folder": str(tmp_path), "writable": False}
