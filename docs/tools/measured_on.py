@@ -57,11 +57,12 @@ def _sheet(found: Found, machine: str) -> Sheet:
 
 
 def _sentence(found: Found, machine: str) -> str:
-    results = [result for entry in found.entries if entry.machine == machine for result in entry.results]
+    entries = tuple(entry for entry in found.entries if entry.machine == machine)
+    results = [result for entry in entries for result in entry.results]
     days = sorted({result.started[:10] for result in results})
     versions = ", ".join(sorted({str(result.edgefuse) for result in results}))
-    notes = dict.fromkeys(note for result in results for note in result.notes)
-    return " ".join([f"Measured on {' and '.join(days)} with edgefuse {versions}.", *map(_escape, notes)])
+    notes = map(_escape, Found({}, entries).notes)
+    return " ".join([f"Measured on {' and '.join(days)} with edgefuse {versions}.", *notes])
 
 
 def _both(image: str, text: str) -> str:

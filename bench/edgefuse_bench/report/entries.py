@@ -55,13 +55,16 @@ class Found:
         return [entry for entry in self.entries if not entry.emulated]
 
     @property
-    def notes(self) -> dict[str, list[str]]:
-        """By label: each sentence that a result holds, once."""
-        found = {
-            entry.label: list(dict.fromkeys(note for result in entry.results for note in result.notes))
-            for entry in self.entries
-        }
-        return {label: notes for label, notes in found.items() if notes}
+    def notes(self) -> list[str]:
+        """Each sentence that a result holds, once; with the labels it is about, unless it is about all."""
+        about: dict[str, list[str]] = {}
+        for entry in self.entries:
+            for note in dict.fromkeys(note for result in entry.results for note in result.notes):
+                about.setdefault(note, []).append(entry.label)
+        return [
+            note if len(labels) == len(self.entries) else f"{'; '.join(labels)}: {note}"
+            for note, labels in about.items()
+        ]
 
 
 def gather(results: Sequence[Result]) -> Found:

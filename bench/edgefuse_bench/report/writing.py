@@ -95,7 +95,7 @@ def _markdown(found: Found) -> Iterator[str]:
     yield from ("## How it was measured", "", "| | |", "| --- | --- |")
     yield from (f"| {_cell(term)} | {_cell(words)} |" for term, words in _runs(found))
     yield ""
-    yield from (f"- {label}: {sentence}" for label, sentences in found.notes.items() for sentence in sentences)
+    yield from (f"- {sentence}" for sentence in found.notes)
     yield ""
 
 
@@ -166,9 +166,10 @@ def _runs(found: Found) -> Iterator[tuple[str, str]]:
         each = row(entry)
         first = entry.results[0]
         samples = f"{first.samples.get('count', '?')} {first.samples.get('source', '')} samples"
+        processes = f"{each['processes']} process" + ("" if each["processes"] == 1 else "es")
         yield (
             entry.label,
-            f"{entry.configuration}; {each['queries']} queries in {each['processes']} process(es) over {samples}; "
+            f"{entry.configuration}; {each['queries']} queries in {processes} over {samples}; "
             f"edgefuse {each['edgefuse']}, {first.started}; kit {entry.configuration.digest[:16]}",
         )
 

@@ -247,3 +247,9 @@ def test_a_missing_extra_is_a_sentence(cli, make_result, tmp_path, monkeypatch) 
         assert module in refusal
         assert "pip install 'edgefuse[report]'" in refusal
         assert not (tmp_path / "r.html").exists()
+
+
+def test_a_note_stands_once_with_those_it_is_about(make_result) -> None:
+    notes = [("Hot.", "Busy."), ("Busy.",), ("Hot.", "Busy.")]
+    found = gather([make_result(threads=k, notes=each) for k, each in enumerate(notes, 1)])
+    assert found.notes == ["1 thread; 3 threads: Hot.", "Busy."]
