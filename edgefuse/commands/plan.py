@@ -95,7 +95,7 @@ def _subject(
 
     if image is not None and text is not None:
         return of_names(image, text, precision), None
-    place = kit or find_kit()
+    place = find_kit(kit)
     return of_kit(Kit.open(place), precision), place
 
 

@@ -36,7 +36,7 @@ def command(kit: Path | None, minutes: float, forget: bool, as_json: bool) -> No
     from edgefuse_bench.tuning.page import render
     from edgefuse_bench.tuning.running import require_writable, tune
 
-    folder = kit or find_kit()
+    folder = find_kit(kit)
     if forget:
         path = require_writable(folder)
         there = path.is_file()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -93,3 +96,15 @@ def test_the_list_names_what_can_be_asked_for() -> None:
 
     assert [row["name"] for row in rows] == [line.split()[0] for line in plan("--list").stdout.splitlines()]
     assert {row["name"] for row in rows} > {"dinov2-small", "dinov2-giant", "clip-vit-b32-text", "llama-2-7b"}
+
+
+def test_in_a_control_group_its_limit_is_what_there_is(tiny_kit: Path, memory_group: Callable[[int], Any]) -> None:
+    command = [sys.executable, "-m", "edgefuse", "plan", "--kit", tiny_kit, "--json"]
+    with memory_group(64 << 20) as run:
+        outcome = run(command, capture_output=True, text=True, check=False)
+    said = json.loads(outcome.stdout)
+
+    assert "the limit of 64 MiB" in said["device"]["memory_words"]
+    assert said["device"]["memory_bytes"] <= 64 << 20
+    assert {option["key"]: option["fits"] for option in said["options"]}["normal"] is False
+    assert outcome.returncode == (0 if said["fits"] else 7)
