@@ -149,13 +149,9 @@ def _other_precisions(asked: Asked) -> Iterator[Option]:
         precision = one.facts.precision
         key = "q4" if precision == "q4_k_m" else f"{one.modality}-{precision}"
         words = f"text first, the {one.modality} encoder in {precision}"
-        yield _one_by_one(
-            key, words, _changed(asked, one), is_same_kit=one in subject.alternatives and _carried(subject)
-        )
-
-
-def _carried(subject: Subject) -> bool:
-    return subject.carried_bytes > 0
+        option = _one_by_one(key, words, _changed(asked, one), is_same_kit=False)
+        is_carried = one in subject.alternatives and subject.carried_bytes > 0
+        yield replace(option, is_same_kit=True, disk_bytes=_disk_bytes(subject)) if is_carried else option
 
 
 def _smaller(now: Candidate) -> list[Candidate]:
@@ -182,8 +178,11 @@ def _changed(asked: Asked, *others: Candidate) -> Asked:
 
 
 def _option(key: str, words: str, asked: Asked, moments: Sequence[Moment], *, is_same_kit: bool = True) -> Option:
-    disk = asked.subject.disk_bytes + CACHE_BYTES
-    return Option(key, words, is_same_kit, tuple(moments), disk, asked.device)
+    return Option(key, words, is_same_kit, tuple(moments), _disk_bytes(asked.subject), asked.device)
+
+
+def _disk_bytes(subject: Subject) -> int:
+    return subject.disk_bytes + CACHE_BYTES
 
 
 def _moment(asked: Asked, encoders: Sequence[Candidate], memory: MemorySetting, *, kept: bool) -> Moment:

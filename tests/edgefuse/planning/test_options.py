@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,21 @@ def test_a_kit_takes_its_files_and_the_text_cache(tiny_kit: Path) -> None:
 
     assert of_kit(kit).disk_bytes == files
     assert found(Asked(of_kit(kit), a_device(GIB)))["text-first"].disk_bytes == files + 64_000_000
+
+
+def test_another_precision_that_the_kit_carries_changes_memory_and_no_file() -> None:
+    in_fp32 = of_names("dinov2-base", "all-minilm-l6", "fp32")
+    carried = sum(one.facts.weight_bytes for one in in_fp32.alternatives)
+    kit = replace(in_fp32, carried_bytes=carried)
+    asked = Asked(kit, a_device(2 * GIB))
+
+    by_key = found(asked)
+    assert by_key["image-int8"].is_same_kit
+    assert by_key["image-int8"].disk_bytes == by_key["text-first"].disk_bytes
+    assert by_key["image-int8"].memory_bytes < by_key["text-first"].memory_bytes
+    named_only = found(Asked(in_fp32, asked.device))["image-int8"]
+    assert not named_only.is_same_kit
+    assert named_only.disk_bytes < by_key["image-int8"].disk_bytes
 
 
 def test_an_engine_that_is_asked_for_is_the_one_that_is_planned() -> None:
