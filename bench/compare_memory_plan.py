@@ -32,9 +32,9 @@ from edgefuse_runtimes.spec import EncoderSpec
 
 INTERVAL = 0.003
 """Seconds between two readings."""
-KEPT_TIMES = 6
+KEPT_TIMES = 2
 """Calls of an encoder that stays open: the numpy engine of GGUF files keeps its layers from the second one on."""
-NOTES = 8
+NOTES = 4
 """In each of these calls: several pass a layer together."""
 
 

@@ -32,7 +32,7 @@ def numpy_is_fast(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """On this machine numpy with one thread takes half the time of everything else."""
 
     def measure(folder: Path) -> Any:
-        def run(one: Configuration, queries: int) -> Mapping[Modality, Ran]:
+        def run(one: Configuration, queries: int, limit_s: float) -> Mapping[Modality, Ran]:
             ms = 5 if (one.engine, one.threads) == ("numpy", 1) else 10
             engines: dict[Modality, str] = {"image": "onnxruntime", "text": "llama.cpp"}
             specs = {"image": kit.image, "text": kit.text}

@@ -22,7 +22,7 @@ Examples: edgefuse tune my.kit
     type=click.FloatRange(min=0.1, max=24 * 60),
     default=5.0,
     show_default=True,
-    help="How long to measure; a run that has begun is finished.",
+    help="How long to measure; the first run is finished in any case.",
 )
 @click.option("--forget", is_flag=True, help="Only remove what was chosen, so that the kit runs as usual again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")

@@ -16,7 +16,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse.kits.tuned import MODALITIES, StageChoice, tuned_path, write_tuned
 from edgefuse_bench.tuning.candidates import candidates
 from edgefuse_bench.tuning.measuring import measure
-from edgefuse_bench.tuning.search import LEAST_ROUNDS, Configuration, Ran, Search, Times
+from edgefuse_bench.tuning.search import LEAST_ROUNDS, SLOW, Configuration, Ran, Search, Times
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.spec import Modality
 
@@ -35,10 +35,9 @@ def tune(folder: Path, budget_s: float) -> dict[str, Any]:
     found = candidates(kit)
     measure_one = measure(folder)
 
-    def measure_and_tell(one: Configuration, queries: int) -> Mapping[Modality, Ran]:
-        files = "the main files" if one.precision is None else f"files in {one.precision}"
-        click.echo(f"round {search.rounds + 1}: engine {one.engine}, {one.threads} thread(s), {files}", err=True)
-        return measure_one(one, queries)
+    def measure_and_tell(one: Configuration, queries: int, limit_s: float) -> Mapping[Modality, Ran]:
+        click.echo(f"round {search.rounds + 1}: {_said(one)}", err=True)
+        return measure_one(one, queries, limit_s)
 
     search = Search(found.configurations, measure_and_tell, budget_s)
     search.run()
@@ -56,7 +55,7 @@ def tune(folder: Path, budget_s: float) -> dict[str, Any]:
         "rounds": search.rounds,
         "runs": search.runs,
         "measured": {modality: [_row(one, choice) for choice in one.rounds] for modality, one in times.items()},
-        "left_out": list(found.left_out),
+        "left_out": [*found.left_out, *(_too_slow(one) for one in search.too_slow)],
         "notes": notes,
     }
     choice = {modality: times[modality].best for modality in MODALITIES}
@@ -82,6 +81,15 @@ def require_writable(folder: Path) -> Path:
             "a copy of the kit in a folder of yours."
         )
     return path
+
+
+def _said(one: Configuration) -> str:
+    files = "the main files" if one.precision is None else f"files in {one.precision}"
+    return f"engine {one.engine}, {one.threads} thread{'' if one.threads == 1 else 's'}, {files}"
+
+
+def _too_slow(one: Configuration) -> str:
+    return f"{_said(one)}: stopped, since it took {SLOW} times as long as what is usual."
 
 
 def _is_open(times: dict[Any, Times]) -> bool:

@@ -7,6 +7,7 @@ stays, unless another way was faster in more rounds than chance would give, and 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ CLOSE = (1.5, 1.25, 1.1)
 """After each round, and after all later ones: a way this many times as slow as the fastest is dropped."""
 FEWEST, MOST = 3, 16
 """Queries of a run."""
+SLOW = 4
+"""A run that takes this many times as long as the usual one is stopped, and its configuration dropped."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,12 @@ class Ran:
     """Median of its queries."""
 
 
-Measure = Callable[[Configuration, int], Mapping[Modality, Ran]]
-"""Runs a configuration with so many queries."""
+class TooSlowError(Exception):
+    """A run was stopped since it took longer than it may."""
+
+
+Measure = Callable[[Configuration, int, float], Mapping[Modality, Ran]]
+"""Runs a configuration with so many queries in at most so many seconds; raises TooSlowError."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,16 @@ class Search:
     rounds: int = 0
     """Those that were finished."""
     runs: int = 0
+    too_slow: list[Configuration] = field(default_factory=list)
+    """Those whose run was stopped, though there was more time."""
     _measured: dict[Modality, dict[StageChoice, dict[int, list[float]]]] = field(default_factory=dict)
     _choices: dict[Configuration, Mapping[Modality, StageChoice]] = field(default_factory=dict)
     _seconds: dict[Configuration, float] = field(default_factory=dict)
+    """Of its last run."""
+    _first_s: float = 0.0
+    """Of the usual configuration's first run."""
+    _query_s: float = 0.0
+    """Of a query of it."""
 
     def run(self) -> None:
         """Run the search. Its first run is made whatever it takes."""
@@ -112,11 +126,20 @@ class Search:
             turn = number % len(alive)
             for configuration in [*alive[turn:], *alive[:turn]]:
                 left = self.budget_s - (self.clock() - began)
-                if self.runs and self._expected(configuration) > left:
-                    return
-                self._run(configuration, number, queries)
-                if self.runs == 1:
+                if not self.runs:
+                    self._run(configuration, number, queries, math.inf)
                     queries = self._affordable()
+                    continue
+                usually = self._usual_seconds(queries)
+                if self._seconds.get(configuration, usually) > left:
+                    return
+                try:
+                    self._run(configuration, number, queries, min(SLOW * usually, left))
+                except TooSlowError:
+                    if left <= SLOW * usually:
+                        return
+                    if configuration != self.configurations[0]:  # which an idle machine will run in time again
+                        self.too_slow.append(configuration)
             self.rounds += 1
             alive = self._alive(CLOSE[min(number, len(CLOSE) - 1)])
             if alive == [self.configurations[0]] or (self.rounds >= LEAST_ROUNDS and self._is_settled(alive)):
@@ -136,27 +159,26 @@ class Search:
             for modality in MODALITIES
         }
 
-    def _run(self, configuration: Configuration, number: int, queries: int) -> None:
+    def _run(self, configuration: Configuration, number: int, queries: int, limit_s: float) -> None:
         started = self.clock()
-        found = self.measure(configuration, queries)
+        found = self.measure(configuration, queries, limit_s)
         self._seconds[configuration] = self.clock() - started
-        self._queries = queries
         self._choices[configuration] = {modality: ran.choice for modality, ran in found.items()}
         self.runs += 1
         for modality, ran in found.items():
             by_round = self._measured.setdefault(modality, {}).setdefault(ran.choice, {})
             by_round.setdefault(number, []).append(ran.nanoseconds)
 
-    def _expected(self, configuration: Configuration) -> float:
-        """Seconds of its last run; of one that was never run those of the usual one."""
-        return self._seconds.get(configuration, self._seconds[self.configurations[0]])
+    def _usual_seconds(self, queries: int) -> float:
+        """What the usual way takes for a run of so many queries, by its first run."""
+        return self._first_s + (queries - FEWEST) * self._query_s
 
     def _affordable(self) -> int:
         """Queries of every later run, so that as many rounds as are needed have room in the time."""
-        a_query = sum(times.median(times.usual) for times in self.times().values()) / 1e9
+        self._first_s = self._seconds[self.configurations[0]]
+        self._query_s = sum(times.median(times.usual) for times in self.times().values()) / 1e9
         a_run = self.budget_s / (LEAST_ROUNDS * len(self.configurations))
-        loading = self._seconds[self.configurations[0]] - FEWEST * a_query
-        return min(MOST, max(FEWEST, int((a_run - loading) / max(a_query, 1e-9))))
+        return min(MOST, max(FEWEST, FEWEST + int((a_run - self._first_s) / max(self._query_s, 1e-9))))
 
     def _alive(self, limit: float) -> list[Configuration]:
         """Configurations that can still tell something about either encoder, the usual one among them."""
@@ -167,7 +189,8 @@ class Search:
             *(
                 one
                 for one in others
-                if any(choice in questions[modality] for modality, choice in self._choices[one].items())
+                if one not in self.too_slow
+                and any(choice in questions[modality] for modality, choice in self._choices[one].items())
             ),
         ]
 

@@ -15,6 +15,7 @@ from edgefuse_bench.tuning.search import (
     Ran,
     Search,
     Times,
+    TooSlowError,
     chance_of_wins,
 )
 from edgefuse_runtimes.spec import Modality
@@ -32,8 +33,12 @@ class Machine:
         self.ran: list[Configuration] = []
         self._times, self._noise, self._random = times, noise, Random(seed)
 
-    def measure(self, one: Configuration, queries: int) -> dict[Modality, Ran]:
+    def measure(self, one: Configuration, queries: int, limit_s: float) -> dict[Modality, Ran]:
         self.ran.append(one)
+        seconds = 1 + queries * sum(self._times[one]) / 1e3
+        if seconds > limit_s:
+            self.now += limit_s
+            raise TooSlowError
         found: dict[Modality, Ran] = {}
         modalities: tuple[Modality, Modality] = ("image", "text")
         for modality, milliseconds in zip(modalities, self._times[one], strict=True):
@@ -41,7 +46,7 @@ class Machine:
             precision = {"image": one.precision or "int8", "text": "q8_0"}[modality]
             spread = 1 + self._noise * self._random.uniform(-1, 1)
             found[modality] = Ran(StageChoice(engine, one.threads, precision), milliseconds * spread * 1e6)
-        self.now += 1 + queries * sum(self._times[one]) / 1e3
+        self.now += seconds
         return found
 
 
@@ -88,8 +93,17 @@ def test_what_is_far_slower_runs_once() -> None:
     assert machine.ran.count(USUAL) >= LEAST_ROUNDS
 
 
+def test_a_run_of_many_times_the_usual_time_is_stopped() -> None:
+    machine = Machine({USUAL: (100, 200), OTHERS[0]: (90, 190), OTHERS[1]: (90_000, 200), OTHERS[2]: (400, 200)})
+    found = search(machine)
+
+    assert found.too_slow == [OTHERS[1]]
+    assert machine.ran.count(OTHERS[1]) == 1
+    assert machine.now < 500
+
+
 def test_the_search_ends_as_soon_as_only_what_is_usual_is_left() -> None:
-    machine = Machine({USUAL: (100, 200), **dict.fromkeys(OTHERS, (900, 2000))})
+    machine = Machine({USUAL: (100, 200), **dict.fromkeys(OTHERS, (400, 700))})
     found = search(machine)
 
     assert (found.rounds, found.runs) == (1, 4)
