@@ -17,11 +17,15 @@ MARGIN = 12
 
 
 def stage_rows(result: Result) -> dict[str, dict[str, int]]:
-    """Nanoseconds per stage, "total" last: least, median, most, and percentiles where queries suffice."""
+    """Nanoseconds per stage, "total" last: least, median, most, and percentiles where queries suffice.
+
+    Offline has no percentiles: nobody waits for one answer of a batch.
+    """
     extra = ("start", "load") if result.scenario == "Cold" else ()
     times = {name: [query.stages_ns[name] for query in result.queries] for name in (*extra, *result.stages)}
     times["total"] = [query.total_ns for query in result.queries]
-    return {name: _row(values) for name, values in times.items()}
+    is_offline = result.scenario == "Offline"
+    return {name: _row(values) | ({} if is_offline else percentiles(values)) for name, values in times.items()}
 
 
 def page(result: Result) -> str:
@@ -40,7 +44,7 @@ def page(result: Result) -> str:
         ),
     ]
     too_few = [name for name in COLUMNS if name not in columns]
-    if too_few:
+    if too_few and result.scenario != "Offline":
         needs = ", ".join(f"{name} {queries_needed(int(name[1:]) / 100)}" for name in too_few)
         lines.append(f"too few queries for some percentiles (needed: {needs})")
     lines.append("")
@@ -76,7 +80,7 @@ def _engine(result: Result, modality: str) -> str:
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
     """The other lines, each with its head."""
     memory, first = result.memory, result.first
-    if result.total_interval_ns is not None:
+    if result.total_interval_ns is not None and result.scenario != "Offline":
         low, high = (value / 1e6 for value in result.total_interval_ns)
         yield "again", f"another run's median lies between {low:.2f} and {high:.2f} ms, 19 times in 20"
     if result.throughput is not None:
@@ -166,7 +170,7 @@ def _headed(head: str, words: str) -> list[str]:
 
 
 def _row(values: Sequence[int]) -> dict[str, int]:
-    return {"min": min(values), "median": percentile(values, 0.5), "max": max(values), **percentiles(values)}
+    return {"min": min(values), "median": percentile(values, 0.5), "max": max(values)}
 
 
 def _machine(card: Mapping[str, Any]) -> str:

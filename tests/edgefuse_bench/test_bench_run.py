@@ -295,6 +295,8 @@ def test_rows_come_from_the_queries(single: Result) -> None:
     assert rows["total"] == {"min": 100, "median": 164, "max": 227, "p90": 215}
     assert rows["image"] == {"min": 5, "median": 5, "max": 5, "p90": 5}
     assert list(rows) == [*STAGES, "total"]
+    batch = stage_rows(Result(**{**vars(single), "queries": queries, "scenario": "Offline"}))
+    assert batch["total"] == {"min": 100, "median": 164, "max": 227}
 
 
 def test_each_combination_is_measured_and_written(tiny_kit: Path, tmp_path: Path) -> None:
