@@ -21,7 +21,10 @@ AWAITED = ("Raspberry Pi 5", "Raspberry Pi 4", "Raspberry Pi 3", "Raspberry Pi Z
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by the site builder for every page: put the table where a page has the mark."""
-    return markdown.replace(MARK, "\n".join(_lines(measured()))) if MARK in markdown else markdown
+    if MARK not in markdown:
+        return markdown
+    files = [f"- [{file.name}](../measured/{file.name})" for file in sorted(FOLDER.glob("*.json"))]
+    return markdown.replace(MARK, "\n".join([*_lines(measured()), *(["", "## Files", ""] if files else []), *files]))
 
 
 def measured(folder: Path = FOLDER) -> Found | None:
@@ -49,8 +52,7 @@ def _sheet(found: Found, machine: str) -> Sheet:
     chosen = (
         Column("kit", ("kit",)),
         Column("scenario", ("scenario",)),
-        Column("engines", ("image_engine", "text_engine"), _both),
-        Column("precisions", ("image_precision", "text_precision"), _both),
+        Column("encoders", ("image_engine", "image_precision", "text_engine", "text_precision"), _encoders),
         Column("threads", ("threads",), str),
     )
     return Sheet(sheet.name, sheet.title, (*chosen, *sheet.columns[1:]), sheet.rows, sheet.remarks)
@@ -65,7 +67,8 @@ def _sentence(found: Found, machine: str) -> str:
     return " ".join([f"Measured on {' and '.join(days)} with edgefuse {versions}.", *notes])
 
 
-def _both(image: str, text: str) -> str:
+def _encoders(image_engine: str, image_precision: str, text_engine: str, text_precision: str) -> str:
+    image, text = f"{image_engine} {image_precision}", f"{text_engine} {text_precision}"
     return image if image == text else f"{image}, {text}"
 
 
