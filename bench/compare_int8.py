@@ -4,8 +4,7 @@ The photographs are split by group into two halves. Calibration sees the first h
 the float32 vectors of it. All figures are of the second half. Each picture runs through every file before the next one
 comes, in an order that changes, so that a busy machine slows all of them alike; ratios are taken per picture.
 
-Beside edgefuse's own files stand those of other tools that are installed: onnxruntime's quantize_dynamic, optimum's
-preset for AVX512-VNNI, and OpenVINO with NNCF. What is not installed is left out, and said so.
+The int8 of other tools stands beside edgefuse's in `edgefuse bench peers`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -48,47 +46,6 @@ def split(samples: Sequence[Sample], count: int, seed: int) -> tuple[list[Sample
     order = rng.permutation(len(samples))
     halves = [[samples[i] for i in order if (samples[i].group in first) == is_first] for is_first in (True, False)]
     return halves[0][:count], halves[1][:count]
-
-
-def write_dynamic(fp32: Path, target: Path) -> None:
-    """What onnxruntime's own tool makes: int8 weights per channel in MatMul, nothing balanced or compensated."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        fp32, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8,
-        extra_options={"WeightSymmetric": True, "MatMulConstBOnly": True},
-    )  # fmt: skip
-
-
-def write_optimum(fp32: Path, target: Path) -> None:
-    """What `optimum-cli onnxruntime quantize --avx512_vnni` makes."""
-    from optimum.onnxruntime import ORTQuantizer
-    from optimum.onnxruntime.configuration import AutoQuantizationConfig
-
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        quantizer = ORTQuantizer(fp32)
-        config = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=False)
-        made = quantizer.quantize(save_dir=folder, quantization_config=config)
-        next(Path(made).glob("*.onnx")).rename(target)
-
-
-class OpenVino:
-    """OpenVINO with NNCF's int8, one thread, with the call of an onnxruntime session."""
-
-    def __init__(self, fp32: Path, calibration: Sequence[Floats]) -> None:
-        import nncf
-        import openvino
-
-        model = openvino.Core().read_model(fp32)
-        data = nncf.Dataset(list(calibration), lambda picture: picture)
-        self.model = nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(calibration))
-        settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
-        self.compiled = openvino.Core().compile_model(self.model, "CPU", settings)
-
-    def run(self, _: None, feed: dict[str, Floats]) -> list[Floats]:
-        """The output for one picture."""
-        (picture,) = feed.values()
-        return [self.compiled(picture)[0]]
 
 
 def linear_head(vectors: Floats, labels: Sequence[str]) -> Callable[[Floats], NDArray[Any]]:
@@ -147,19 +104,7 @@ def compare(source: Path, samples: Sequence[Sample], work: Path, count: int, cal
     for label, pictures in ((PLAIN, calibration_pictures(None, preprocess)), (CALIBRATED, known[:calibration])):
         files[label] = work / f"{label.replace(', ', '-').replace(' ', '-')}.onnx"
         make_int8(work / "lean.onnx", files[label], pictures, progress=bar, preprocess=preprocess)
-    files["onnxruntime dynamic"] = work / "dynamic.onnx"
-    write_dynamic(fp32, files["onnxruntime dynamic"])
-    if util.find_spec("optimum") is not None:
-        files["optimum avx512_vnni"] = work / "optimum.onnx"
-        write_optimum(fp32, files["optimum avx512_vnni"])
-    else:
-        click.echo("optimum is not installed and is left out.", err=True)
-    others: dict[str, Any] = {}
-    if util.find_spec("openvino") is not None and util.find_spec("nncf") is not None:
-        others["OpenVINO + NNCF"] = OpenVino(fp32, known[: max(calibration, 128)])
-    else:
-        click.echo("openvino and nncf are not installed and are left out.", err=True)
-    times, vectors = measure(files, unknown, bar, others=others)
+    times, vectors = measure(files, unknown, bar)
     trained = {name: measure({name: files[name]}, known, bar)[1][name] for name in (REFERENCE, CALIBRATED)}
     labels, truth = [sample.label for sample in first], [sample.label for sample in second]
     head = linear_head(trained[REFERENCE], labels)
@@ -173,7 +118,7 @@ def compare(source: Path, samples: Sequence[Sample], work: Path, count: int, cal
         near = vectors[name].astype(np.float64)
         errors = one_minus_cosine(near, exact)  # (n,)
         ratio = statistics.median(mine / other for mine, other in zip(own, times[REFERENCE], strict=True))
-        size = f"{files[name].stat().st_size / 1e6:.1f}" if name in files else "-"
+        size = f"{files[name].stat().st_size / 1e6:.1f}"
         lines.append(
             f"{name:<28}{1e3 * statistics.median(own):>7.1f}{ratio:>8.3f}{size:>7}{errors.mean():>12.1e}"
             f"{standard_error(errors):>9.0e}{one_minus_cosine(near - centre, exact - centre).mean():>10.1e}"

@@ -21,7 +21,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from compare_gguf_engines import fresh_process, most_anonymous
 from edgefuse.extras import importable
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Memory
@@ -30,6 +29,7 @@ from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.machine import process_memory
 from edgefuse_runtimes.processor import processor_name
 from edgefuse_runtimes.spec import EncoderSpec, Tokenization
+from fresh_process import fresh_process, most_anonymous
 
 WIDTH, FEED_FORWARD, HEADS, VOCABULARY, LAYERS = 4096, 11008, 32, 32000, 32
 """LLaMA-2-7B."""

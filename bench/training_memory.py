@@ -19,7 +19,6 @@ from pathlib import Path
 import click
 import numpy as np
 
-from compare_gguf_engines import fresh_process, most_anonymous
 from edgefuse.embeddings.table import Row, open_table, shard_path, shards, write_description, write_shard
 from edgefuse.heads import Fusion
 from edgefuse.progress import bar
@@ -27,6 +26,7 @@ from edgefuse.training import align
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.machine import process_memory, set_blas_threads
 from edgefuse_runtimes.processor import processor_name
+from fresh_process import fresh_process, most_anonymous
 
 CLASSES = ("a", "b", "c", "d", "e", "f", "g")
 

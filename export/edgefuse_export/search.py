@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -108,16 +107,11 @@ def measure(
     files: dict[str, Path],
     pictures: Sequence[NDArray[np.float32]],
     progress: Progress = silent,
-    *,
-    others: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[dict[str, list[float]], dict[str, NDArray[np.float32]]]:
-    """Seconds per picture and first tokens (n, d) of each file, one thread: each picture runs through all in turn.
-
-    `others` are more sessions, by name.
-    """
+    """Seconds per picture and first tokens (n, d) of each file, one thread: each picture runs through all in turn."""
     runtime = importable("onnxruntime", "export")
     options = session_options(runtime, 1, "normal")
-    sessions = {name: runtime.InferenceSession(str(file), options) for name, file in files.items()} | dict(others)
+    sessions = {name: runtime.InferenceSession(str(file), options) for name, file in files.items()}
     feeds = {name: _input_name(session) for name, session in sessions.items()}
     times: dict[str, list[float]] = {name: [] for name in sessions}
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in sessions}

@@ -31,6 +31,7 @@ def write_graph(order: Order) -> None:
     free: dict[str, dict[int, str]] = {}
     if spec.preprocess is not None:
         side = spec.preprocess.crop
+        _fix_positions(model, side)
         names, inputs = ["pixel_values"], [torch.zeros(1, 3, side, side)]
     else:
         ids = torch.full((1, TOKENS), model.config.vocab_size - 1)
@@ -42,3 +43,15 @@ def write_graph(order: Order) -> None:
             OneOutput().eval(), tuple(inputs), str(order.target), input_names=names, output_names=["output"],
             dynamic_axes=free, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
+
+
+def _fix_positions(model: Any, side: int) -> None:
+    """Replace the interpolation of a DINOv2's position table, for which ONNX may lack the operator, by its result."""
+    import torch
+
+    embeddings: Any = getattr(model, "embeddings", None)
+    if hasattr(embeddings, "interpolate_pos_encoding"):
+        tokens = 1 + (side // model.config.patch_size) ** 2
+        with torch.no_grad():
+            table = embeddings.interpolate_pos_encoding(torch.zeros(1, tokens, model.config.hidden_size), side, side)
+        embeddings.interpolate_pos_encoding = lambda *_: table  # (1, tokens, d)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-COLUMNS = ("who runs it", "ms", "ratio", "95 % of the ratio", "s to open", "peak MiB", "file MB", "1 − centred cosine")
+COLUMNS = (
+    "who runs it",
+    "ms",
+    "ratio",
+    "95 % of the ratio",
+    "s to open",
+    "peak MiB",
+    "own MiB",
+    "file MB",
+    "1 − centred cosine",
+)
 
 BUSY = 0.05
 """Share of the processor that other programs may take before the page says that the machine was shared."""
@@ -18,17 +28,17 @@ def page(result: dict[str, Any]) -> str:
 
 
 def _comparison(result: dict[str, Any], comparison: dict[str, Any]) -> str:
-    encoder, reference = comparison["encoder"], comparison["reference"]
+    reference = comparison["reference"]
     rows = [row for row in comparison["peers"] if "failed" not in row]
     judged = [*COLUMNS, "same label"] if any(row["same_label"] for row in rows) else COLUMNS
     lines = [
-        f"**{encoder['source']}**: {_samples(result, comparison)}.",
+        f"**{comparison['encoder']['source']}**: {_samples(result, comparison)}.",
         "",
         "| " + " | ".join(judged) + " |",
         "| --- |" + " ---: |" * (len(judged) - 1),
-        *("| " + " | ".join(_cells(row, reference)) + " |" for row in rows),
+        *("| " + " | ".join(_cells(row, comparison)) + " |" for row in rows),
         "",
-        f"Times and ratios are of one sample; ratios are to “{comparison['baseline']}”"
+        f"Milliseconds are the median of one sample; ratios are to “{comparison['baseline']}”"
         + (f", distances to the vectors of “{reference}”." if reference else "."),
     ]
     left_out = [f"{row['name']} is left out: {row['failed']}" for row in comparison["peers"] if "failed" in row]
@@ -47,9 +57,9 @@ def _samples(result: dict[str, Any], comparison: dict[str, Any]) -> str:
     )
 
 
-def _cells(row: dict[str, Any], reference: str | None) -> list[str]:
+def _cells(row: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
     ratio, near = row["ratio"], row["closeness"]
-    interval = ratio["interval"]
+    interval = None if row["name"] == comparison["baseline"] else ratio["interval"]
     distance = "" if near is None else f"{near['mean']:.1e}"
     if near is not None and near["standard_error"]:
         distance += f" ± {near['standard_error']:.0e}"
@@ -60,8 +70,9 @@ def _cells(row: dict[str, Any], reference: str | None) -> list[str]:
         "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
         f"{row['open_ns'] / 1e9:.1f}",
         f"{row['peak_rss_bytes'] / 2**20:.0f}",
+        f"{row['anon_bytes'] / 2**20:.0f}",
         f"{row['file_bytes'] / 1e6:.1f}",
-        "exact" if row["name"] == reference else distance,
+        "exact" if row["name"] == comparison["reference"] else distance,
         *([f"{row['same_label']['share']:.1%}"] if row["same_label"] else []),
     ]
 

@@ -19,15 +19,22 @@ SECONDS = 1800
 
 
 def prepare(step: Step, order: Order) -> None:
-    """Have `step.target` made; nothing where it is there already.
+    """Have `step.target` made, once for all peers that need it.
 
     Raises:
-        EngineUnavailable: the child failed; the sentence has the last line that it wrote.
+        EngineUnavailable: the child failed, now or when it was asked before; the sentence has its last line.
     """
-    if step.target.is_file():
-        return
     folder = step.target.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    outcome = folder.with_name(f"{folder.name}.outcome")  # "", or what went wrong
+    if not outcome.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome.write_text(_made(step, order), encoding="utf-8")
+    if failure := outcome.read_text(encoding="utf-8"):
+        raise EngineUnavailable(failure)
+
+
+def _made(step: Step, order: Order) -> str:
+    """Run the child; a sentence where it failed, else nothing."""
     paths = {name: str(getattr(order, name)) for name in ("source", "graph", "calibration")}
     words = {"function": step.function, "spec": order.spec.to_json(), "target": str(step.target), **paths}
     command = [sys.executable, "-P", "-m", "edgefuse_bench.peers.preparing", json.dumps(words)]
@@ -36,10 +43,11 @@ def prepare(step: Step, order: Order) -> None:
         done = subprocess.run(
             command, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS, env=environment
         )
-    except subprocess.TimeoutExpired as error:
-        raise EngineUnavailable(f"{step.function} was not done within {SECONDS} s.") from error
+    except subprocess.TimeoutExpired:
+        return f"{step.function} was not done within {SECONDS} s."
     if done.returncode or not step.target.is_file():
-        raise EngineUnavailable(f"{step.function} {_end(done.returncode)}{_last_line(done.stderr)}.")
+        return f"{step.function} {_end(done.returncode)}{_last_line(done.stderr)}."
+    return ""
 
 
 def _end(code: int) -> str:

@@ -30,6 +30,8 @@ class Cost:
     """From the start of its process until it could be asked."""
     peak_rss_bytes: int
     """VmHWM of its process, after the rounds."""
+    anon_bytes: int
+    """RssAnon then: what only this process holds, without pages of mapped files."""
     file_bytes: int
 
 
@@ -115,4 +117,5 @@ def _asker(one: _Opened) -> Callable[[Sample], Floats]:
 
 
 def _cost(one: _Opened) -> Cost:
-    return Cost(one.open_ns, process_memory(one.encoder.pid).peak_rss_bytes, one.peer.file_bytes)
+    memory = process_memory(one.encoder.pid)
+    return Cost(one.open_ns, memory.peak_rss_bytes, memory.anon_bytes, one.peer.file_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ def write(order):
 
 
 def fail(order):
+    with open(order.target.parent.with_name("asked"), "a") as file:
+        file.write("x")
+    order.target.write_text("half")
     raise ValueError("this graph has an operator that nobody knows.")
 """
 
@@ -120,7 +124,7 @@ def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> 
     assert found["slow"]["same_label"] == {"share": 1, "samples": 4}
     assert found["text"]["same_label"] == {"share": 0, "samples": 4}
     assert found["slow"]["file_bytes"] == len(SPEC.file)
-    assert 1 << 20 < found["slow"]["peak_rss_bytes"] < 1 << 30
+    assert 1 << 20 < found["slow"]["anon_bytes"] < found["slow"]["peak_rss_bytes"] < 1 << 30
     assert 0 <= compared["others_work"] <= 1
 
 
@@ -150,6 +154,17 @@ def test_a_page_has_a_row_for_each_that_ran_and_a_sentence_for_each_other(work: 
     assert cells[2][-2:] == ["exact", "100.0%"]
     assert any(line.startswith("unmade is left out: ") for line in lines)
     assert "took 40% of the machine in the rounds: the ratios count, not the times." in lines[-1]
+
+
+def test_a_step_that_failed_is_not_tried_again_for_the_next_peer(work: Path) -> None:
+    step = Step("made_up_peers:fail", work / "shared" / "model")
+    peers = [dataclasses.replace(made_up(work, name), path=step.target, steps=(step,)) for name in ("a", "b")]
+
+    compared = run(work, *peers, made_up(work, "torch, fp32"))
+
+    first, second, _ = compared["peers"]
+    assert first["failed"] == second["failed"]
+    assert (work / "asked").read_text() == "x"
 
 
 def test_none_that_runs_is_refused_with_the_first_reason(work: Path) -> None:
