@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from edgefuse_bench.compare.machines import same_machine
@@ -94,10 +95,12 @@ def _machines(results: Iterable[Result]) -> dict[str, Card]:
         if not any(same_machine(card, result.machine) for card in cards):
             cards.append(result.machine)
     names = [short_name(card) for card in cards]
-    numbered = [
-        f"{name} ({names[: k + 1].count(name)})" if names.count(name) > 1 else name for k, name in enumerate(names)
-    ]
-    return dict(zip(numbered, cards, strict=True))
+    machines: dict[str, Card] = {}
+    for name, card in zip(names, cards, strict=True):
+        numbered = (f"{name} ({k})" for k in count(1))
+        free = (each for each in numbered if each not in machines and each not in names)
+        machines[next(free) if names.count(name) > 1 else name] = card
+    return machines
 
 
 def _labels(keys: Sequence[tuple[str, Configuration]]) -> dict[tuple[str, Configuration], str]:

@@ -73,6 +73,9 @@ def test_entries_are_named_by_what_differs(make_result) -> None:
 def test_two_machines_of_a_name_are_numbered(make_result) -> None:
     found = gather([make_result(), make_result(machine={"ram_bytes": 1 << 30})])
     assert list(found.machines) == ["Synthetic CPU (1)", "Synthetic CPU (2)"]
+    third = make_result(machine={"board": "Synthetic CPU (1)"})
+    found = gather([make_result(), make_result(machine={"ram_bytes": 1 << 30}), third])
+    assert list(found.machines) == ["Synthetic CPU (2)", "Synthetic CPU (3)", "Synthetic CPU (1)"]
 
 
 def test_a_row_holds_the_figures_of_the_queries(make_result) -> None:
