@@ -60,12 +60,21 @@ def compare(files: tuple[Path, ...], max_slowdown: float | None, max_growth: flo
         if not found.pairs:
             raise BadInput(f"{before} and {path} have no configuration in common; measure the same one twice.")
         comparisons = [judge(pair) for pair in found.pairs]
+        names = told_apart(before, path)
         for comparison in comparisons:
-            click.echo("\n".join([*page(comparison, (before.name, path.name)), ""]))
-        for name, alone in ((before.name, found.only_baseline), (path.name, found.only_candidate)):
+            click.echo("\n".join([*page(comparison, names), ""]))
+        for name, alone in zip(names, (found.only_baseline, found.only_candidate), strict=True):
             for configuration in alone:
                 click.echo(f"{name} alone has {configuration}.", err=True)
         slowdown, growth = (None if percent is None else percent / 100 for percent in (max_slowdown, max_growth))
         broken += [f"{path}: {words}" for words in exceeded(comparisons, max_slowdown=slowdown, max_growth=growth)]
     if broken:
         raise TooSlow(f"{'; '.join(broken)}.")
+
+
+def told_apart(one: Path, other: Path) -> tuple[str, str]:
+    """The files' names, with their folders where the names are the same."""
+    if one.name != other.name:
+        return one.name, other.name
+    before, after = (str(Path(path.absolute().parent.name) / path.name) for path in (one, other))
+    return before, after

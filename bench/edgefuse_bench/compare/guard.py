@@ -50,7 +50,7 @@ def _slower(comparison: Comparison, allowed: float) -> Iterator[str]:
     if comparison.processes < 2:
         raise BadInput(
             f"{which}: one process tells nothing of what changes from one to the next, {again}; measure each side in "
-            "three or more."
+            "three processes or more."
         )
     assert row is not None
     assert row.ratio.interval is not None

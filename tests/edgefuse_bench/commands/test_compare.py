@@ -53,6 +53,13 @@ def test_every_further_file_is_set_against_the_first(cli, written, make_result) 
     assert "2.json: slower in the one process of each, 1.40 times" in said
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(cli, written, make_result) -> None:
+    files = [written(f"{folder}/r.json", make_result(seed=seed)) for seed, folder in enumerate(("old", "new"))]
+    said = cli("bench", "compare", *files).out
+    assert "old/r.json" in said
+    assert "new/r.json: no difference shown" in said
+
+
 def test_the_files_of_a_folder_are_repeats(cli, written, make_result, tmp_path) -> None:
     for number, (before, after) in enumerate(((100, 104), (112, 98), (103, 111))):
         written(f"before/{number}.json", make_result(median_ms=before, noise=0.001))

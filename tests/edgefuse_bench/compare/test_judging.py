@@ -104,7 +104,7 @@ def test_what_changed_on_the_machine_is_said(compared, make_result) -> None:
 def test_one_process_guards_nothing(compared, make_result) -> None:
     found = compared(make_result(processes=3), make_result(median_ms=300))
     assert found.headline.verdict == "slower"
-    with pytest.raises(BadInput, match="measure each side in three or more"):
+    with pytest.raises(BadInput, match="measure each side in three processes or more"):
         list(exceeded([found], max_slowdown=0.1, max_growth=None))
 
 
