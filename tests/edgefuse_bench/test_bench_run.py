@@ -329,6 +329,17 @@ def test_what_tune_chose_is_measured_where_no_option_says_otherwise(kit_of_both:
     assert result.accuracy["golden"]["vector_error"]["image"]["worst"] < 1e-6
 
 
+def test_an_installed_kit_is_found_by_its_name(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    install = [sys.executable, "-m", "edgefuse", "kits", "install", str(tiny_kit), "--allow-unsigned"]
+    subprocess.run(install, check=True, capture_output=True)
+
+    done = bench("tiny", "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tiny 1: SingleStream")
+
+
 def test_json_to_standard_output_is_nothing_but_json(tiny_kit: Path) -> None:
     done = bench(tiny_kit, "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy", "--json", "-")
 

@@ -92,9 +92,12 @@ def run(
 ) -> None:
     """Measure what answers of KIT take on this device: every stage, memory, and how right they are.
 
+    KIT is a folder, or the name of an installed kit.
+
     Each combination of scenario, engine, threads and precision is measured in fresh processes. Golden samples are
     drawn: their times are real, and their answers mean nothing.
     """
+    from edgefuse.kits.active import find_kit
     from edgefuse.kits.kit import Kit
     from edgefuse_bench import harness
     from edgefuse_bench.result import as_json, write_results
@@ -107,6 +110,7 @@ def run(
         raise BadInput(f"{json_file} is a folder; name a file for --json.")
     if minutes is not None and "sustained" not in scenarios:
         raise click.UsageError("--minutes is for --scenario sustained; others take --queries.")
+    kit = find_kit(kit)
     own = None if samples is None else own_samples(samples, Kit.open(kit))
     for sentence in () if own is None else own.remarks:
         click.echo(sentence, err=True)
