@@ -29,6 +29,11 @@ class Architecture(Protocol):
         ...
 
     @property
+    def vector_width(self) -> int:
+        """Of what it makes of a sample."""
+        ...
+
+    @property
     def precisions(self) -> tuple[str, ...]:
         """Of the files that `edgefuse export` makes of it, the usual one first."""
         ...
@@ -88,6 +93,11 @@ class VisionTransformer:
         return self._matrices + self._vectors + self.positions * self.width
 
     @property
+    def vector_width(self) -> int:
+        """Of what it makes of a picture."""
+        return self.projection or self.width
+
+    @property
     def precisions(self) -> tuple[str, ...]:
         """An image encoder is an ONNX file."""
         return ("int8", "fp32")
@@ -113,7 +123,7 @@ class VisionTransformer:
         rest = FLOAT * (self._vectors + self.tokens * self.width) + HEADER_BYTES_PER_BLOCK * self.layers
         in_int8 = self._matrices + 2 * (FLOAT - 1) * self.width**2
         weights = in_int8 if precision == "int8" else FLOAT * self._matrices
-        return EncoderFacts("onnx", precision, weights + rest, self.projection or self.width, self.tokens)
+        return EncoderFacts("onnx", precision, weights + rest, self.width, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,11 @@ class TextTransformer:
     def parameters(self) -> int:
         """Weights of the pretrained network."""
         return self._matrices + self._tables + self._vectors
+
+    @property
+    def vector_width(self) -> int:
+        """Of what it makes of a note."""
+        return self.projection or self.width
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -164,7 +179,7 @@ class TextTransformer:
         bytes_each = 1 if precision == "int8" else FLOAT
         rest = FLOAT * (self._tables + self._vectors) + HEADER_BYTES_PER_BLOCK * self.layers
         return EncoderFacts(
-            "onnx", precision, bytes_each * self._matrices + rest, self.projection or self.width, self.tokens,
+            "onnx", precision, bytes_each * self._matrices + rest, self.width, self.tokens,
             tokenizer_bytes=self.tokenizer_bytes, lookup_bytes=FLOAT * self._tables,
         )  # fmt: skip
 
@@ -188,6 +203,11 @@ class Llama:
     def parameters(self) -> int:
         """Weights of the pretrained network."""
         return self._layer_values + self._tables + self._norms
+
+    @property
+    def vector_width(self) -> int:
+        """Of what it makes of a note."""
+        return self.width
 
     @property
     def precisions(self) -> tuple[str, ...]:

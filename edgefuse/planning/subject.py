@@ -96,7 +96,7 @@ def of_names(image: str, text: str, precision: str | None = None) -> Subject:
         for other in CATALOGUE[name].architecture.precisions
         if other != one.facts.precision
     ]
-    head = head_bytes(chosen[1].facts.width, chosen[0].facts.width)
+    head = head_bytes(CATALOGUE[text].architecture.vector_width, CATALOGUE[image].architecture.vector_width)
     return Subject(
         f"{chosen[0].title} with {chosen[1].title}", chosen[0], chosen[1], head + GOLDEN_BYTES, tuple(others)
     )

@@ -24,7 +24,7 @@ class EncoderFacts:
     weight_bytes: int
     """Of the file, and of its data file where it has one."""
     width: int
-    """Of its vectors."""
+    """Of its layers."""
     tokens: int
     """Of the longest sample: a note's tokens, or a picture's patches."""
     tokenizer_bytes: int = 0
@@ -58,7 +58,7 @@ def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], note: str | 
         "format": spec.format,
         "precision": spec.precision,
         "weight_bytes": spec.total_bytes,
-        "width": spec.width,
+        "width": layer_width(spec),
         "tokens": longest(spec, note),
         "tokenizer_bytes": spec.tokenizer.bytes if spec.tokenizer else 0,
     }
@@ -66,6 +66,15 @@ def encoder_facts(spec: EncoderSpec, locate: Callable[[str], Path], note: str | 
         tables = _lookup_bytes(spec, locate) if spec.modality == "text" else 0
         return EncoderFacts(**common, lookup_bytes=tables)  # type: ignore[arg-type]
     return EncoderFacts(**common, **_gguf_facts(read_gguf(locate(spec.file))))  # type: ignore[arg-type]
+
+
+def layer_width(spec: EncoderSpec) -> int:
+    """As wide as the vectors; those of an image encoder that projects are half as wide again.
+
+    CLIP's are (768 for 512, 1024 for 768). The file itself would say, but reading its graph costs every answer.
+    """
+    is_projected = spec.preprocess is not None and spec.pooling == "none"
+    return spec.width * 3 // 2 if is_projected else spec.width
 
 
 def longest(spec: EncoderSpec, note: str | None) -> int:

@@ -80,6 +80,10 @@ def test_both_towers_of_clip_and_its_scale_are_the_published_clip() -> None:
     assert sum(CATALOGUE[name].architecture.parameters for name in towers) + 1 == 151_277_313
 
 
+def test_a_projecting_tower_is_planned_with_the_width_of_its_layers() -> None:
+    assert CATALOGUE["clip-vit-b32-image"].architecture.facts("int8").width == 768 == 512 * 3 // 2
+
+
 def test_llama_2_in_q8_0_takes_6_7_gib() -> None:
     assert f"{CATALOGUE['llama-2-7b'].architecture.facts('q8_0').weight_bytes / 2**30:.1f}" == "6.7"
 
