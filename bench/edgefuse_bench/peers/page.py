@@ -1,23 +1,17 @@
-"""The page of a comparison, in Markdown: what it was measured on, a table for each encoder, and what was left out."""
+"""The page of a comparison, in Markdown: two tables for each encoder, what was left out, and the machine."""
 
 from __future__ import annotations
 
 from typing import Any
 
-COLUMNS = (
-    "who runs it",
-    "ms",
-    "ratio",
-    "95 % of the ratio",
-    "s to open",
-    "peak MiB",
-    "own MiB",
-    "file MB",
-    "1 − centred cosine",
-)
+WHO = "who runs it"
 
 BUSY = 0.05
 """Share of the processor that other programs may take before the page says that the machine was shared."""
+
+
+LEAST = 0.0001
+"""A distance below it is not told in figures."""
 
 
 def page(result: dict[str, Any]) -> str:
@@ -28,21 +22,31 @@ def page(result: dict[str, Any]) -> str:
 
 
 def _comparison(result: dict[str, Any], comparison: dict[str, Any]) -> str:
-    reference = comparison["reference"]
+    baseline, reference = comparison["baseline"], comparison["reference"]
     rows = [row for row in comparison["peers"] if "failed" not in row]
-    judged = [*COLUMNS, "same label"] if any(row["same_label"] for row in rows) else COLUMNS
-    lines = [
+    exact = f", distances to the vectors of “{reference}”" if reference else ""
+    parts = [
         f"**{comparison['encoder']['source']}**: {_samples(result, comparison)}.",
-        "",
-        "| " + " | ".join(judged) + " |",
-        "| --- |" + " ---: |" * (len(judged) - 1),
-        *("| " + " | ".join(_cells(row, comparison)) + " |" for row in rows),
-        "",
-        f"Milliseconds are the median of one sample; ratios are to “{comparison['baseline']}”"
-        + (f", distances to the vectors of “{reference}”." if reference else "."),
+        _table([_speed(row, baseline, reference) for row in rows]),
+        f"Milliseconds are the median of one sample; ratios are to “{baseline}”{exact}.",
+        _table([_cost(row) for row in rows]),
+        *(f"{row['name']} is left out: {row['failed']}" for row in comparison["peers"] if "failed" in row),
     ]
-    left_out = [f"{row['name']} is left out: {row['failed']}" for row in comparison["peers"] if "failed" in row]
-    return "\n".join([*lines, *(line for sentence in left_out for line in ("", sentence))])
+    return "\n\n".join(parts)
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    """Cells by column, as a table; nothing in a cell is broken into lines but the name of who runs it."""
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    lines = [
+        "| " + " | ".join(columns) + " |",
+        "| --- |" + " ---: |" * (len(columns) - 1),
+        *(
+            "| " + " | ".join([row[WHO], *(row[name].replace(" ", "\u00a0") for name in columns[1:])]) + " |"
+            for row in rows
+        ),
+    ]
+    return "\n".join(lines)
 
 
 def _samples(result: dict[str, Any], comparison: dict[str, Any]) -> str:
@@ -57,24 +61,38 @@ def _samples(result: dict[str, Any], comparison: dict[str, Any]) -> str:
     )
 
 
-def _cells(row: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
-    ratio, near = row["ratio"], row["closeness"]
-    interval = None if row["name"] == comparison["baseline"] else ratio["interval"]
-    distance = "" if near is None else f"{near['mean']:.1e}"
-    if near is not None and near["standard_error"]:
-        distance += f" ± {near['standard_error']:.0e}"
-    return [
-        row["name"],
-        f"{row['median_ns'] / 1e6:.1f}",
-        f"{ratio['median']:.2f}",
-        "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
-        f"{row['open_ns'] / 1e9:.1f}",
-        f"{row['peak_rss_bytes'] / 2**20:.0f}",
-        f"{row['anon_bytes'] / 2**20:.0f}",
-        f"{row['file_bytes'] / 1e6:.1f}",
-        "exact" if row["name"] == comparison["reference"] else distance,
-        *([f"{row['same_label']['share']:.1%}"] if row["same_label"] else []),
-    ]
+def _speed(row: dict[str, Any], baseline: str, reference: str | None) -> dict[str, str]:
+    """Time and accuracy, by column; empty where there is no such figure."""
+    interval, same = row["ratio"]["interval"], row["same_label"]
+    return {
+        WHO: row["name"],
+        "ms": f"{row['median_ns'] / 1e6:.1f}",
+        "ratio": f"{row['ratio']['median']:.2f}",
+        "95 %": "" if interval is None or row["name"] == baseline else f"{interval[0]:.2f} to {interval[1]:.2f}",
+        "1 − centred cosine": "exact" if row["name"] == reference else _distance(row["closeness"]),
+        "same label": "" if same is None else f"{same['share']:.1%}",
+    }
+
+
+def _distance(near: dict[str, Any] | None) -> str:
+    """Four decimals: what is below makes no label another one."""
+    if near is None:
+        return ""
+    if near["mean"] < LEAST:
+        return f"under {LEAST}"
+    error = near["standard_error"]
+    return f"{near['mean']:.4f}" + ("" if error is None else f" ± {error:.4f}")
+
+
+def _cost(row: dict[str, Any]) -> dict[str, str]:
+    """What it takes beside time, by column."""
+    return {
+        WHO: row["name"],
+        "s to open": f"{row['open_ns'] / 1e9:.1f}",
+        "peak MiB": f"{row['peak_rss_bytes'] / 2**20:.0f}",
+        "own MiB": f"{row['anon_bytes'] / 2**20:.0f}",
+        "file MB": f"{row['file_bytes'] / 1e6:.1f}",
+    }
 
 
 def _measured_on(result: dict[str, Any]) -> str:

@@ -149,9 +149,12 @@ def test_a_page_has_a_row_for_each_that_ran_and_a_sentence_for_each_other(work: 
     assert lines[0] == "Weights are random."
     assert lines[2] == "**made-up**: 4 notes of 1 to 3 tokens (drawn by edgefuse) in 2 rounds of 2, 1 thread(s)."
     cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    assert [row[0] for row in cells] == ["who runs it", "---", "torch, fp32"]
-    assert cells[2][2] == "1.00"
-    assert cells[2][-2:] == ["exact", "100.0%"]
+    speed, cost = cells[:3], cells[3:]
+    assert speed[0] == ["who runs it", "ms", "ratio", "1 − centred cosine", "same label"]
+    assert speed[2][0] == "torch, fp32"
+    assert speed[2][2:] == ["1.00", "exact", "100.0%"]
+    assert cost[0] == ["who runs it", "s to open", "peak MiB", "own MiB", "file MB"]
+    assert cost[2][0] == "torch, fp32"
     assert any(line.startswith("unmade is left out: ") for line in lines)
     assert "took 40% of the machine in the rounds: the ratios count, not the times." in lines[-1]
 
