@@ -143,7 +143,9 @@ def test_every_environment_variable_is_described(root: Path) -> None:
         for name in ("edgefuse", "runtimes", "export", "bench")
         for file in root.glob(f"{name}/**/*.py")
     )
+    shell = "".join(file.read_text() for file in root.glob("packaging/**/*.sh"))
     used = set(re.findall(r"[\"'](EDGEFUSE_[A-Z_]+|XDG_[A-Z_]+)[\"']", source)) - {"_EDGEFUSE_COMPLETE"}
+    used |= set(re.findall(r"\$\{?(EDGEFUSE_[A-Z_]+)", shell))
     assert used == set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
 
 
