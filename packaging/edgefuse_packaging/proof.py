@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ import click
 
 from edgefuse.kits.kit import Kit
 from edgefuse_packaging.installer import Wanted, build_installer
-from edgefuse_packaging.root import EMULATORS, Root, bare_root, copied_root, missing_tools
+from edgefuse_packaging.root import EMULATORS, USER, Root, bare_root, copied_root, missing_tools
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
 
 PROCESSORS = {"aarch64": ("cortex-a53", "cortex-a72", "cortex-a76"), "x86_64": ("Haswell", "Nehalem")}
@@ -35,7 +36,9 @@ COMMAND = ".local/bin/edgefuse"
 HOME = ".local/share/edgefuse"
 
 
-def prove(kit: Path, machine: str, processors: tuple[str, ...], *, samples: int, verify: bool) -> dict[str, Any]:
+def prove(
+    kit: Path, machine: str, processors: tuple[str, ...], *, samples: int, verify: bool, package: bool
+) -> dict[str, Any]:
     """Install once, then answer on every processor.
 
     Args:
@@ -44,6 +47,7 @@ def prove(kit: Path, machine: str, processors: tuple[str, ...], *, samples: int,
         processors: as qemu names them.
         samples: golden samples that each engine answers.
         verify: also have `edgefuse verify` replay every golden sample with every encoder file on every engine.
+        package: also install the Debian package, let another home answer with it, and remove it.
 
     Returns:
         What was done and found, as it is printed.
@@ -54,11 +58,10 @@ def prove(kit: Path, machine: str, processors: tuple[str, ...], *, samples: int,
     opened = Kit.open(kit)
     with tempfile.TemporaryDirectory(prefix="edgefuse-proof-") as name:
         wanted = Wanted(kit=kit, platform=f"linux-{machine}", pythons=("3.11",), glibc="2.36")
-        file = build_installer(wanted, Path(name, "stick"), lambda remark: click.echo(f"note: {remark}", err=True))[0]
+        file, deb = build_installer(wanted, Path(name, "stick"), lambda remark: _say(f"note: {remark}"))
         root = copied_root(bare_root(machine), Path(name, "root"))
         inside = root.home / file.name
-        root.outside(inside).write_bytes(file.read_bytes())
-        file.unlink()
+        shutil.copyfile(file, root.outside(inside))
         first = {"QEMU_CPU": processors[0]} if machine == "aarch64" else {}
         _say(f"{machine}: installing as an ordinary user without a network, pip or venv")
         started = time.monotonic()
@@ -74,6 +77,8 @@ def prove(kit: Path, machine: str, processors: tuple[str, ...], *, samples: int,
                     for engine in ENGINES
                     for sample in range(samples)
                 ]
+        if package:
+            _try_package(root, deb, first)
     return {
         "machine": machine,
         "kit": {"name": opened.name, "version": opened.version, "digest": opened.digest},
@@ -81,6 +86,19 @@ def prove(kit: Path, machine: str, processors: tuple[str, ...], *, samples: int,
         "install_seconds": round(install_seconds, 1),
         "answers": found,
     }
+
+
+def _try_package(root: Root, deb: Path, environment: Mapping[str, str]) -> None:
+    """As the administrator installs the package, a user answers with its kit, and the administrator removes it."""
+    shutil.copyfile(deb, root.folder / deb.name)
+    _checked(root, "dpkg", "--install", f"/{deb.name}", environment=environment, user="root")
+    golden = "/opt/edgefuse/current/kit/golden/0"
+    words = ["edgefuse", "classify", f"{golden}.png", "--text", f"{golden}.txt"]
+    answer = _checked(root, *words, environment={**environment, "EDGEFUSE_HOME": str(root.home / "another")})
+    _say(f"the Debian package, for a user who has no kit of his own:\n{answer}")
+    _checked(root, "dpkg", "--remove", "edgefuse", environment=environment, user="root")
+    if root.outside(Path("/opt/edgefuse")).exists():
+        raise BadInput(f"The Debian package left {list(root.outside(Path('/opt/edgefuse')).iterdir())} behind.")
 
 
 def _verify(root: Root, processor: str, environment: Mapping[str, str]) -> None:
@@ -153,8 +171,8 @@ def _emulated(root: Root, machine: str, processor: str) -> Iterator[dict[str, st
         python.symlink_to(real)
 
 
-def _checked(root: Root, *words: str, environment: Mapping[str, str]) -> str:
-    done = root.run(*words, environment=environment)
+def _checked(root: Root, *words: str, environment: Mapping[str, str], user: str = USER) -> str:
+    done = root.run(*words, environment=environment, user=user)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise BadInput(f"In the {root.folder.name}, '{' '.join(words)}' failed: {said[-1]}")
@@ -171,15 +189,18 @@ def _say(sentence: str) -> None:
 @click.option("--processor", "processors", multiple=True, help="As qemu names it; may be repeated.  [default: all]")
 @click.option("--samples", default=1, show_default=True, help="Golden samples that each engine answers.")
 @click.option("--verify", is_flag=True, help="Replay every golden sample too, which takes many minutes.")
+@click.option("--package", is_flag=True, help="Install and remove the Debian package too.")
 @click.option("--required", is_flag=True, help="Fail, instead of saying so and ending well, where tools are missing.")
-def main(kit: Path, machine: str, processors: tuple[str, ...], samples: int, verify: bool, required: bool) -> None:
+def main(
+    kit: Path, machine: str, processors: tuple[str, ...], samples: int, verify: bool, package: bool, required: bool
+) -> None:
     """Install KIT's installer in an emulated Debian, and compare its answers with the kit's golden ones."""
     missing = missing_tools(machine)
     if missing:
         _say(f"proof: not tried, since {', '.join(missing)} is missing (Debian: debootstrap, qemu-user-static).")
         sys.exit(2 if required else 0)
     try:
-        found = prove(kit, machine, processors or PROCESSORS[machine], samples=samples, verify=verify)
+        found = prove(kit, machine, processors or PROCESSORS[machine], samples=samples, verify=verify, package=package)
     except EdgefuseError as error:
         _say(f"proof: {error}")
         sys.exit(error.exit_code)

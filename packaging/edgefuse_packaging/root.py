@@ -30,10 +30,11 @@ class Root:
         """Where a path of this system lies for us."""
         return self.folder / path.relative_to("/")
 
-    def run(self, *words: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        """Run a command as the ordinary user, in his home, with no network and nothing of our environment."""
-        inside = ["/usr/sbin/chroot", f"--userspec={USER}:{USER}", str(self.folder), "/usr/bin/env", "-i"]
-        settings = {"HOME": str(self.home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **environment}
+    def run(self, *words: str, environment: Mapping[str, str], user: str = USER) -> subprocess.CompletedProcess[str]:
+        """Run a command as `user`, in the ordinary user's home, with no network and nothing of our environment."""
+        inside = ["/usr/sbin/chroot", f"--userspec={user}:{user}", str(self.folder), "/usr/bin/env", "-i"]
+        path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        settings = {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", **environment}
         said = [f"{name}={value}" for name, value in settings.items()]
         at_home = ["/bin/sh", "-c", 'cd && exec "$@"', "sh", *words]
         cut_off = ["unshare", "--net", "--mount", "--pid", "--fork", f"--mount-proc={self.folder}/proc"]
