@@ -21,7 +21,7 @@ def page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
     yield from (f"{name:<14}{one:>17}{other:>17}" for name, one, other in comparison.accuracy)
     for remark in comparison.remarks:
         yield from wrap(remark, 100, initial_indent="note  ", subsequent_indent="      ")
-    yield sentence(comparison, names[1])
+    yield from wrap(sentence(comparison, names[1]), 100)
 
 
 def sentence(comparison: Comparison, name: str) -> str:
@@ -29,7 +29,7 @@ def sentence(comparison: Comparison, name: str) -> str:
     row = comparison.headline
     if comparison.emulated or row is None:
         return f"{name}: no times to compare"
-    what = "answers in a second" if row.kind == "per second" else "the baseline's time"
+    what = "as many answers in a second" if row.kind == "per second" else "the baseline's time"
     if row.ratio.interval is None:
         return f"{name}: no verdict, for there is too little to tell noise by; {row.ratio.value:.2f} times {what}"
     low, high = row.ratio.interval

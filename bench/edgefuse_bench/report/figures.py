@@ -56,7 +56,7 @@ def waterfall(bars: Sequence[Bar], limit: float) -> Figure:
         end = bar.start + bar.length
         inside = end > 0.8 * limit  # where the words would leave the axes
         axis.annotate(
-            f"{bar.length:.3g} ms",
+            f"{bar.length:,.0f} ms" if bar.length >= 100 else f"{bar.length:.3g} ms",
             (bar.start if inside else end, row),
             xytext=(-4 if inside else 4, 0),
             textcoords="offset points",

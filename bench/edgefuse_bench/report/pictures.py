@@ -33,9 +33,13 @@ def pictures_of(found: Found) -> Iterator[tuple[str, tuple[Picture, ...]]]:
 
 def _waterfalls(found: Found) -> Iterator[Picture]:
     every = [(entry, _bars(entry)) for entry in _answered_alone(found)]
-    limit = 1.05 * max((bars[-1].start + bars[-1].length for _, bars in every), default=1)
+    limits: dict[str, float] = {}  # one for each scenario: a cold start takes many times as long
+    for entry, bars in every:
+        scenario, end = entry.configuration.scenario, 1.05 * (bars[-1].start + bars[-1].length)
+        limits[scenario] = max(end, limits.get(scenario, 0))
     for number, (entry, bars) in enumerate(every):
-        yield Picture(f"waterfall-{number}", entry.label, figures.waterfall(bars, limit))
+        drawn = figures.waterfall(bars, limits[entry.configuration.scenario])
+        yield Picture(f"waterfall-{number}", entry.label, drawn)
 
 
 def _bars(entry: Entry) -> list[figures.Bar]:

@@ -48,7 +48,8 @@ def _memory(found: Found) -> Iterator[str]:
         growth = memory.get("growth") or {}
         if "anon_bytes_per_hour" in growth:
             said = "which is a leak" if growth.get("leak") else "which shows no leak"
-            yield f"{entry.label}: it grew by {growth['anon_bytes_per_hour'] / 2**20:.1f} MiB an hour, {said}."
+            rate = growth["anon_bytes_per_hour"] / 2**20
+            yield f"{entry.label}: memory of their own changed by {rate:+.1f} MiB an hour, {said}."
 
 
 def _heat(found: Found) -> Iterator[str]:
