@@ -7,6 +7,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -26,8 +27,16 @@ def drop(paths: Iterable[str]) -> None:
 
 
 def cached_bytes(paths: Iterable[str]) -> int:
-    """How much of the files is in memory, by mincore(2)."""
-    return sum(map(_cached, paths))
+    """How much of the files is in memory, by mincore(2), of those of which the kernel tells it."""
+    return sum(_cached(path) for path in paths if is_told(path))
+
+
+def is_told(path: str) -> bool:
+    """Whether the kernel tells this user what is in memory of the file: of others it says that all is (Linux 5.2)."""
+    try:
+        return Path(path).stat().st_uid == os.geteuid() or os.access(path, os.W_OK)
+    except OSError:
+        return False
 
 
 def remark(files: Sequence[str], before: int, stayed: Sequence[int]) -> str:
@@ -38,11 +47,13 @@ def remark(files: Sequence[str], before: int, stayed: Sequence[int]) -> str:
         before: bytes of them in memory before they were dropped for the first time.
         stayed: bytes of them that were still there when each query began.
     """
+    untold = sum(not is_told(path) for path in files)
+    others = f"; of {untold} of these files, which other users own, the kernel does not tell" if untold else ""
     return (
         f"Before each query {len(files)} files (kit, libraries, Python) were dropped from the page cache, where "
         f"{before / 2**20:.0f} MiB of them had been; up to {max(stayed) / 2**20:.0f} MiB stayed, which other processes "
-        "use. What the disk, a host system or the file system's own tables remember cannot be dropped, so the first "
-        "answer after switching on may take longer."
+        f"use{others}. What the disk, a host system or the file system's own tables remember cannot be dropped, so the "
+        "first answer after switching on may take longer."
     )
 
 

@@ -72,9 +72,18 @@ def test_libraries_and_modules_are_in_use() -> None:
     assert all(Path(path).is_file() for path in found)
 
 
-def test_the_remark_says_what_stayed() -> None:
-    sentence = remark(["a", "b"], 300 * MIB, [20 * MIB, 35 * MIB])
+def test_of_files_of_others_the_kernel_does_not_tell(file: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert cached_bytes([str(file)]) == 0
+    assert "of 1 of these files, which other users own, the kernel does not tell" in remark([str(file)], 0, [0])
+
+
+def test_the_remark_says_what_stayed(file: Path) -> None:
+    sentence = remark([str(file)] * 2, 300 * MIB, [20 * MIB, 35 * MIB])
 
     assert "2 files" in sentence
+    assert "other users" not in sentence
     assert "300 MiB" in sentence
     assert "up to 35 MiB stayed" in sentence
