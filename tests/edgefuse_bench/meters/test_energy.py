@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgefuse_bench.meters import Sampler, all_meters, joules
 from edgefuse_bench.meters.battery import BatteryPower
@@ -42,6 +45,55 @@ def test_a_rail_without_its_partner_counts_for_nothing(recorded: Recorded) -> No
     (root / "vcgencmd/pmic_read_adc").write_text("EXT5V_V volt(24)=5.13756000V\n")
     with pytest.raises(NotMeasurable, match="which is no power"):
         PmicPower(root)
+
+
+MILLI = st.integers(0, 9_999)
+
+
+@settings(max_examples=50)
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z0-9]{1,4}(_[A-Z0-9]{2,4})?", fullmatch=True), st.tuples(MILLI, MILLI), min_size=1
+    )
+)
+def test_rails_of_any_name_and_order_add_up(rails: dict[str, tuple[int, int]]) -> None:
+    currents = [
+        f" {rail}_A current({index})={amperes / 1e3:.8f}A" for index, (rail, (amperes, _)) in enumerate(rails.items())
+    ]
+    voltages = [
+        f"{rail}_V volt({index})={volts / 1e3:.8f}V" for index, (rail, (_, volts)) in enumerate(sorted(rails.items()))
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgefuse_bench.meters.pmic.vcgencmd", lambda *_, **__: "\n".join([*currents, *voltages]))
+        watts = PmicPower().read()
+    assert watts == pytest.approx(sum(amperes * volts for amperes, volts in rails.values()) / 1e6)
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=200))
+def test_any_other_answer_is_no_power_and_no_error(answer: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgefuse_bench.meters.pmic.vcgencmd", lambda *_, **__: answer)
+        with pytest.raises(NotMeasurable, match="which is no power"):
+            PmicPower()
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 10**12), st.lists(st.integers(0, 10**12), min_size=1, max_size=20))
+def test_a_counter_of_any_range_counts_on(highest: int, steps: list[int]) -> None:
+    """Each step is smaller than the range; the counter holds their sum modulo it."""
+    steps = [step % highest for step in steps]
+    with TemporaryDirectory() as folder:
+        zone = Path(folder) / "sys/class/powercap/intel-rapl:0"
+        zone.mkdir(parents=True)
+        (zone / "name").write_text("package-0\n")
+        (zone / "max_energy_range_uj").write_text(f"{highest}\n")
+        (zone / "energy_uj").write_text("0\n")
+        meter = RaplEnergy(Path(folder))
+        for index in range(len(steps)):
+            (zone / "energy_uj").write_text(f"{sum(steps[: index + 1]) % highest}\n")
+            read = meter.read()
+    assert read == pytest.approx(sum(steps) / 1e6)
 
 
 def test_a_raspberry_pi_4_has_no_energy(recorded: Recorded) -> None:
