@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import io
+import logging
 import math
 import struct
 import warnings
@@ -53,10 +54,17 @@ _RESAMPLE = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+_DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, AssertionError, EOFError, LookupError, ArithmeticError, struct.error,
+    zlib.error,
+)  # fmt: skip
+"""What Pillow's parsers raise over files that contradict themselves."""
 
-# Pillow warns from 89 megapixels on; `load_image` refuses at its own limit with a sentence.
+# Pillow warns and logs of pictures that it decodes all the same, or beside the exception that becomes our sentence; and
+# from 89 megapixels on, where `load_image` refuses at its own limit.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int] | None = None) -> Image.Image:
@@ -82,7 +90,9 @@ def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int]
         reduction = 1 if reduction_of is None else reduction_of(opened, name)
         if reduction > 1:
             opened.draft(None, (opened.width // reduction, opened.height // reduction))
-        return _to_rgb(_upright(opened), name)
+        upright = _upright(opened)
+        del opened  # a turned picture and its RGB twin are enough to hold at a time
+        return _to_rgb(upright, name)
     except UnidentifiedImageError as error:
         raise BadInput(
             f"{name} is not a picture that edgefuse can read; give a JPEG, PNG, WebP, TIFF, BMP or GIF file."
@@ -92,7 +102,8 @@ def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int]
     except PermissionError as error:
         raise BadInput(f"{name} may not be read by this user; change its permissions.") from error
     except _DECODER_ERRORS as error:
-        raise BadInput(f"{name} is damaged and cannot be decoded ({error}); take or copy the picture again.") from error
+        why = str(error) or "it contradicts itself"
+        raise BadInput(f"{name} is damaged and cannot be decoded ({why}); take or copy the picture again.") from error
 
 
 def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
