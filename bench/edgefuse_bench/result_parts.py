@@ -39,6 +39,7 @@ def check(data: dict[str, Any]) -> None:
         for name in ("t_ns", "rss_bytes", "anon_bytes", "file_bytes"):
             _number(moment[name], f"memory.timeline.{name}")
     for part in (data.get("accuracy") or {}).values():
+        _number(part["n"], "accuracy.n")
         _figures(part)
     if growth := data["memory"].get("growth"):
         _figures(growth)

@@ -136,7 +136,8 @@ def _row_of_values(name: str, kind: Kind, baseline: Sequence[float], candidate: 
 def _remarks(pair: Pair, cards: Sequence[Mapping[str, Any]], *, same: bool, emulated: bool) -> Iterator[str]:
     if pair.differs:
         yield f"they differ in: {', '.join(pair.differs)}"
-    if len({(result.samples.get("source"), result.samples.get("count")) for side in pair.sides for result in side}) > 1:
+    asked = [[result.samples.get(name) for name in ("source", "count")] for side in pair.sides for result in side]
+    if any(each != asked[0] for each in asked):
         yield "they answered different samples, which may take different time"
     if not same:
         yield f"two machines are compared, not two versions: {in_words(cards[0])} before, {in_words(cards[1])} now"
