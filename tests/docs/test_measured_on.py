@@ -24,7 +24,8 @@ def test_every_figure_of_the_files_is_on_the_page_and_no_other(hook, site: Path)
     found = hook.measured()
     expected = [] if found is None else tables.everything(found)
     for row in expected:
-        assert tables.milliseconds(row["median_ns"], row.get("median_low_ns"), row.get("median_high_ns")) in cells
+        assert tables.milliseconds(*(row.get(f"median{end}_ns") for end in ("", "_low", "_high"))) in cells
+        assert tables.rate(*(row.get(f"per_second{end}") for end in ("", "_low", "_high"))) in cells
         assert tables.mebibytes(row["peak_rss_bytes"]) in cells
     assert page.count("<tr>") - page.count("<thead>") >= len(expected)
 

@@ -104,6 +104,7 @@ def _lines(entries: Sequence[Entry]) -> list[figures.Series]:
     lines = []
     for name, group in alike.items():
         rows = sorted(map(row, group), key=lambda each: float(each["threads"] or 0))
+        rows = [each for each in rows if each.get("per_second") or each.get("median_ns")]
         if len({each["threads"] for each in rows}) > 1:
             x = np.array([each["threads"] for each in rows], float)
             y = np.array([each.get("per_second") or 1e9 / float(each["median_ns"] or 1) for each in rows], float)

@@ -46,10 +46,11 @@ def row(entry: Entry) -> Row:
 
 def _times(entry: Entry) -> Iterator[tuple[str, Any]]:
     totals, first = entry.totals_ns, entry.results[0]
-    yield "median_ns", percentile(totals, 0.5)
-    if len(entry.results) == 1 and first.total_interval_ns:
-        yield from zip(("median_low_ns", "median_high_ns"), first.total_interval_ns, strict=True)
-    yield from ((f"{name}_ns", value) for name, value in percentiles(totals).items())
+    if entry.configuration.scenario != "Offline":  # where many answers are on their way at once
+        yield "median_ns", percentile(totals, 0.5)
+        if len(entry.results) == 1 and first.total_interval_ns:
+            yield from zip(("median_low_ns", "median_high_ns"), first.total_interval_ns, strict=True)
+        yield from ((f"{name}_ns", value) for name, value in percentiles(totals).items())
     for name in STAGES:
         values = [query.stages_ns[name] for query in entry.queries if name in query.stages_ns]
         if values:

@@ -75,12 +75,13 @@ def overview(found: Found) -> Sheet:
         Column("accuracy here", ("samples_accuracy",), share),
         Column("accuracy of the kit", ("kit_accuracy",), share),
     ]
-    always = {"median_ns", "peak_rss_bytes", "label"}
+    always = {"peak_rss_bytes", "label"}
     shown = [one for one in columns if one.values[0] in always or _any(rows, one.values[0])]
     remarks = []
     if _any(rows, "median_low_ns"):
         remarks.append("In brackets: where the median of another such run lies, 19 times in 20.")
-    few = [name for name in PERCENTILES if not all(each.get(f"{name}_ns") for each in rows if not each["emulated"])]
+    timed = [each for each in rows if each.get("median_ns")]
+    few = [name for name in PERCENTILES if not all(each.get(f"{name}_ns") for each in timed)]
     if few:
         needs = ", ".join(f"{name} {queries_needed(int(name[1:]) / 100)}" for name in few)
         remarks.append(f"A percentile stands only where there are enough queries for it ({needs}).")
@@ -91,12 +92,13 @@ def overview(found: Found) -> Sheet:
 
 def stages(found: Found) -> Sheet | None:
     """Medians of each stage; None where nothing has times."""
-    rows = [each for each in everything(found) if each.get("median_ns")]
+    rows = [each for each in everything(found) if any(each.get(f"{name}_ns") is not None for name in STAGES)]
     if not rows:
         return None
     columns = [Column("ms", ("label",))]
     columns += [Column(name, (f"{name}_ns",), milliseconds) for name in STAGES if _any(rows, f"{name}_ns")]
-    columns.append(Column("whole answer", ("median_ns",), milliseconds))
+    if _any(rows, "median_ns"):
+        columns.append(Column("whole answer", ("median_ns",), milliseconds))
     remark = "Medians, which do not add up. Loading is in the first answer alone."
     return Sheet("stages", "Where the time goes", tuple(columns), tuple(rows), (remark,))
 

@@ -256,3 +256,13 @@ def test_a_note_stands_once_with_those_it_is_about(make_result) -> None:
     notes = [("Hot.", "Busy."), ("Busy.",), ("Hot.", "Busy.")]
     found = gather([make_result(threads=k, notes=each) for k, each in enumerate(notes, 1)])
     assert found.notes == ["1 thread; 3 threads: Hot.", "Busy."]
+
+
+def test_offline_has_a_throughput_and_no_time_of_an_answer(make_result, page) -> None:
+    offline = make_result(scenario="Offline", throughput={"samples_per_second": 12.5})
+    found = row(gather([offline]).entries[0])
+    assert found["per_second"] == 12.5
+    assert "median_ns" not in found
+    html = page(offline)
+    assert "median ms" not in html
+    assert ">12.5<" in html
