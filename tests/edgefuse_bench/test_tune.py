@@ -109,3 +109,12 @@ def test_a_kit_is_measured_by_the_harness(kit: Kit) -> None:
     assert next(row for row in said["measured"]["image"] if row["usual"])["engine"] == usual["engine"]
     assert all(row["median_ns"] > 0 for rows in said["measured"].values() for row in rows)
     assert read_tuned(kit)[0] is not None
+
+
+@pytest.mark.usefixtures("numpy_is_fast")
+def test_on_an_emulated_processor_a_note_says_that_times_tell_nothing(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefuse_bench.tuning.running.machine_card", lambda: {"emulated": True})
+
+    assert "This processor is emulated" in tune(str(kit.folder)).stdout

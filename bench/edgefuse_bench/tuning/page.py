@@ -33,8 +33,7 @@ def _table(modality: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     heading = f"  {modality:<14}{'threads':>7}  {'precision':<11}{'ms':>10}{'ratio':>8}{'faster in':>13}"
     yield click.style(heading, bold=True)
     for row in sorted(rows, key=lambda row: row["median_ns"]):
-        rounds = len(row["rounds_ns"])
-        wins = "" if row["usual"] else f"{row['wins']} of {rounds}"
+        wins = "" if row["usual"] else f"{row['wins']} of {row['compared']}"
         words = " ".join(word for word, holds in (("chosen", row["chosen"]), ("(usual)", row["usual"])) if holds)
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         line = (

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from edgefuse.card import machine_card
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.tuned import MODALITIES, StageChoice, tuned_path, write_tuned
 from edgefuse_bench.tuning.candidates import candidates
@@ -48,6 +49,8 @@ def tune(folder: Path, budget_s: float) -> dict[str, Any]:
             f"Only {search.rounds} of the {LEAST_ROUNDS} rounds that a change needs had room in the time, so what is "
             "usual is kept; give more --minutes."
         )
+    if machine_card().get("emulated"):
+        notes.append("This processor is emulated: its times, and so this choice, tell nothing about a real one.")
     more = {
         "usual": {modality: asdict(one.usual) for modality, one in times.items()},
         "seconds": round(time.monotonic() - began, 1),
@@ -108,4 +111,5 @@ def _row(times: Times, choice: StageChoice) -> dict[str, Any]:
         "rounds_ns": [round(value) for value in times.rounds[choice].values()],
         "ratio": round(median(ratios), 4) if ratios else None,
         "wins": sum(ratio < 1 for ratio in ratios),
+        "compared": len(ratios),
     }
