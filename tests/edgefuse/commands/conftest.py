@@ -1,4 +1,4 @@
-"""The doctor's report, as its tests ask for it."""
+"""What tests of the verbs share: the doctor's report, and classify's answers and refusals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+NOTE = "Age: 45 years. Sex: male. Localization: trunk."
+
+
+@pytest.fixture
+def picture(tiny_kit: Path) -> Path:
+    """A golden sample's."""
+    return tiny_kit / "golden" / "1.png"
+
+
+@pytest.fixture
+def answer(cli: Callable[..., Any], tiny_kit: Path) -> Callable[..., dict[str, Any]]:
+    """The JSON object for a picture and, unless options say otherwise, one short note."""
+
+    def ask(image: Path | str, *options: Path | str) -> dict[str, Any]:
+        note = () if {"--text", "--note"} & set(options) else ("--note", NOTE)
+        outcome = cli("classify", image, *note, "--kit", tiny_kit, "--engine", "numpy", "--json", *options)
+        assert (outcome.code, outcome.err) == (0, "")
+        found: dict[str, Any] = json.loads(outcome.out)
+        return found
+
+    return ask
+
+
+@pytest.fixture
+def refusal(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> Callable[..., str]:
+    """The sentence that refuses a picture, a note or a kit, after which every file is as it was."""
+
+    def ask(image: Path | str, *options: Path | str) -> str:
+        note = () if {"--text", "--note"} & set(options) else ("--note", NOTE)
+        kit = () if "--kit" in options else ("--kit", tiny_kit)
+        before = sorted(tmp_path.rglob("*"))
+        outcome = cli("classify", image, *note, *kit, "--engine", "numpy", *options)
+        assert sorted(tmp_path.rglob("*")) == before
+        return outcome.refusal
+
+    return ask
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""`edgefuse classify`: which kit is asked, and which are refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from edgefuse.kits.manifest import MANIFEST, write_manifest
+from edgefuse_runtimes.files import sha256
+
+NOTE = "Age: 45 years. Sex: male. Localization: trunk."
+
+
+def copied(kit: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(kit, tmp_path / "copy.kit"))
+
+
+def test_a_kit_is_named_by_option_then_environment_then_the_active_one(
+    cli: Callable[..., Any], tiny_kit: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ["classify", picture, "--note", NOTE, "--engine", "numpy", "--json"]
+    assert "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with" in cli(*ask).refusal
+    monkeypatch.setenv("EDGEFUSE_KIT", str(tiny_kit))
+    assert json.loads(cli(*ask).out)["kit"]["name"] == "tiny"
+    missing = tmp_path / "no.kit"
+    assert cli(*ask, "--kit", missing).refusal == f"There is no kit at {missing}; check the path."
+    monkeypatch.setenv("EDGEFUSE_KIT", str(missing))
+    assert cli(*ask).refusal == f"There is no kit at {missing}; check the path."
+
+
+def test_every_changed_byte_of_the_manifest_is_seen(
+    cli: Callable[..., Any], tiny_kit: Path, picture: Path, tmp_path: Path
+) -> None:
+    kit = copied(tiny_kit, tmp_path)
+    whole = (kit / MANIFEST).read_bytes()
+    steps = range(0, len(whole), len(whole) // 150)
+    changes = [(position, whole[position] ^ 1 << position % 8) for position in steps]
+    small = re.search(rb"\de-0\d", whole)
+    assert small is not None
+    changes += [(small.start() + 2, ord("9"))]  # 1e-05 becomes 1e905, which is infinite
+    for position, byte in changes:
+        (kit / MANIFEST).write_bytes(whole[:position] + bytes([byte]) + whole[position + 1 :])
+        sentence = cli("classify", picture, "--note", NOTE, "--kit", kit).refusal
+        assert str(kit) in sentence
+        assert "copy the kit again" in sentence or "upgrade edgefuse" in sentence
+
+
+def test_a_kit_of_a_newer_schema(refusal: Callable[..., str], tiny_kit: Path, picture: Path, tmp_path: Path) -> None:
+    kit = copied(tiny_kit, tmp_path)
+    manifest = json.loads((kit / MANIFEST).read_text())
+    (kit / MANIFEST).write_text(json.dumps({"schema": manifest["schema"] + 1, "all": "that is new"}))
+    sentence = refusal(picture, "--kit", kit)
+    assert sentence == f"The kit {kit} has schema 2 and this edgefuse reads up to 1; upgrade edgefuse."
+
+
+@pytest.mark.parametrize("name", ["image.onnx", "text.gguf", "head.npz", "golden.npz", "golden/3.txt"])
+def test_a_kit_that_lacks_a_file(
+    refusal: Callable[..., str], tiny_kit: Path, picture: Path, tmp_path: Path, name: str
+) -> None:
+    kit = copied(tiny_kit, tmp_path)
+    (kit / name).unlink()
+    assert refusal(picture, "--kit", kit) == f"The kit {kit} lacks the file {name}; copy the kit again."
+
+
+def test_a_kit_with_a_changed_head(refusal: Callable[..., str], tiny_kit: Path, picture: Path, tmp_path: Path) -> None:
+    kit = copied(tiny_kit, tmp_path)
+    data = bytearray((kit / "head.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (kit / "head.npz").write_bytes(data)
+    assert "head.npz is damaged (sha256 differs); copy the kit again." in refusal(picture, "--kit", kit)
+
+
+def test_an_encoder_that_gives_nan_gets_no_answer(
+    refusal: Callable[..., str], tiny_kit: Path, picture: Path, tmp_path: Path
+) -> None:
+    kit = copied(tiny_kit, tmp_path)
+    model = onnx.load(kit / "image.onnx")
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
+    weight.raw_data = np.full(24, np.nan, np.float32).tobytes()
+    onnx.save(model, kit / "image.onnx")
+    manifest = json.loads((kit / MANIFEST).read_text())
+    manifest["encoders"]["image"]["sha256"] = sha256(kit / "image.onnx")
+    (kit / MANIFEST).unlink()
+    write_manifest(kit, {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")})
+    assert "The encoder image.onnx gave a vector with NaN or infinity" in refusal(picture, "--kit", kit)
