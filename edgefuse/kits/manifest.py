@@ -97,9 +97,13 @@ def _problem(manifest: dict[str, Any]) -> str:
     classes = manifest.get("classes", [])
     if not isinstance(classes, list) or not all(is_readable(name) for name in classes):
         return "its classes are no list of short, plain texts"
+    for key in ("files", "encoders", "head", "dataset"):
+        if not isinstance(manifest.get(key, {}), dict):
+            return f"its {key} are no table"
+    leaks = manifest.get("dataset", {}).get("leaks", [])
+    if not isinstance(leaks, list) or not all(is_readable(field) for field in leaks):
+        return "its leaks are no list of short, plain texts"
     files = manifest.get("files", {})
-    if not isinstance(files, dict):
-        return "its files are no table"
     for name, entry in files.items():
         if not is_plain(name) or name in (MANIFEST, SIGNATURE):
             return f"it names a file outside the kit or under a name that no file may have ({name[:LONGEST]!r})"

@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.errors import BadInput
 
+LARGEST_UNPACKED = 64 << 20
+"""Bytes that a packed file of arrays may always become."""
+MOST_PACKED = 100
+"""Times its size that a larger one may become: real numbers pack far less, a bomb a thousand times."""
+
 
 def home_folder() -> Path:
     """This user's home folder, which may not exist.
@@ -95,8 +100,15 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            unpacked = sum(member.file_size for member in arrays.zip.infolist())
+            if unpacked > max(LARGEST_UNPACKED, MOST_PACKED * path.stat().st_size):
+                raise ValueError(f"it would become {unpacked} bytes")
+            found = dict(arrays)
+            if not all(isinstance(array, np.ndarray) for array in found.values()):  # numpy gives other members as bytes
+                raise ValueError("it holds something that is no array")
+            return found
     except (
+        MemoryError,
         OSError,
         EOFError,
         ValueError,

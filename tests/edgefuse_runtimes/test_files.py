@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgefuse_runtimes import files
@@ -189,3 +191,43 @@ def test_read_versioned_refuses_what_is_not_of_this_schema(text, said, tmp_path)
         (tmp_path / "head.json").write_text(text)
     with pytest.raises(BadInput, match=said):
         files.read_versioned(tmp_path / "head.json", 1, what="no head", verb="train")
+
+
+def test_arrays_that_hold_objects_are_not_unpickled(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(ran),)
+
+    np.savez(tmp_path / "a.npz", a=np.array([Trap()], dtype=object))
+    with pytest.raises(BadInput, match="cannot be read"):
+        files.read_arrays(tmp_path / "a.npz", "copy it again")
+    assert not ran.exists()
+
+
+def test_a_bomb_of_arrays_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("a.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 28,)})
+        for _ in range(256):
+            member.write(bytes(1 << 20))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(BadInput, match="it would become 268435"):
+        files.read_arrays(path, "copy it again")
+
+
+def test_an_archive_of_something_else_holds_no_arrays(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("a.npy", b"no array")
+    with pytest.raises(BadInput, match="holds something that is no array"):
+        files.read_arrays(tmp_path / "a.npz", "copy it again")
+
+
+@pytest.mark.parametrize("shape", [(10**13,), (2**40, 2**40), (-1,)])
+def test_a_header_that_asks_for_too_much_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file, file.open("a.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        member.write(bytes(100))
+    with pytest.raises(BadInput, match="cannot be read"):
+        files.read_arrays(tmp_path / "a.npz", "copy it again")
