@@ -102,6 +102,35 @@ def list_kits(as_json: bool) -> None:
         click.echo(f"{mark} {row['name']!s:<{width}}  {row['version']!s:<{longest}}  {signer}")
 
 
+@command.command("show", epilog="Example: edgefuse kits show /media/stick/ham-mini.kit")
+@click.argument("kit", type=FOLDER, required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the kit's manifest instead of the page.")
+def show(kit: Path | None, as_json: bool) -> None:
+    """Print the model card of KIT: an installed kit's name, a folder or an archive.  [default: the active kit]
+
+    It tells what the kit is for, for whom, from what data it was made, how good it is, its limits and its licences.
+    """
+    from edgefuse.kits.active import find_kit
+    from edgefuse.kits.brought import open_brought
+    from edgefuse.kits.card import model_card
+    from edgefuse.kits.signature import signer_of
+    from edgefuse.trust.pinned import pinned_keys
+    from edgefuse.trust.sshsig import can_check
+
+    brought = open_brought(find_kit(kit))
+    if as_json:
+        click.echo(json.dumps(brought.kit.manifest))
+        return
+    if brought.signature is not None and not can_check():
+        words = "unknown: the signature cannot be checked without the Python package 'cryptography'"
+    else:
+        signer = signer_of(brought)
+        words = "nobody" if signer is None else signer.fingerprint
+        if signer is not None and signer not in pinned_keys():
+            words += ", a key that this device does not trust (yet)"
+    click.echo(model_card(brought.kit, words))
+
+
 @command.command("use", epilog="Example: edgefuse kits use ham-mini --version 1")
 @click.argument("kit", type=FOLDER)
 @version_option

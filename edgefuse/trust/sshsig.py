@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+from importlib import util
 from typing import Any
 
 from edgefuse.extras import importable
@@ -65,6 +66,11 @@ def read_signature(armoured: bytes, where: str) -> Signature:
     except (ValueError, binascii.Error) as error:  # UnicodeDecodeError is a ValueError
         why = "its text is damaged" if isinstance(error, UnicodeDecodeError | binascii.Error) else error
         raise BadInput(f"The signature {where} cannot be read ({why}); ask for the kit again, signed anew.") from error
+
+
+def can_check() -> bool:
+    """Whether the library that tells good signatures from others is installed."""
+    return util.find_spec("cryptography") is not None
 
 
 def is_good(signature: Signature, message: bytes, namespace: str) -> bool:
