@@ -13,6 +13,9 @@ from edgefuse_bench.result import SCENARIOS, Query, Result
 
 Card = Mapping[str, Any]
 
+PARTS = ("machine", "scenario", "kit", "engines", "precisions", "threads")
+"""Of a label."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -113,8 +116,17 @@ def _labels(keys: Sequence[tuple[str, Configuration]]) -> dict[tuple[str, Config
         for _, chosen in keys
     }
     parts = {(machine, chosen): _parts(machine, chosen, kits[chosen]) for machine, chosen in keys}
-    varying = [k for k in range(len(parts[keys[0]])) if len({found[k] for found in parts.values()}) > 1]
-    return {key: ", ".join(found[k] for k in varying) or found[1] for key, found in parts.items()}
+    every = set(parts.values())
+    told = [k for k in range(len(PARTS)) if len({found[k] for found in every}) > 1 and not _follows(every, k)]
+    return {key: ", ".join(found[k] for k in told) or found[1] for key, found in parts.items()}
+
+
+def _follows(every: set[tuple[str, ...]], k: int) -> bool:
+    """Whether engines or precisions are those of the kit, so that its name tells them."""
+    kit = PARTS.index("kit")
+    return PARTS[k] in ("engines", "precisions") and len({(found[kit], found[k]) for found in every}) == len(
+        {found[kit] for found in every}
+    )
 
 
 def threads_words(chosen: Configuration) -> str:

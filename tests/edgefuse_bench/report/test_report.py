@@ -266,3 +266,15 @@ def test_offline_has_a_throughput_and_no_time_of_an_answer(make_result, page) ->
     html = page(offline)
     assert "median ms" not in html
     assert ">12.5<" in html
+
+
+def test_engines_that_follow_from_the_kit_are_not_told(make_result) -> None:
+    other = {"kit": {"name": "other", "version": "2", "digest": "c" * 64}, "engine": "llama.cpp"}
+    found = gather([make_result(), make_result(**other)])
+    assert [entry.label for entry in found.entries] == ["synthetic 1", "other 2"]
+    found = gather([make_result(), make_result(**other), make_result(engine="numpy")])
+    assert [entry.label for entry in found.entries] == [
+        "synthetic 1, onnxruntime",
+        "other 2, llama.cpp",
+        "synthetic 1, numpy",
+    ]
