@@ -90,6 +90,9 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     again = f", in later processes {percentile(later, 0.5) / 1e6:.0f} ms" if later else ""
     yield "first", f"{(result.open_ns + first.total_ns) / 1e6:.0f} ms, of which loading {load / 1e6:.0f} ms{again}"
     yield "memory", ", ".join(_memory(memory))
+    if memory.get("stages"):
+        held = (f"{name} {stage['anon_bytes'] / 2**20:.0f}" for name, stage in memory["stages"].items())
+        yield "by stage", f"MiB of their own after: {', '.join(held)}"
     if "growth" in memory:
         rate, (low, high) = memory["growth"]["anon_bytes_per_hour"], memory["growth"]["interval"]
         yield "growth", f"{rate / 2**20:+.1f} MiB an hour ({low / 2**20:+.1f} to {high / 2**20:+.1f})"

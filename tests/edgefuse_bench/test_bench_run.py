@@ -133,6 +133,7 @@ def test_the_page_fits_and_says_that_samples_are_drawn(result: Result) -> None:
         "answers mean nothing",
         "MiB",
         "accuracy",
+        "by stage",
         "not measurable",
     ):
         assert words in text
