@@ -77,6 +77,8 @@ def _meter(meter: Any) -> None:
         raise ValueError("a meter has no name")
     if isinstance(meter.get("not_measurable"), str):
         return
+    if not isinstance(meter.get("info", {}), dict):
+        raise ValueError(f"{meter['name']}: its info is no object")
     for reading in meter["readings"]:
         _number(reading["t_ns"], f"{meter['name']}: t_ns")
         if not isinstance(reading["value"], str):

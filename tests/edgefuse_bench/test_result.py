@@ -99,6 +99,7 @@ def test_the_published_schema_refuses_what_is_no_result() -> None:
         ({"memory": {"peak_rss_bytes": "much"}}, "'memory.peak_rss_bytes' is much"),
         ({"throughput": {"samples_per_second": 0}}, "'throughput.samples_per_second' is 0"),
         ({"meters": [{"name": "clock", "readings": [{"t_ns": 1, "value": None}]}]}, "'clock: value' is None"),
+        ({"meters": [{"name": "clock", "info": 1, "readings": []}]}, "clock: its info is no object"),
         ({"queries": [Query(0, 0, STAGES_NS).to_json()]}, "a query took no time"),
         ({"kind": "bench runs", "results": []}, "list of results is missing or empty"),
     ],

@@ -53,7 +53,7 @@ def _memory(found: Found) -> Iterator[str]:
 
 
 def _heat(found: Found) -> Iterator[str]:
-    """For each machine what could not be measured, and why."""
+    """For each machine what could not be measured, and why; and what a meter of energy covers."""
     for machine in found.machines:
         results = [result for entry in found.entries if entry.machine == machine for result in entry.results]
         meters = [meter for result in results for meter in result.meters]
@@ -62,6 +62,9 @@ def _heat(found: Found) -> Iterator[str]:
         missing = {meter["name"]: meter["not_measurable"] for meter in meters if "not_measurable" in meter}
         for name, why in missing.items():
             yield f"{machine}: {name} is not measurable. {why}"
+        covered = {meter["name"]: meter["info"]["covers"] for meter in meters if "covers" in (meter.get("info") or {})}
+        for name, what in covered.items():
+            yield f"{machine}: {name}: {what}"
         bits = [value for result in results for _, value in values_of(result, "bits")]
         if bits and not any(int(value) & NOW_BITS for value in bits):
             yield f"{machine}: it was not slowed down at any time it was looked at."

@@ -34,7 +34,9 @@ def readings(*values):
     return [{"t_ns": k * 10**9, "value": value} for k, value in enumerate(values)]
 
 
+COVERS = "What the board's rails take; USB devices are not in it."
 METERS = (
+    {"name": "PMIC power", "unit": "W", "info": {"covers": COVERS}, "readings": readings(5.0, 5.5)},
     {"name": "temperature", "unit": "°C", "info": {}, "readings": readings(40, 50, 70, 81, 60, 50, 50)},
     {"name": "throttling", "unit": "bits", "info": {}, "readings": readings(0, 0, 0b100, 0b100, 0x40000, 0x40000)},
     {"name": "energy", "not_measurable": "The processor shows no energy counter (RAPL)."},
@@ -136,6 +138,7 @@ def test_the_page_holds_all_sections_and_loads_nothing(make_result, page) -> Non
         "energy is not measurable. The processor shows no energy counter (RAPL).",
         "A &lt;b&gt;warning&lt;/b&gt;.",
         "shaded: the machine was slowed down",
+        "PMIC power: What the board&#39;s rails take",
         "a device that\n  was not measured has none",
         "1 of 8",
         "accuracy of the kit on 412 test rows, in the workshop",
@@ -193,6 +196,7 @@ def test_the_figures_hold_the_numbers(make_result) -> None:
     (heat,) = pictures["heat"]
     assert heat.figure.axes[0].lines[0].get_ydata().tolist() == [40, 50, 70, 81, 60, 50, 50]
     assert len(heat.figure.axes[0].patches) == 2
+    assert [axis.get_ylabel() for axis in heat.figure.axes] == ["temperature, °C", "power, W"]
     (threads,) = pictures["threads"]
     assert threads.figure.axes[0].lines[0].get_xdata().tolist() == [1, 2]
 
