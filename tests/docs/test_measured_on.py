@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from edgefuse_bench.report import tables
@@ -45,6 +46,13 @@ def _awaited(hook, found) -> list[str]:
     rows = lines[lines.index("## Not measured yet") + 4 :]
     assert all(row.endswith("| – | – |") for row in rows)
     return [row.split("|")[1].strip() for row in rows]
+
+
+def test_every_file_is_as_published(root: Path) -> None:
+    published = json.loads((root / "docs" / "reference" / "bench-result.schema.json").read_bytes())
+    validator = jsonschema.Draft202012Validator(published)
+    for file in (root / "docs" / "measured").glob("*.json"):
+        validator.validate(json.loads(file.read_bytes()))
 
 
 def test_no_file_is_of_an_emulator_or_of_a_raspberry_pi_that_none_was(root: Path) -> None:

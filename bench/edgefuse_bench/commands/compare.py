@@ -74,7 +74,7 @@ def compare(files: tuple[Path, ...], max_slowdown: float | None, max_growth: flo
 
 def told_apart(one: Path, other: Path) -> tuple[str, str]:
     """The files' names, with their folders where the names are the same."""
-    if one.name != other.name:
-        return one.name, other.name
-    before, after = (str(Path(path.absolute().parent.name) / path.name) for path in (one, other))
-    return before, after
+    before, after = one.absolute(), other.absolute()
+    if before.name != after.name:
+        return before.name, after.name
+    return f"{before.parent.name}/{before.name}", f"{after.parent.name}/{after.name}"

@@ -29,15 +29,15 @@ def exceeded(
 
 
 def _larger(comparison: Comparison, allowed: float) -> Iterator[str]:
-    row = comparison.row(MEMORY)
+    row, which = comparison.row(MEMORY), comparison.configurations[1]
     if row is None:
         raise BadInput(
-            f"{comparison.configurations[1]}: the baseline is of an older edgefuse that counted memory otherwise, so "
+            f"{which}: the baseline is of an older edgefuse that counted memory otherwise, so "
             "--max-growth cannot judge it; measure the baseline again."
         )
     low = row.ratio.value if row.ratio.interval is None else row.ratio.interval[0]
     if low > allowed:
-        yield f"{row.ratio.value:.2f} times the memory, where {allowed:.2f} is allowed"
+        yield f"{which}: {row.ratio.value:.2f} times the memory, where {allowed:.2f} is allowed"
 
 
 def _slower(comparison: Comparison, allowed: float) -> Iterator[str]:
@@ -58,4 +58,4 @@ def _slower(comparison: Comparison, allowed: float) -> Iterator[str]:
     if row.kind == "per second":
         low, high = 1 / high, 1 / low
     if low > allowed:
-        yield f"{low:.2f} to {high:.2f} times the baseline's time, where {allowed:.2f} is allowed"
+        yield f"{which}: {low:.2f} to {high:.2f} times the baseline's time, where {allowed:.2f} is allowed"

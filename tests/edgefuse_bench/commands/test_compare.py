@@ -34,7 +34,9 @@ def test_a_slower_file_ends_with_5_where_that_is_not_allowed(cli, written, make_
     broken = cli("bench", "compare", before, after, "--max-slowdown", 10)
     assert broken.code == 5
     assert broken.out == said.out
-    assert broken.err.startswith(f"edgefuse: {after}: 1.2")
+    assert broken.err.startswith(
+        f"edgefuse: {after}: SingleStream, synthetic 1, onnxruntime int8 + onnxruntime int8, 2 threads: 1.2"
+    )
     assert broken.err.endswith("times the baseline's time, where 1.10 is allowed.\n")
     assert cli("bench", "compare", before, after, "--max-slowdown", 30).code == 0
     assert cli("bench", "compare", after, before, "--max-slowdown", 0).code == 0
