@@ -144,7 +144,7 @@ def _tiles(found: Found) -> Iterator[dict[str, str]]:
     entry, each = min(rows, key=lambda pair: float(pair[1]["peak_rss_bytes"] or 0))
     words = "least peak memory" if several else "peak memory"
     yield tile(f"{tables.mebibytes(float(each['peak_rss_bytes'] or 0))} MiB", words, entry)
-    golden = [(entry, each) for entry, each in rows if each.get("golden_n")]
+    golden = [(entry, each) for entry, each in rows if each.get("golden_labels_changed") is not None]
     if golden:
         entry, each = max(golden, key=lambda pair: int(pair[1]["golden_labels_changed"] or 0))
         words = "golden samples whose label this machine changes" + (", at the most" if several else "")
