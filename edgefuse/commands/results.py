@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from edgefuse.commands.options import FOLDER
 
 if TYPE_CHECKING:
     from edgefuse.results.log import ResultsLog
-    from edgefuse.results.records import Wanted
+    from edgefuse.results.records import Record, Wanted
 
 EXAMPLE = """\b
 Examples: edgefuse results list --since 2026-11-01 --referred
@@ -37,6 +39,14 @@ _FILTERS = (
     click.option("--referred/--not-referred", default=None, help="Only answers that refer to a clinician, or do not."),
 )
 
+other_log = click.option(
+    "--log",
+    "other",
+    metavar="FILE",
+    type=FOLDER,
+    help="Read this log, such as a damaged one that was set aside, as far as it can be read.",
+)
+
 
 def filters(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose answers."""
@@ -47,9 +57,10 @@ def filters(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("list", epilog="Example: edgefuse results list --case A-17")
 @filters
+@other_log
 @click.option("--last", metavar="N", type=click.IntRange(min=1), help="Only the last N of them.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as 'export jsonl' writes them.")
-def list_answers(last: int | None, as_json: bool, **chosen: Any) -> None:
+def list_answers(other: Path | None, last: int | None, as_json: bool, **chosen: Any) -> None:
     """List the answers that were stored: number, time, referral, label with its probability, kit and case.
 
     A question mark behind a time says that nothing had set the device's clock.
@@ -59,15 +70,19 @@ def list_answers(last: int | None, as_json: bool, **chosen: Any) -> None:
 
     wanted = _wanted(**chosen)
     with _log() as log:
+        records = _records(log, other, wanted)
+        if last is not None:
+            newest = deque(records(), maxlen=last)
+            records = lambda: newest  # noqa: E731 - the same, of fewer
         if as_json:
-            for line in json_lines(lambda: log.records(wanted, last=last)):
+            for line in json_lines(records):
                 click.echo(line, nl=False)
             return
         shown = 0
-        for shown, line in enumerate(lines(log.records(wanted, last=last)), start=1):  # noqa: B007 - counted
+        for shown, line in enumerate(lines(records()), start=1):  # noqa: B007 - counted
             click.echo(line)
         if not shown:
-            click.echo(f"No answer of this kind is stored in {log.path}.", err=True)
+            click.echo(f"No answer of this kind is stored in {other or log.path}.", err=True)
 
 
 @command.command("show", epilog="Example: edgefuse results show 17")
@@ -86,7 +101,8 @@ def show(number: int, as_json: bool) -> None:
 @click.argument("form", metavar="csv|jsonl", type=click.Choice(FORMATS))
 @click.argument("file", metavar="[FILE]", type=FOLDER, default=Path("-"))
 @filters
-def export(form: str, file: Path, **chosen: Any) -> None:
+@other_log
+def export(form: str, file: Path, other: Path | None, **chosen: Any) -> None:
     """Write the answers that were stored as a CSV table or as JSON lines to FILE, or to standard output.
 
     FILE is there when it is whole, and for its owner only; one that was there is replaced. In the table, a text that a
@@ -96,7 +112,7 @@ def export(form: str, file: Path, **chosen: Any) -> None:
 
     wanted = _wanted(**chosen)
     with _log() as log:
-        lines = (csv_lines if form == "csv" else json_lines)(lambda: log.records(wanted))
+        lines = (csv_lines if form == "csv" else json_lines)(_records(log, other, wanted))
         if str(file) == "-":
             for line in lines:
                 click.echo(line.encode(), nl=False)
@@ -132,6 +148,16 @@ def _log() -> ResultsLog:
     from edgefuse.results.log import ResultsLog, results_folder
 
     return ResultsLog.open(results_folder())
+
+
+def _records(log: ResultsLog, other: Path | None, wanted: Wanted) -> Callable[[], Iterable[Record]]:
+    """What gives the answers of this user's log or of the other one, as often as it is called."""
+    from edgefuse.results.copies import salvaged
+
+    if other is None:
+        return lambda: log.records(wanted)
+    found = list(salvaged(other, wanted, partial(click.echo, err=True)))
+    return lambda: found
 
 
 def _wanted(

@@ -93,8 +93,8 @@ class ResultsLog(Closing):
             sentence = f"The answer was stored without its picture, which cannot be kept: {why(error, folder)}."
             raise NotStored(sentence, number) from error
 
-    def records(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> Iterator[Record]:  # noqa: B008 - frozen
-        """Answers in the order of their numbers, all of one moment; of them the `last` ones.
+    def records(self, wanted: Wanted = Wanted()) -> Iterator[Record]:  # noqa: B008 - frozen
+        """Answers in the order of their numbers, all of one moment.
 
         Raises:
             BadInput: the log is damaged and was set aside, or cannot be read.
@@ -102,9 +102,8 @@ class ResultsLog(Closing):
         if not self._file.exists:
             return
         where, values = wanted.where()
-        newest = f"SELECT {COLUMNS} FROM answers WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
-        query = f"SELECT * FROM ({newest}) ORDER BY number"  # noqa: S608 - the conditions above
-        rows = self._file.read(lambda connection: connection.execute(query, [*values, -1 if last is None else last]))
+        query = f"SELECT {COLUMNS} FROM answers WHERE {where} ORDER BY number"  # noqa: S608 - the conditions above
+        rows = self._file.read(lambda connection: connection.execute(query, values))
         while row := self._file.read(lambda connection: rows.fetchone()):
             yield read_row(row, self._file.folder)
 

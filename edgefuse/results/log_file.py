@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgefuse.results.complaints import Damaged, InUse, is_damage, why
+from edgefuse.results.copies import copied
 from edgefuse.results.schema import bring_up, require_ours
 from edgefuse.results.set_aside import FILE, last_number, set_aside
 from edgefuse_runtimes.closing import Closing
@@ -37,6 +39,9 @@ class LogFile(Closing):
         """That a damaged log was set aside, as sentences."""
         self._connection: sqlite3.Connection | None = None
         self._in_use: int | None = None
+        self._inode: int | None = None
+        """Of the database that was opened last; None: there was none."""
+        self._copy = contextlib.ExitStack()
 
     @property
     def path(self) -> Path:
@@ -73,8 +78,13 @@ class LogFile(Closing):
         except (sqlite3.Error, OSError) as error:
             if is_damage(error):
                 self._set_aside(error)
-                raise BadInput(self.remarks.pop()) from error
-            raise BadInput(f"The results log {self.path} cannot be read: {why(error, self.folder)}.") from error
+                if self.remarks:
+                    raise BadInput(self.remarks.pop()) from error
+            elif getattr(error, "errno", None) == errno.EROFS:
+                self._connect_to_copy()
+            else:
+                raise BadInput(f"The results log {self.path} cannot be read: {why(error, self.folder)}.") from error
+            return work(self._connected())
 
     def close(self) -> None:
         """Let the file go."""
@@ -83,6 +93,7 @@ class LogFile(Closing):
                 self._connection.close()
         if self._in_use is not None:
             os.close(self._in_use)
+        self._copy.close()
         self._connection = self._in_use = None
 
     @contextlib.contextmanager
@@ -114,10 +125,12 @@ class LogFile(Closing):
         try:
             # Whoever closes the log last takes the journal away, unless the power goes first.
             was_cut_short = _try_lock(self._in_use) and self.path.with_name(f"{FILE}-wal").exists()
-            is_new = not self.path.exists()
+            self._inode = self._inode_now()
+            is_new = self._inode is None
             if is_new and was_cut_short:
                 raise Damaged("its file is gone and its journal is left")
             self._connection = self._sqlite()
+            self._inode = self._inode_now()
             if was_cut_short:
                 _check(self._connection)
             bring_up(self._connection)
@@ -128,6 +141,20 @@ class LogFile(Closing):
             self.close()
             raise
         return self._connection
+
+    def _connect_to_copy(self) -> None:
+        """Of a disk that may only be read, as the system makes of a failing memory card."""
+        self.close()
+        path = self._copy.enter_context(copied(self.path))
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        require_ours(self._connection)
+        bring_up(self._connection)
+
+    def _inode_now(self) -> int | None:
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _sqlite(self) -> sqlite3.Connection:
         """A connection on which each statement commits by itself, and is on the disk when it has."""
@@ -151,6 +178,8 @@ class LogFile(Closing):
             self._in_use = self._lock_file("in-use")
             try:
                 self._wait_until_alone()
+                if self._inode_now() != self._inode:
+                    return  # another process has set it aside meanwhile
                 number = last_number(self.path)
                 aside = set_aside(self.folder)
                 if number:

@@ -208,6 +208,17 @@ def test_an_export_is_a_whole_file_of_its_owner_or_standard_output(cli: Callable
 
 
 @pytest.mark.usefixtures("three")
+def test_another_log_can_be_read(cli: Callable[..., Any], tmp_path: Path) -> None:
+    aside = (results_folder() / "results.sqlite").rename(results_folder() / "results.sqlite.corrupt-1")
+    assert cli("results", "list").out == ""
+    assert len(cli("results", "list", "--log", aside).out.splitlines()) == 3
+    assert len(cli("results", "list", "--log", aside, "--case", "B", "--last", "1").out.splitlines()) == 1
+    rows = csv.DictReader(io.StringIO(cli("results", "export", "csv", "--log", aside).out, newline=""))
+    assert [row["number"] for row in rows] == ["1", "2", "3"]
+    assert "There is no log at" in cli("results", "list", "--log", tmp_path / "no").refusal
+
+
+@pytest.mark.usefixtures("three")
 def test_an_export_that_fails_leaves_the_old_file(
     cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgefuse.answering.prediction import Prediction
+from edgefuse.results.copies import salvaged
 from edgefuse.results.inputs import Given
 from edgefuse.results.log import ResultsLog
+from edgefuse.results.log_file import LogFile
 from edgefuse.results.records import Wanted
 from edgefuse.results.set_aside import FILE
 from edgefuse_runtimes.errors import BadInput
@@ -166,3 +168,54 @@ def test_a_damaged_log_that_is_in_use_is_left_in_its_place(
             log.store(prediction(), Given())
         assert not list(folder.glob("*corrupt*"))
         assert other.store(prediction(), Given()) == 2
+
+
+def test_two_processes_that_meet_one_damage_set_one_log_aside(
+    folder: Path, prediction: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(folder, prediction())
+    no_database(folder / FILE)
+    real = LogFile._set_aside
+
+    def late(self: LogFile, error: Exception) -> None:
+        monkeypatch.setattr(LogFile, "_set_aside", real)
+        assert store(folder, prediction())[0] == [1]  # the other one comes first
+        real(self, error)
+
+    monkeypatch.setattr(LogFile, "_set_aside", late)
+    assert store(folder, prediction()) == ([2], [])
+    assert [path.name for path in folder.glob("*corrupt*")] == [f"{FILE}.corrupt-1"]
+
+
+def test_what_can_still_be_read_of_a_damaged_log_is(folder: Path, prediction: Make) -> None:
+    with ResultsLog.open(folder) as log:
+        for number in range(60):
+            log.store(prediction(label=f"label {number + 1}"), Given(), case="odd" if number % 2 == 0 else None)
+    path = folder / FILE
+    content = bytearray(path.read_bytes())
+    content[6 * 4096 : 7 * 4096] = b"\x77" * 4096
+    path.write_bytes(content)
+    aside = path.rename(folder / f"{FILE}.corrupt-1")
+    said: list[str] = []
+    found = list(salvaged(aside, Wanted(), said.append))
+    assert 40 < len(found) < 60
+    assert all(record.answer["label"] == f"label {record.number}" for record in found)
+    assert said == [f"{60 - len(found)} of 60 numbers of {aside} cannot be read any more."]
+    odd = [record.number for record in salvaged(aside, Wanted(case="odd"), said.append)]
+    assert odd == [record.number for record in found if record.number % 2]
+    assert aside.read_bytes() == content
+
+
+def test_answers_in_the_journal_of_a_log_that_was_set_aside_are_read(folder: Path, prediction: Make) -> None:
+    left_open(folder, prediction(), 3)
+    assert len(list(salvaged(folder / FILE, Wanted(), print))) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"no database " * 900])
+def test_of_what_is_no_log_nothing_is_read(folder: Path, content: bytes) -> None:
+    folder.mkdir()
+    (folder / FILE).write_bytes(content)
+    with pytest.raises(BadInput, match="Nothing can be read of the log"):
+        list(salvaged(folder / FILE, Wanted(), print))
+    with pytest.raises(BadInput, match="There is no log at"):
+        list(salvaged(folder / "no.sqlite", Wanted(), print))

@@ -1,4 +1,4 @@
-"""A disk without room: the answer is printed, and the exit code is 6."""
+"""A disk without room, or that may only be read: the answer is printed, and the exit code is 6."""
 
 from __future__ import annotations
 
@@ -134,3 +134,37 @@ def test_in_whatever_room_there_is_an_answer_is_stored_or_it_is_said(tmp_path: P
     assert len(outcomes) == 48
     assert set("".join(outcomes)) == set("+-p")  # stored, not at all, and without the picture
     assert outcomes[0] == "------"
+
+
+READ_ONLY = """
+set -e
+mount -t tmpfs -o size=4m tmpfs "$EDGEFUSE_HOME"
+"$@" classify --note first $ASK > /dev/null
+mount -o remount,ro "$EDGEFUSE_HOME"
+"$@" results list > "$OUT/list"
+"$@" results show 1 --json > "$OUT/show"
+"$@" results export csv "$OUT/export.csv"
+set +e
+"$@" classify --note second $ASK --json > "$OUT/out" 2> "$OUT/err"; code=$?
+"$@" results purge --all --yes 2> "$OUT/purge" && exit 99
+exit $code
+"""
+
+
+def test_a_disk_that_may_only_be_read_gives_its_answers_and_takes_none(
+    tmp_path: Path, namespace: list[str], tiny_kit: Path
+) -> None:
+    """As the system makes of a failing memory card."""
+    (tmp_path / "card").mkdir()
+    command = [*namespace, "/bin/sh", "-c", READ_ONLY, "card", sys.executable, "-m", "edgefuse"]
+    environment = os.environ | {
+        "EDGEFUSE_HOME": str(tmp_path / "card"), "OUT": str(tmp_path), "ASK": f"--kit {tiny_kit} --engine numpy",
+    }  # fmt: skip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 6, done.stderr
+    assert json.loads((tmp_path / "out").read_text())["number"] is None
+    assert "cannot be written (Read-only file system); check its permissions" in (tmp_path / "err").read_text()
+    assert "cannot be purged" in (tmp_path / "purge").read_text()
+    assert (tmp_path / "list").read_text().split()[0] == "1"
+    assert json.loads((tmp_path / "show").read_text())["number"] == 1
+    assert len((tmp_path / "export.csv").read_text().splitlines()) == 2
