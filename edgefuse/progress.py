@@ -1,4 +1,7 @@
-"""Progress on stderr for steps that last over a second."""
+"""Progress on stderr for steps that last over a second.
+
+click is imported where it is shown: whoever imports `silent` alone, as the classifier does, needs no click.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
-
-import click
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ def bar(
 
     Where stderr is no terminal: one line when the step ends.
     """
+    import click
+
     started = time.monotonic()
     watched = sys.stderr.isatty()
     done = 0
@@ -69,6 +72,8 @@ def moved(label: str, length: int) -> Iterator[Callable[[int], None]]:
 
     Where stderr is no terminal: one line when the block ends well.
     """
+    import click
+
     started = time.monotonic()
     watched = sys.stderr.isatty()
     with click.progressbar(
@@ -87,6 +92,8 @@ def in_bytes(size: float) -> str:
 
 
 def _bar_of_bytes(label: str, length: int | None, watched: bool) -> Any:
+    import click
+
     def said(done: int | None) -> str:
         return f"{in_bytes(done or 0)} of {in_bytes(length or 0)}"
 
@@ -101,6 +108,8 @@ def ticking(label: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
+    import click
+
     started, done = time.monotonic(), threading.Event()
 
     def tick() -> None:
