@@ -15,7 +15,7 @@ from edgefuse.card import machine_card
 from edgefuse.kits.kit import Kit
 from edgefuse_bench import accuracy, others, over_time
 from edgefuse_bench.meters import Sampler, all_meters, remarks
-from edgefuse_bench.order import ANSWERS, GOLDEN
+from edgefuse_bench.order import ANSWERS
 from edgefuse_bench.processes import Processes
 from edgefuse_bench.result import SCENARIOS, Query, Result
 from edgefuse_bench.samples import Samples, golden_samples
@@ -128,9 +128,9 @@ def _memory(found: Processes, growth: Mapping[str, Any] | None) -> dict[str, Any
 
 
 def _accuracy(kit: Kit, samples: Samples, found: Processes) -> dict[str, Any]:
-    precisions = found.outcomes[0]["golden_precisions"]
+    precisions, vectors = found.golden
     specs = [kit.encoders(precisions[name])[number] for number, name in enumerate(("image", "text"))]
-    golden = dict(np.load(found.folder_of(0) / GOLDEN, allow_pickle=False))
+    golden = dict(np.load(vectors, allow_pickle=False))
     answers = np.full((len(samples.asked), len(kit.classes)), np.nan)  # (n, K)
     referred: set[int] = set()
     for number, outcome in enumerate(found.outcomes):

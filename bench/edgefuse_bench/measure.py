@@ -46,7 +46,7 @@ def measure(order: Order, spawned_ns: int, entered_ns: int) -> dict[str, Any]:
 
     def watch(stage: str, _: object = None) -> None:
         stages[stage] = _held().to_json()
-        if order.is_first and order.scenario == "Cold":
+        if order.names_files:
             files.update(files_in_use(os.getpid()))  # now, while the stage's worker runs
 
     watch("start")
@@ -75,7 +75,7 @@ def measure(order: Order, spawned_ns: int, entered_ns: int) -> dict[str, Any]:
             _ask_all(asker, order, classifier, log)
         watch("end")
         at_end = _processes()
-        specs = _write_golden(folder / GOLDEN, classifier) if order.is_first else {}
+        specs = _write_golden(folder / GOLDEN, classifier) if order.asks_golden else {}
     _write_answers(folder / ANSWERS, asker, len(order.samples), len(classifier.kit.classes))
     return {
         "open_ns": open_ns,

@@ -42,8 +42,10 @@ class Order:
     queries: int
     seconds: float | None
     """Sustained: how long to go on."""
-    is_first: bool
-    """Whether to answer the golden samples in the end, for their vectors, and in Cold to name the files in use."""
+    asks_golden: bool = False
+    """Whether to answer the golden samples in the end, for their vectors."""
+    names_files: bool = False
+    """Whether to tell which files are in use."""
 
     def write(self) -> Path:
         """Write the order into its folder, which only this user can read: arguments of a command all users can."""

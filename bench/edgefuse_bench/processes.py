@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse.progress import moved
 from edgefuse_bench import cold, query_log
 from edgefuse_bench.child import Timeline, run_child
-from edgefuse_bench.order import LOG, Order
+from edgefuse_bench.order import GOLDEN, LOG, Order
 from edgefuse_bench.query_log import FIRST, MEASURED, WARMUP
 from edgefuse_bench.result import SCENARIOS, Query
 from edgefuse_bench.samples import Samples
@@ -34,6 +35,8 @@ class Processes:
         self.timeline = Timeline(time.monotonic_ns())
         self.outcomes: list[dict[str, Any]] = []
         """What each process told, see `measure.measure`."""
+        self.golden: tuple[dict[str, str], Path]
+        """Precisions of the files that ran the golden samples, and where their vectors are, once all have run."""
         self.queries: list[Query] = []
         self._firsts: list[Query] = []
         self._warmup: list[Query] = []
@@ -83,8 +86,8 @@ class Processes:
         length = round(settings.seconds or 0) or sum(shares) + repeats * apart
         begin = 0
         with moved(f"measuring ({SCENARIOS[settings.scenario]})", length) as move:
-            for share in shares:
-                found = self._run(share, first=begin, move=move)
+            for number, share in enumerate(shares):
+                found = self._run(self._order(share, first=begin, asks_golden=number == 0), self.timeline, move)
                 self._firsts += found[FIRST]
                 self._warmup += found[WARMUP]
                 self.queries += found[MEASURED]
@@ -94,7 +97,7 @@ class Processes:
         """Each process answers one query; the first one tells which files to drop from memory before the others."""
         queries = self._settings.queries or 0
         with moved("measuring (Cold)", queries + 1) as move:
-            self._firsts += self._run(1, first=0, move=move)[MEASURED]
+            self._firsts += self._run(self._order(1, first=0, names_files=True), self.timeline, move)[MEASURED]
             kit_files = (str(self._kit.file(name).resolve()) for name in self._kit.manifest["files"])
             files = sorted({*kit_files, *self.outcomes[0]["files"]})
             cold.settle(files)
@@ -102,15 +105,18 @@ class Processes:
             for number in range(queries):
                 cold.drop(files)
                 stayed.append(cold.cached_bytes(files))
-                self.queries += self._run(1, first=1 + number, move=move)[MEASURED]
+                self.queries += self._run(self._order(1, first=1 + number), self.timeline, move)[MEASURED]
+        # In a process apart, which keeps its encoders open: its memory and its times are in no figure.
+        golden = replace(self._order(0, first=0, asks_golden=True), scenario=SCENARIOS["single"])
+        self._run(golden, Timeline(time.monotonic_ns()), _nothing)
+        self.outcomes.pop()
         self._remarks.append(cold.remark(files, before, stayed))
 
-    def _run(self, queries: int, *, first: int, move: Move) -> dict[int, list[Query]]:
-        """The queries of one process more, by kind."""
-        settings, number = self._settings, len(self.outcomes)
-        folder = self.folder_of(number)
+    def _order(self, queries: int, *, first: int, asks_golden: bool = False, names_files: bool = False) -> Order:
+        """What the next process is to do."""
+        settings, folder = self._settings, self.folder_of(len(self.outcomes))
         folder.mkdir()
-        order = Order(
+        return Order(
             folder=str(folder),
             kit=str(self._kit.folder.absolute()),
             scenario=SCENARIOS[settings.scenario],
@@ -122,13 +128,25 @@ class Processes:
             warmup=settings.warmup,
             queries=queries,
             seconds=settings.seconds,
-            is_first=number == 0,
+            asks_golden=asks_golden,
+            names_files=names_files,
         )
+
+    def _run(self, order: Order, timeline: Timeline, move: Move) -> dict[int, list[Query]]:
+        """The queries of one process more, by kind."""
+        settings, number = self._settings, len(self.outcomes)
         looked = _by_seconds(move, settings.seconds) if settings.seconds else _by_queries(move)
         interval_s = max(LOOK_S, (settings.seconds or 0) / MOST_LOOKS)
-        self.outcomes.append(run_child(order, self.timeline, interval_s, looked))
+        self.outcomes.append(run_child(order, timeline, interval_s, looked))
+        if order.asks_golden:
+            self.golden = self.outcomes[-1]["golden_precisions"], self.folder_of(number) / GOLDEN
         is_cold = settings.scenario == "cold"
-        return query_log.read(folder / LOG, process=number, began_ns=self.timeline.began_ns, cold=is_cold)
+        log = self.folder_of(number) / LOG
+        return query_log.read(log, process=number, began_ns=timeline.began_ns, cold=is_cold)
+
+
+def _nothing(_: int) -> None:
+    """Moves no bar."""
 
 
 def _by_queries(move: Move) -> Callable[[int], None]:

@@ -59,7 +59,7 @@ class Answers:
 
 
 def order(folder: Path, **more: Any) -> Order:
-    settings: dict[str, Any] = {"first": 0, "warmup": 2, "queries": 3, "seconds": None, "is_first": True}
+    settings: dict[str, Any] = {"first": 0, "warmup": 2, "queries": 3, "seconds": None}
     settings |= {"scenario": "SingleStream", "engine": "auto", "threads": None, "precision": None}
     return Order(folder=str(folder), kit="kit", **{"samples": (), **settings, **more})
 

@@ -196,7 +196,7 @@ def test_cold_queries_have_a_process_each(cold: Result) -> None:
 
 def orders(kit: Path, folder: Path, **more: Any) -> Order:
     asked = golden_samples(Kit.open(kit)).asked
-    whole = {"first": 0, "warmup": 0, "queries": 2, "seconds": None, "is_first": False, "scenario": "SingleStream"}
+    whole = {"first": 0, "warmup": 0, "queries": 2, "seconds": None, "scenario": "SingleStream"}
     whole |= {"threads": 1, "precision": None, "engine": "numpy"}
     return Order(folder=str(folder), kit=str(kit), samples=asked, **whole | more)
 
