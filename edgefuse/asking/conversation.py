@@ -25,7 +25,7 @@ from edgefuse.asking.words import (
     welcome,
     wrapped,
 )
-from edgefuse.batch.samples import NOTES
+from edgefuse.batch.samples import NOTES, PICTURES
 from edgefuse.progress import ticking
 from edgefuse.results.storing import Storing
 from edgefuse_runtimes.closing import Closing
@@ -52,8 +52,8 @@ class Sample:
     case: str | None
 
 
-def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) -> int:
-    """Ask for samples and answer them until the person leaves; how many were answered.
+def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) -> None:
+    """Ask for samples and answer them until the person leaves.
 
     Whatever is wrong with one sample is said, and the next question comes.
 
@@ -64,17 +64,14 @@ def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) ->
     Raises:
         BadInput: the kit cannot be used.
     """
-    answered = 0
     with Answering(open_classifier) as answering:
         say(welcome(answering.kit_name, answering.classes))
         try:
             while True:
-                sample = ask_sample()
-                answered += answer(answering, sample, storing)
+                answer(answering, ask_sample(), storing)
                 question("Enter: next picture   q: leave")
         except (Leave, click.Abort, KeyboardInterrupt):
             say(["", "Goodbye."])
-    return answered
 
 
 class Answering(Closing):
@@ -178,6 +175,9 @@ def ask_note(*, needed: bool) -> tuple[str | None, str | None, list[str]]:
     lines: list[str] = []
     while line := question(">" if not lines else " ", leaves=not lines):
         path = dropped_path(line)
+        if not lines and path.suffix.lower() in PICTURES and holds(path.is_file):
+            say(["That is a picture. Here the note is wanted, in words."])
+            continue
         if not lines and path.suffix.lower() in NOTES and holds(path.is_file):
             try:
                 words, remarks = read_note(str(path))
@@ -196,8 +196,8 @@ def ask_case() -> str | None:
     return question(">") or None
 
 
-def answer(answering: Answering, sample: Sample, storing: Storing) -> bool:
-    """Answer, store and tell; whether there was an answer."""
+def answer(answering: Answering, sample: Sample, storing: Storing) -> None:
+    """Answer, store and tell; or say why there is no answer."""
     say(["", "Working. The first answer takes longest. Ctrl-C stops it."])
     given = storing.given(sample.picture, sample.note, sample.note_file)
     complaints = storing.not_stored
@@ -206,19 +206,18 @@ def answer(answering: Answering, sample: Sample, storing: Storing) -> bool:
             prediction = answering.predict(sample.picture, sample.note)
     except KeyboardInterrupt:
         say(["", "Stopped; nothing was stored."])
-        return False
-    except EdgefuseError as error:
+        return
+    except (EdgefuseError, OSError) as error:  # also where a stick with the kit was pulled out
         say(["", *wrapped(f"There is no answer: {error}")])
-        return False
+        return
     except MemoryError:
         say(["", *wrapped("There is no answer: there is too little memory. Close other programs and try again.")])
-        return False
+        return
     prediction = dataclasses.replace(prediction, notes=sample.remarks + prediction.notes)
     prediction = storing.store(prediction, given, sample.case)
     say(answer_page(prediction, drawn=answering.drawn))
     if storing.not_stored > complaints:
         say([click.style("\n".join(wrapped(f"WRITE THE ANSWER DOWN. {storing.complaint}")), fg="red", bold=True)])
-    return True
 
 
 def question(prompt: str, *, leaves: bool = True) -> str:

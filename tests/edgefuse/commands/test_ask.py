@@ -108,6 +108,7 @@ def test_a_note_may_be_a_dragged_text_file(talk: Talk, home: Path) -> None:
         (["m"], "m is not there"),  # there are no older pictures
         (["n", ""], "Without a picture there must be a note."),
         (["1", "", "", "", "broken.png", "", ""], "There is no answer: broken.png is not a picture"),
+        (["1", "broken.png", "", ""], "That is a picture. Here the note is wanted, in words."),
         (["1", "", ""], "Goodbye."),
     ],
 )
@@ -180,6 +181,26 @@ def test_an_encoder_that_does_not_fit_beside_the_other_gets_the_memory_alone(
     outcome = talk("1", "words", "", "", "", "2", "words", "", "", "q")
     assert opened == [True, False]
     assert outcome.out.count("Stored as number") == 2
+
+
+def test_ctrl_c_stops_an_answer_and_the_next_one_comes(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, real = [], Classifier.open
+
+    def open_classifier(*arguments: Any, **settings: Any) -> Classifier:
+        classifier = real(*arguments, **settings)
+        opened.append(classifier)
+        if len(opened) == 1:
+            monkeypatch.setattr(classifier, "predict", interrupt)
+        return classifier
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classifier, "open", open_classifier)
+    outcome = talk("1", "words", "", "", "", "2", "words", "", "", "q")
+    assert "Stopped; nothing was stored." in outcome.out
+    assert "Stored as number 1." in outcome.out
+    assert (outcome.code, len(opened)) == (0, 2)  # Ctrl-C ended the engines of the first
 
 
 def test_inputs_are_kept_only_if_asked_for(talk: Talk) -> None:
