@@ -78,12 +78,15 @@ def install(
             total = sum(kit.hashes.values())
             for name in progress("installing", kit.files, total, size=lambda name: int(kit.files[name]["bytes"])):
                 _store_object(brought.source, kit, name)
-            if folder.is_dir() and not _is_whole(folder):
+            if folder.is_dir() and not _is_whole(folder, brought):
                 set_aside(folder)
             if not folder.is_dir():
                 with new_folder(folder) as part:
                     _fill(part, brought)
                     Kit.open(part).require_complete()
+            elif brought.signature is not None:  # it may have come without one before
+                write_bytes(folder / SIGNATURE, brought.signature)
+                (folder / SIGNATURE).chmod(0o444)
             write_record(folder, _record(Kit.open(folder), trust))
         finally:
             remove_unused()
@@ -152,12 +155,13 @@ def _fill(part: Path, brought: Brought) -> None:
             path.chmod(0o755 if path.is_dir() else 0o444)
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, brought: Brought) -> bool:
+    """Whether the folder holds the very kit that was brought; an interrupted installation may have left another."""
     try:
         Kit.open(folder).verify()
     except BadInput:
         return False
-    return True
+    return (folder / MANIFEST).read_bytes() == brought.manifest
 
 
 def _record(kit: Kit, trust: Trust) -> Record:

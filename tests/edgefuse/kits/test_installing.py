@@ -14,7 +14,7 @@ from edgefuse.home import home
 from edgefuse.kits import installing, room
 from edgefuse.kits.installing import install
 from edgefuse.kits.kit import Kit
-from edgefuse.kits.record import UNSIGNED, read_record
+from edgefuse.kits.record import UNSIGNED, read_record, record_path
 from edgefuse.kits.store import installed, objects_folder, rollback
 from edgefuse.trust.pinned import pinned_keys
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
@@ -193,6 +193,22 @@ def test_installing_again_repairs_what_the_card_lost(bring: Bring, fingerprint: 
     with pytest.raises(BadInput, match="damaged"):
         Kit.open(done.folder)  # its time of change tells
     assert install(kit).record == read_record(done.folder)
+    Kit.open(done.folder).verify()
+
+
+def test_a_kit_that_an_interrupted_installation_left_is_not_taken_for_another(bring: Bring, fingerprint: str) -> None:
+    left = install(bring("1", seed=None, edgefuse="9.9"), allow_unsigned=True)
+    record_path(left.folder).unlink()  # as if it had been killed before that was written
+    kit = bring("1")
+    done = install(kit, fingerprint=fingerprint)
+    assert done.record.digest == Kit.open(done.folder).digest == Kit.open(kit).digest
+    assert tree(done.folder) == tree(kit)
+
+
+def test_the_signature_of_a_kit_that_came_without_is_taken_over(bring: Bring, fingerprint: str) -> None:
+    assert install(bring("1", seed=None), allow_unsigned=True).record.signer is None
+    done = install(bring("1"), fingerprint=fingerprint)
+    assert (done.record.signer, (done.folder / "kit.json.sig").is_file()) == (fingerprint, True)
     Kit.open(done.folder).verify()
 
 
