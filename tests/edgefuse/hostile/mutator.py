@@ -43,12 +43,12 @@ def mutate(kit: Path, rng: random.Random) -> str:
     if name == MANIFEST:
         said = _json(data, rng)
         if rng.random() < 0.25:
-            path.write_bytes(_bytes(data, rng))
+            path.write_bytes(damaged(data, rng))
             return f"bytes of {name}"
         _recompose(kit, said)
         return f"values of {name}"
     kinds: dict[str, Callable[[bytes, random.Random], bytes]] = {".json": _json_bytes, ".npz": _arrays}
-    change = kinds.get(path.suffix, _bytes) if rng.random() < 0.7 else _bytes
+    change = kinds.get(path.suffix, damaged) if rng.random() < 0.7 else damaged
     path.write_bytes(change(data, rng))
     if rng.random() < 0.75:
         refit(kit)
@@ -94,7 +94,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [*([value] if isinstance(value, dict) else []), *(found for item in inner for found in _dicts(item))]
 
 
-def _bytes(data: bytes, rng: random.Random) -> bytes:
+def damaged(data: bytes, rng: random.Random) -> bytes:
     """A few bytes changed, most often near the start, where files describe themselves."""
     changed = bytearray(data)
     for _ in range(rng.choice([1, 1, 2, 8])):
@@ -152,6 +152,6 @@ def _arrays(data: bytes, rng: random.Random) -> bytes:
             if name == chosen:
                 header = f"{{'descr': {rng.choice(kinds)}, 'fortran_order': False, 'shape': {rng.choice(shapes)}, }}"
                 start = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
-                content = start + content[128:] if rng.random() < 0.8 else _bytes(content, rng)
+                content = start + content[128:] if rng.random() < 0.8 else damaged(content, rng)
             after.writestr(name, content)
     return out.getvalue()

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 
 COUNT = int(os.environ.get("EDGEFUSE_MUTANTS", "200"))
 TOGETHER = 20
@@ -46,3 +47,24 @@ def test_a_mutant_gets_an_answer_or_a_sentence(
             error.add_note(f"seed {seed}: {done}")
             raise
         shutil.rmtree(kit)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "note"])
+def test_a_damaged_picture_or_note_gets_an_answer_or_a_sentence(
+    watched: Callable[..., Any], mutator: ModuleType, tiny_kit: Path, tmp_path: Path, kind: str
+) -> None:
+    picture, note = tiny_kit / "golden" / "0.png", tiny_kit / "golden" / "0.txt"
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    if kind == "note":
+        whole.write_bytes(note.read_bytes())
+    else:
+        with Image.open(picture) as image:
+            image.convert("RGB").resize((96, 64)).save(whole, kind)
+    for seed in range(COUNT // 20):
+        damaged.write_bytes(mutator.damaged(whole.read_bytes(), random.Random(seed)))
+        given = (picture, "--text", damaged) if kind == "note" else (damaged, "--text", note)
+        try:
+            watched("classify", *given, "--kit", tiny_kit, "--engine", "numpy", "--no-cache")
+        except BaseException as error:
+            error.add_note(f"{kind}, seed {seed}")
+            raise
