@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ LARGEST_UNPACKED = 64 << 20
 """Bytes that a packed file of arrays may always become."""
 MOST_PACKED = 100
 """Times its size that a larger one may become: real numbers pack far less, a bomb a thousand times."""
+
+_UNREADABLE = (
+    OSError, EOFError, MemoryError, OverflowError, RecursionError, ValueError, TypeError, AttributeError, RuntimeError,
+    SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise over damaged arrays; numpy reads a header as if it were Python."""
 
 
 def home_folder() -> Path:
@@ -107,18 +114,10 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
             if not all(isinstance(array, np.ndarray) for array in found.values()):  # numpy gives other members as bytes
                 raise ValueError("it holds something that is no array")
             return found
-    except (
-        MemoryError,
-        OSError,
-        EOFError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        why = str(error).partition(". ")[0]  # numpy goes on with how to unpickle it all the same
+    except _UNREADABLE as error:
+        why = " ".join(str(error).partition(". ")[0].split())[
+            :200
+        ]  # numpy goes on with how to unpickle it all the same
         raise BadInput(f"The arrays {path} cannot be read ({why}); {remedy}.") from error
 
 

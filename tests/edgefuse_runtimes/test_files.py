@@ -231,3 +231,13 @@ def test_a_header_that_asks_for_too_much_is_refused(tmp_path: Path, shape: tuple
         member.write(bytes(100))
     with pytest.raises(BadInput, match="cannot be read"):
         files.read_arrays(tmp_path / "a.npz", "copy it again")
+
+
+@pytest.mark.parametrize(
+    "header", [b"{'descr': (\n", b"{'descr'", b"(" * 5000, b"{'descr': '<f4'}", b"\xff\xfe", b"9" * 9000]
+)
+def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(BadInput, match="cannot be read"):
+        files.read_arrays(tmp_path / "a.npz", "copy it again")
