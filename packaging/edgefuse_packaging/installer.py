@@ -171,10 +171,10 @@ def least_memory(kit: Kit) -> int:
 
 
 def disk_bytes(carried: Sequence[Path], used: Sequence[Path], kit: Path) -> int:
-    """Bytes of disk that an installation takes while it is made."""
+    """Bytes of disk that an installation takes while it is made: the kit is there twice while it is handed over."""
     kept = sum(file.stat().st_size for file in kit.rglob("*") if file.is_file())
     unpacked = UNPACKED * sum(wheel.stat().st_size for wheel in used)
-    return kept + sum(wheel.stat().st_size for wheel in carried) + unpacked + MARGIN
+    return 2 * kept + sum(wheel.stat().st_size for wheel in carried) + unpacked + MARGIN
 
 
 def _llama_wheel(wanted: Wanted, kit: Kit, say: Callable[[str], None]) -> Path | None:

@@ -227,6 +227,15 @@ def test_installing_twice_changes_nothing(first: Path, person: Person) -> None:
     assert not (person.root / "previous").exists()
 
 
+def test_installing_again_brings_a_kit_back_that_was_removed(first: Path, carried: Carried, person: Person) -> None:
+    person.run(person.home / ".local/bin/edgefuse", "kits", "remove", carried.facts["kit"]["name"])
+
+    person.install(first)
+
+    assert person.answer()
+    assert [path.name for path in (person.root / "versions").iterdir()] == ["0.1.0-1"]
+
+
 def test_a_version_that_does_not_answer_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
     content = tmp_path / "content"
     content.mkdir()

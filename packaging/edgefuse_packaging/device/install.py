@@ -260,7 +260,7 @@ def install(
     with _only_one(root):
         for leftover in (root / "versions").glob(".*.part"):
             shutil.rmtree(leftover)
-        if not version.exists():
+        if not (version.exists() and (kit_options is None or _has_kit(version, root, facts["kit"]["digest"]))):
             part = version.with_name(f".{version.name}.part")
             part.mkdir()
             try:
@@ -276,7 +276,10 @@ def install(
                     say("installing the kit")
                     _hand_over(part, root, kit_options)
                 os.sync()
-                part.rename(version)
+                if version.exists():  # and only its kit was missing
+                    shutil.rmtree(part)
+                else:
+                    part.rename(version)
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
@@ -285,6 +288,13 @@ def install(
             if old.resolve() not in ((root / name).resolve() for name in ("current", "previous")):
                 shutil.rmtree(old)
     return version
+
+
+def _has_kit(version: Path, root: Path, digest: str) -> bool:
+    """Whether the kit is installed, which a person may have removed since."""
+    command = [*edgefuse(version), "kits", "list", "--json"]
+    said = json.loads(_run(command, "its kits cannot be listed", EDGEFUSE_HOME=str(root)))
+    return any(kit["digest"] == digest for kit in said["kits"])
 
 
 def _hand_over(version: Path, root: Path, options: Sequence[str]) -> None:

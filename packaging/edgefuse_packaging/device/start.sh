@@ -32,7 +32,8 @@ with open(sys.argv[1], "rb") as file:
     head = file.read(65536)
 said, rest = head.split(b"\n", 2)[1:] if head.count(b"\n") > 1 else (b"", b"")
 if len(head) != 65536 or said[2:] != hashlib.sha256(rest).hexdigest().encode():
-    sys.exit("edgefuse: the beginning of this file is damaged; copy it again.")
+    print("edgefuse: the beginning of this file is damaged; copy it again.", file=sys.stderr)
+    sys.exit(2)
 program, _, facts = rest.partition(b"\n#PROGRAM\n")[2].partition(b"\n#FACTS\n")
 exec(compile(program, "install.py", "exec"), {"__name__": "__main__", "FACTS": json.loads(facts)})
 '
