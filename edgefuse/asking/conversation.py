@@ -65,7 +65,7 @@ def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) ->
         BadInput: the kit cannot be used.
     """
     with Answering(open_classifier) as answering:
-        say(welcome(answering.kit_name, answering.classes))
+        say(welcome(answering.kit_name, answering.classes, refers=answering.refers))
         try:
             while True:
                 answer(answering, ask_sample(), storing)
@@ -82,6 +82,7 @@ class Answering(Closing):
         self._classifier: Classifier | None = open_classifier(True)
         kit = self._classifier.kit
         self.kit_name, self.classes, self.drawn = f"{kit.name} {kit.version}", kit.classes, kit.drawn
+        self.refers = kit.head.referral is not None
 
     def predict(self, picture: Path | None, note: str | None) -> Prediction:
         """The answer, see `Classifier.predict`."""

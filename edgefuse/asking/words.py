@@ -19,13 +19,16 @@ SHOWN_CLASSES = 5
 SHOWN_REMARKS = 4
 
 
-def welcome(kit: str, classes: Sequence[str]) -> list[str]:
-    """What this is, and how to leave it."""
+def welcome(kit: str, classes: Sequence[str], *, refers: bool) -> list[str]:
+    """What this is, and how to leave it; `refers`: whether the kit tells answers that are not sure enough."""
+    rule = "Where it says REFER, ask a clinician."
+    if not refers:
+        rule = "This kit never says REFER, so ask a clinician about every answer."
     return [
         "",
         click.style("edgefuse: a picture and a note, and an answer", bold=True),
         *wrapped(f"Kit {kit}. It knows: {', '.join(classes)}."),
-        *wrapped("It is no doctor. Where it says REFER, ask a clinician."),
+        *wrapped(f"It is no doctor. {rule}"),
         *wrapped("q leaves, at every question."),
     ]
 

@@ -67,7 +67,9 @@ def test_the_longest_answer_fits_80_columns_and_24_lines(referred: bool) -> None
 
 def test_the_first_screen_fits(tmp_path: Path) -> None:
     found = [Found(tmp_path / ("folder " * 20) / f"{number}.jpg", 1e9) for number in range(8)]
-    lines = plain([*welcome("ham-mini 1", [f"class {number}" for number in range(9)]), *pictures_page(found, 1)])
+    lines = plain(
+        [*welcome("ham-mini 1", [f"class {number}" for number in range(9)], refers=False), *pictures_page(found, 1)]
+    )
     assert max(map(len, lines.splitlines())) < 80
     assert len(lines.splitlines()) < 18
     assert lines.endswith("/7.jpg")

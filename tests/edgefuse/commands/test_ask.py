@@ -64,6 +64,7 @@ def test_a_picture_a_note_and_a_case_are_answered_and_stored(talk: Talk, home: P
     assert "Pictures/new one.png" in outcome.out
     assert "Stored as number 1." in outcome.out
     assert outcome.out.endswith("Goodbye.\n")
+    assert "This kit never says REFER, so ask a clinician about every answer." in " ".join(outcome.out.split())
     (record,) = stored()
     with Classifier.open(tiny_kit, engine="numpy", cache=False) as classifier:
         expected = classifier.predict(home / "Pictures" / "new one.png", "It is new.\nLäsion am Bein.")
@@ -75,6 +76,7 @@ def test_a_picture_a_note_and_a_case_are_answered_and_stored(talk: Talk, home: P
 def test_a_referral_is_said_in_plain_words(talk: Talk, careful_kit: Path) -> None:
     outcome = talk("1", "It is new.", "", "", "q", options=("--kit", careful_kit))
     assert "  REFER: ask a clinician\n" in outcome.out
+    assert "Where it says REFER, ask a clinician." in outcome.out
     assert stored()[0].answer["referred"] is True
 
 
