@@ -36,7 +36,8 @@ def render(report: dict[str, Any], *, unicode: bool) -> str:
     lines += _row("memory", f"{said_size(device['memory_bytes'])} {_joined(device['memory_words'])}", dim=True)
     lines += _row("disk", f"{said_size(device['disk_bytes'])} {device['disk_words']}", dim=True)
     lines += ["", *_options(report, unicode), "", *_moments(report)]
-    lines.append("")
+    if report["notes"] or report["advice"]:
+        lines.append("")
     for sentence in report["notes"]:
         lines += _row("note", sentence, fg="yellow")
     for sentence in report["advice"]:

@@ -122,9 +122,10 @@ def need(facts: EncoderFacts, way: Way, *, kept: bool = False) -> Need:
 
 
 def _onnxruntime(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:
-    """The library, a session, states, and the weights, copied out of the file; a table twice, "normal" packs more."""
+    """The library, a session, states, and the weights, copied out of the file; "normal" packs all but tables too."""
     copied = Need(engine=24 * MIB, activations=_states(facts), weights=105 * facts.weight_bytes // 100)
-    return copied + Need(repacked=(55 * facts.weight_bytes if memory == "normal" else 50 * facts.lookup_bytes) // 100)
+    tables, packed = 50 * facts.lookup_bytes // 100, 55 * (facts.weight_bytes - facts.lookup_bytes) // 100
+    return copied + Need(repacked=tables if memory == "low" else max(tables, packed))
 
 
 def _onnx_numpy(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:

@@ -55,6 +55,14 @@ def test_low_never_takes_more_than_normal(facts: EncoderFacts, ways: list[Way], 
         assert need(facts, low, kept=kept).anonymous <= need(facts, normal, kept=kept).anonymous
 
 
+def test_a_table_that_is_looked_up_is_never_packed() -> None:
+    fp32 = EncoderFacts("onnx", "fp32", 242 * MIB, width=512, tokens=77)
+    with_table = dataclasses.replace(fp32, lookup_bytes=98 * MIB)
+    normal, low = (need(with_table, Way("onnxruntime", memory)) for memory in ("normal", "low"))
+
+    assert low.anonymous < normal.anonymous < need(fp32, Way("onnxruntime", "normal")).anonymous
+
+
 @pytest.mark.parametrize("way", TEXT_WAYS)
 def test_a_longer_note_never_takes_less(way: Way) -> None:
     taken = [need(dataclasses.replace(TEXT, tokens=tokens), way).anonymous for tokens in (1, 64, 256, 257, 512)]
