@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edgefuse.home import home
-from edgefuse.kits.store import current_folder, kits_folder, versions_of
+from edgefuse.kits.store import closed_to_others, current_folder, kits_folder, versions_of
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
 
@@ -42,7 +42,8 @@ def activate(kit: Path) -> None:
     """Make the kit in the folder `kit` the active kit of this user; of one in the store, whatever version is in use."""
     folder = kit.resolve()
     in_store = folder.is_relative_to(kits_folder().resolve())
-    write_bytes(_path(), os.fsencode(folder.parent if in_store else folder) + b"\n")
+    with closed_to_others():
+        write_bytes(_path(), os.fsencode(folder.parent if in_store else folder) + b"\n")
 
 
 def deactivate() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -103,7 +104,8 @@ def switch(name: str, version: str | None = None) -> Installed:
         there = ", ".join(item.record.version for item in versions)
         raise BadInput(f"The kit {name} is not installed in version {version!r} (installed: {there}); choose another.")
     Kit.open(chosen.folder)
-    write_bytes(chosen.folder.parent / CURRENT, chosen.folder.name.encode() + b"\n")
+    with closed_to_others():
+        write_bytes(chosen.folder.parent / CURRENT, chosen.folder.name.encode() + b"\n")
     return Installed(chosen.folder, chosen.record, in_use=True)
 
 
@@ -156,15 +158,28 @@ def set_aside(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """What is made while the block runs, only its owner may write to, whatever the user's umask allows."""
+    before = os.umask(0o022)
+    os.umask(before | 0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
 def locked_store() -> Iterator[None]:
     """Keep other processes from changing the store; what a killed one left half done is cleared first.
 
     Raises:
         BadInput: another process is changing it.
     """
-    for folder in (home(), kits_folder(), objects_folder()):
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with (kits_folder() / ".lock").open("wb") as lock:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(closed_to_others())
+        for folder in (home(), kits_folder(), objects_folder()):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((kits_folder() / ".lock").open("wb"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def test_nobody_else_may_write_to_an_installed_kit(bring: Bring, fingerprint: st
         done = install(bring(), fingerprint=fingerprint)
     finally:
         os.umask(before)
-    for path in (done.folder, *done.folder.rglob("*"), home() / "trusted_keys"):
+    assert done.folder.is_relative_to(home())
+    for path in (home(), *home().rglob("*")):
         assert path.stat().st_mode & 0o022 == 0, path
 
 
@@ -106,11 +108,12 @@ def test_without_the_library_no_signature_is_called_good(
     bring: Bring, fingerprint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kit = bring()
-    monkeypatch.setitem(__import__("sys").modules, "cryptography", None)
-    monkeypatch.setitem(__import__("sys").modules, "cryptography.exceptions", None)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     with pytest.raises(BadInput, match="cryptography"):
         install(kit, fingerprint=fingerprint)
     assert not home().exists()
+    assert install(kit, allow_unsigned=True).record.signer is None
 
 
 def test_an_upgrade_keeps_the_old_version_and_what_both_have_is_stored_once(bring: Bring, fingerprint: str) -> None:
