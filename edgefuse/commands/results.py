@@ -138,8 +138,9 @@ def purge(before: str | None, case: str | None, everything: bool, yes: bool) -> 
         count = log.count(wanted)
         answers = "1 answer" if count == 1 else f"{count} answers"
         aside = f" and {len(log.set_aside)} files of logs that were set aside" if everything and log.set_aside else ""
-        if not yes:
-            click.confirm(f"Remove {answers}{aside} from {log.path.parent} for good?", abort=True, err=True)
+        if not yes and not click.confirm(f"Remove {answers}{aside} from {log.path.parent} for good?", err=True):
+            click.echo("Nothing was removed.", err=True)
+            return
         log.purge_all() if everything else log.purge(wanted)
     click.echo(f"{answers}{aside} removed from {log.path.parent}.", err=True)
 

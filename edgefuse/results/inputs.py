@@ -42,8 +42,8 @@ def read_given(
 
     A picture that cannot be read is None here: the classifier says what is wrong with it.
     """
-    readable = picture if picture is not None and picture.is_file() else None
     try:
+        readable = picture if picture is not None and picture.is_file() else None
         picture_hash = _picture_hash(readable, key) if readable is not None and key is not None else None
         kept = readable.read_bytes() if readable is not None and keep else None
     except OSError:

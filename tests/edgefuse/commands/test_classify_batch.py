@@ -106,6 +106,7 @@ def test_a_table_names_pictures_and_notes_of_which_one_may_be_missing(
                 ("note", "", NOTES[1]),
                 ("picture", "photos/02.jpg", ""),
                 ("neither", "", ""),
+                ("too long", "x" * 5000, ""),
             ]
         )
     outcome, answers = batch(table)
@@ -115,7 +116,8 @@ def test_a_table_names_pictures_and_notes_of_which_one_may_be_missing(
         ("note", ["image"]),
         ("picture", ["text"]),
     ]
-    assert "1 could not be answered; repair them and run the same command again:\n  neither: There is" in outcome.err
+    assert "2 could not be answered; repair them and run the same command again:\n  neither: There is" in outcome.err
+    assert "\n  too long: " in outcome.err
 
 
 def test_bad_samples_are_listed_at_the_end_and_tried_again(batch: Callable[..., Any], photos: Path) -> None:

@@ -241,8 +241,10 @@ def test_an_export_that_fails_leaves_the_old_file(
 def test_purging_asks_unless_told_not_to(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     refused = cli("results", "purge", "--case", "B")
-    assert refused.code == 130
+    assert refused.code == 0
     assert "Remove 2 answers from" in refused.err
+    assert refused.err.endswith("Nothing was removed.\n")
+    assert len(stored()) == 3
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     done = cli("results", "purge", "--case", "B")
     assert (done.code, done.out) == (0, "")
