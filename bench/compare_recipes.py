@@ -24,7 +24,7 @@ from edgefuse.study.cells import divided
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import PAPER
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
-from edgefuse_runtimes.machine import physical_cores, set_blas_threads
+from edgefuse_runtimes.machine import set_blas_threads, usable_cores
 
 
 class Recipe(NamedTuple):
@@ -64,7 +64,7 @@ def answer(tables: dict[int, Table], folds: int, cell: Cell) -> Predictions:
         settings=replace(PAPER, members=recipe.members),
         shifts=(0.0,),
         text_components=recipe.text_components,
-        threads=physical_cores(),
+        threads=usable_cores(),
     )
     return predict(head, table, "test")
 

@@ -47,7 +47,7 @@ def configuration(result: Result) -> Configuration:
         text_engine=str(result.engines.get("text") or "none"),
         image_precision=str(result.precisions.get("image") or "none"),
         text_precision=str(result.precisions.get("text") or "none"),
-        threads=int(result.settings.get("threads") or result.machine.get("physical_cores") or 1),
+        threads=result.threads,
         kit=f"{result.kit.get('name', '?')} {result.kit.get('version', '?')}",
         digest=str(result.kit.get("digest", "?")),
     )

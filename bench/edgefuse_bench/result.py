@@ -99,6 +99,12 @@ class Result:
     """Whether the processor is emulated, so that times mean nothing."""
 
     @property
+    def threads(self) -> int:
+        """Of the encoders: those asked for, or what they take where nobody asks (`machine.usable_cores`)."""
+        cores, limit = self.machine.get("physical_cores") or 1, self.machine.get("cgroup_cores")
+        return int(self.settings.get("threads") or (cores if limit is None else max(1, min(cores, int(limit)))))
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """Those of `STAGES` that the queries have."""
         return tuple(name for name in STAGES if all(name in query.stages_ns for query in self.queries))

@@ -56,13 +56,12 @@ def page(result: Result) -> str:
 
 
 def _title(result: Result) -> str:
-    threads = result.settings.get("threads") or result.machine["physical_cores"]
     processes = len({query.process for query in result.queries})
     said = [
         result.scenario,
         _counted(len(result.queries), "query", "queries"),
         _counted(processes, "process", "processes"),
-        _counted(threads, "thread", "threads"),
+        _counted(result.threads, "thread", "threads"),
         *(["EMULATED: times mean nothing"] if result.emulated else []),
     ]
     return f"{result.kit['name']} {result.kit['version']}: {', '.join(said)}"

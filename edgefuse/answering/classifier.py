@@ -25,7 +25,7 @@ from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.decoding import load_within
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.image import Picture, prepare
-from edgefuse_runtimes.machine import available_memory, physical_cores, process_memory
+from edgefuse_runtimes.machine import available_memory, process_memory, usable_cores
 from edgefuse_runtimes.spec import Modality
 
 Watch = Callable[[str, NDArray[np.float32] | None], None]
@@ -163,7 +163,7 @@ class Classifier(Closing):
     @property
     def threads(self) -> dict[Modality, int]:
         """How many threads run each encoder."""
-        return {modality: how.threads or physical_cores() for modality, how in self._runs.settings.items()}
+        return {modality: how.threads or usable_cores() for modality, how in self._runs.settings.items()}
 
     def _answer(self, inputs: Inputs) -> Prediction:
         clock = Clock(load_ms=self._load_ms, decode_ms=inputs.decode_ms)

@@ -14,7 +14,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Encoder, Memory
 from edgefuse_runtimes.encoder import ENGINES, open_encoder
-from edgefuse_runtimes.machine import physical_cores, process_memory, return_freed_memory
+from edgefuse_runtimes.machine import process_memory, return_freed_memory, usable_cores
 from edgefuse_runtimes.probe import known_verdict
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import Tokenizer, Tokens, tokenize, tokenizer_of
@@ -106,7 +106,7 @@ class Stage(Closing):
 
     def _natives_are_distrusted(self, settings: Sequence[Memory]) -> bool:
         """Whether each native engine is remembered as one that failed with one of the memory settings and none else."""
-        threads, path = self._settings.threads or physical_cores(), self._kit.file(self.spec.file)
+        threads, path = self._settings.threads or usable_cores(), self._kit.file(self.spec.file)
         for engine in ENGINES[self.spec.format][:-1]:
             found = [known_verdict(engine, path, self.spec, threads=threads, memory=memory) for memory in settings]
             if {verdict.trusted for verdict in found if verdict is not None} != {False}:

@@ -17,7 +17,7 @@ from edgefuse.progress import Progress, silent
 from edgefuse.results.inputs import Given
 from edgefuse.results.storing import Storing
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 
 DECODED_AHEAD = 8
 """Samples that may wait ready (0.6 MB each at 224 x 224) while another is encoded."""
@@ -75,7 +75,7 @@ def classify_batch(
         return sample.id, _read(classifier, sample, storing)
 
     # Two at a time where there are cores: decoding a photograph of 12 megapixels takes longer than encoding it.
-    ready = ahead(read, todo, workers=min(2, physical_cores()), depth=DECODED_AHEAD)
+    ready = ahead(read, todo, workers=min(2, usable_cores()), depth=DECODED_AHEAD)
     for name, found in progress("classifying", ready, len(todo)):
         if isinstance(found, str):
             failed[name] = found

@@ -10,7 +10,7 @@ from edgefuse.commands.options import FOLDER
 from edgefuse.extras import importable
 from edgefuse.progress import bar
 from edgefuse.study.config import Study, read_study
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 
 OUTPUT = click.option(
     "--output",
@@ -38,7 +38,7 @@ def run(config: Path, output: Path | None, jobs: int | None) -> None:
 
     study = read_study(config)
     folder = output or folder_of(study)
-    running.run(study, folder, jobs=jobs or physical_cores(), progress=bar)
+    running.run(study, folder, jobs=jobs or usable_cores(), progress=bar)
     click.echo(f"{folder}: finished; read it with 'edgefuse study report {config}'.", err=True)
 
 
@@ -57,7 +57,7 @@ def report(config: Path, output: Path | None) -> None:
         importable(module, "report")
     study = read_study(config)
     folder = output or folder_of(study)
-    found = gather(study, folder, jobs=physical_cores(), progress=bar)
+    found = gather(study, folder, jobs=usable_cores(), progress=bar)
     page = write_report(found, folder / "report", bar)
     for sentence in headline(found):
         click.echo(sentence)

@@ -23,7 +23,7 @@ from edgefuse.training.report import DRAWN
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes, write_json
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 
 EXAMPLE = """\b
 Examples: edgefuse sweep V --output S
@@ -91,7 +91,7 @@ def command(
     check_rows(table)
     kinds = cast(Sequence[Fusion], list(dict.fromkeys(fusions)))
     plan = Plan(table, shifts, seeds, tuple(kinds), match, settings, text_components)
-    sweep = run_sweep(plan, output, jobs=jobs or physical_cores(), progress=bar)
+    sweep = run_sweep(plan, output, jobs=jobs or usable_cores(), progress=bar)
     _write(output, sweep)
     click.echo(
         f"{table.dataset['name']}: {len(shifts)} shifts x {seeds} seeds, judged on {sweep.validation_rows} validation "

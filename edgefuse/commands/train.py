@@ -17,7 +17,7 @@ from edgefuse.training.recipe import SHIFTS, train_head
 from edgefuse.training.report import DRAWN, figure_lines, spread_lines
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.folders import require_new
-from edgefuse_runtimes.machine import physical_cores, set_blas_threads
+from edgefuse_runtimes.machine import set_blas_threads, usable_cores
 
 FEW_ANSWERS = 30
 """Below so many the share that is right may be luck: 27 of 30 leaves an interval of .73 to .98."""
@@ -89,7 +89,7 @@ def command(
         shifts=None if shift is None else (shift,),
         match=match,
         text_components=text_components,
-        threads=threads or physical_cores(),
+        threads=threads or usable_cores(),
         progress=bar,
     )
     for remark in remarks(head):

@@ -13,7 +13,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.contract import Engine
 from edgefuse_runtimes.encoder import ENGINES, is_installed
 from edgefuse_runtimes.errors import DoesNotFit, EdgefuseError
-from edgefuse_runtimes.machine import AvailableMemory, available_memory, physical_cores
+from edgefuse_runtimes.machine import AvailableMemory, available_memory, usable_cores
 from edgefuse_runtimes.probe import attempt, known_verdict, probe
 from edgefuse_runtimes.spec import EncoderSpec
 
@@ -82,7 +82,7 @@ def _state(
         memory = way(engine.name).memory
     except DoesNotFit as error:
         return state | {"state": "does not fit", "reason": " ".join(remarks) or str(error)}
-    path, sample, threads = kit.file(spec.file), probe_sample(kit.file, spec), physical_cores()
+    path, sample, threads = kit.file(spec.file), probe_sample(kit.file, spec), usable_cores()
     verdict = None
     if try_engines:
         try_out = partial(probe, anew=True) if engine.module else attempt

@@ -29,7 +29,7 @@ from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import load_image
-from edgefuse_runtimes.machine import forget_peak_memory, physical_cores
+from edgefuse_runtimes.machine import forget_peak_memory, usable_cores
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
@@ -118,7 +118,7 @@ def extract(
 
 def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress: Progress) -> Dataset:
     """The data set without the samples whose picture cannot be read; they must be allowed to be left out."""
-    workers = settings.threads or physical_cores()
+    workers = settings.threads or usable_cores()
     complaints = ahead(_complaint, dataset.samples, workers=workers, depth=4 * workers)
     found = progress("checking pictures", complaints, len(dataset.samples))
     broken = {sample.id: why for why, sample in zip(found, dataset.samples, strict=True) if why}

@@ -22,7 +22,7 @@ from edgefuse.scheduling.store import File, files_of, new_token
 from edgefuse.scheduling.tasks import SharedRoot, Task, late, packed, tasks_of
 from edgefuse.scheduling.work import FilesMissing, Reply, Work, encode_rows, has_files, take_piece
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, EngineUnavailable
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 from edgefuse_runtimes.spec import EncoderSpec
 
 PIECE = 16 << 20
@@ -223,7 +223,7 @@ def open_cluster(
     if kind == "local":
         if not rest.isdecimal() or not int(rest):
             raise BadInput(f"{address!r} names no number of workers; write local:2, for example.")
-        threads = max(1, physical_cores() // int(rest))
+        threads = max(1, usable_cores() // int(rest))
         with (
             distributed.LocalCluster(
                 n_workers=int(rest),

@@ -15,7 +15,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.contract import Engine
 from edgefuse_runtimes.encoder import ENGINES, encode_notes, encode_pictures, is_installed, open_encoder
 from edgefuse_runtimes.errors import EngineUnavailable
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 from edgefuse_runtimes.probe import MIN_COSINE, centred_cosine, library_version, probe
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenizer_of
@@ -72,7 +72,7 @@ def replay(kit: Kit, *, threads: int | None = None) -> Iterator[Replayed]:
     for spec in (*kit.encoders(), *kit.alternatives):
         for engine in ENGINES[spec.format]:
             if is_installed(engine):
-                yield _replay(kit, spec, engine, threads or physical_cores())
+                yield _replay(kit, spec, engine, threads or usable_cores())
 
 
 def judge(kit: Kit, spec: EncoderSpec, vectors: Floats) -> dict[str, Any]:

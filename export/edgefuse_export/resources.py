@@ -10,7 +10,7 @@ from typing import Any
 
 from edgefuse.extras import importable
 from edgefuse_runtimes.contract import Memory
-from edgefuse_runtimes.machine import physical_cores, set_blas_threads
+from edgefuse_runtimes.machine import set_blas_threads, usable_cores
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ _chosen: ContextVar[Resources | None] = ContextVar("resources", default=None)
 
 def resources() -> Resources:
     """What was chosen, else every core and memory as it comes."""
-    return _chosen.get() or Resources(physical_cores(), "normal")
+    return _chosen.get() or Resources(usable_cores(), "normal")
 
 
 @contextmanager
 def limited(threads: int | None, memory: Memory) -> Iterator[None]:
     """Choose for the block; None stands for the physical cores."""
-    before = _chosen.set(Resources(threads or physical_cores(), memory))
+    before = _chosen.set(Resources(threads or usable_cores(), memory))
     try:
         set_blas_threads(resources().threads)
         yield

@@ -14,7 +14,7 @@ from edgefuse_runtimes.contract import Encoder, Engine, Memory, ProbeSample
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.fallback import FallbackEncoder
 from edgefuse_runtimes.image import Picture, load_image, prepare
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 from edgefuse_runtimes.probe import distrust, probe
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import Tokenizer, tokenize
@@ -76,7 +76,7 @@ def open_encoder(
         raise BadInput(f"The encoder's data {folder / spec.data.file} is missing; copy or install the folder again.")
     if spec.format not in ENGINES:
         raise BadInput(f"The encoder {spec.file} has the unknown format {spec.format!r}; upgrade edgefuse.")
-    settings: dict[str, Any] = {"threads": threads or physical_cores(), "memory": memory}
+    settings: dict[str, Any] = {"threads": threads or usable_cores(), "memory": memory}
     candidates = ENGINES[spec.format]
     asked = next((candidate for candidate in candidates if candidate.name == engine), None)
     if asked is not None:

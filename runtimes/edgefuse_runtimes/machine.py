@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefuse_runtimes import kernel_files
-from edgefuse_runtimes.cgroup import limited_groups
+from edgefuse_runtimes.cgroup import cpu_limit, limited_groups
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,15 @@ def physical_cores(cpus: Collection[int] | None = None, root: Path = Path("/")) 
     allowed = os.sched_getaffinity(0) if cpus is None else cpus
     cores = {_core(cpu, root) for cpu in allowed}
     return max(1, len(cores))
+
+
+def usable_cores() -> int:
+    """Threads that can compute at once: the physical cores, or as many whole ones as a control group gives time for.
+
+    A thread more than that only uses up the time of the group sooner; then all stand still.
+    """
+    limit = cpu_limit()
+    return physical_cores() if limit is None else max(1, min(physical_cores(), int(limit)))
 
 
 def _core(cpu: int, root: Path) -> str:

@@ -60,6 +60,16 @@ def test_what_was_written_is_read_again_and_is_as_published(tmp_path: Path, coun
     check(json.loads((tmp_path / "r.json").read_bytes()))
 
 
+@pytest.mark.parametrize(
+    ("asked", "limit", "threads"), [(3, 1.0, 3), (None, None, 4), (None, 2.5, 2), (None, 0.5, 1), (None, 16.0, 4)]
+)
+def test_threads_are_those_asked_for_or_the_cores_that_a_control_group_leaves(
+    asked: int | None, limit: float | None, threads: int
+) -> None:
+    machine = {"physical_cores": 4, "cgroup_cores": limit}
+    assert dataclasses.replace(RESULT, settings={"threads": asked}, machine=machine).threads == threads
+
+
 def test_a_file_of_schema_1_still_reads() -> None:
     """Written by `edgefuse bench run --samples 3 --json` before there was another schema."""
     (found,) = read_results(FIXTURES / "bench-schema-1.json")

@@ -47,7 +47,7 @@ def numpy_is_fast(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
         return run
 
     monkeypatch.setattr("edgefuse_bench.tuning.running.measure", measure)
-    monkeypatch.setattr("edgefuse_bench.tuning.candidates.physical_cores", lambda: 2)
+    monkeypatch.setattr("edgefuse_bench.tuning.candidates.usable_cores", lambda: 2)
 
 
 def tune(*arguments: str) -> Result:

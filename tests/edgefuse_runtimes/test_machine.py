@@ -162,6 +162,15 @@ def test_physical_cores_counts_siblings_once_and_keeps_to_the_allowed(monkeypatc
     assert machine.physical_cores() == 3
 
 
+@pytest.mark.parametrize(("limit", "usable"), [(None, 4), (8.0, 4), (2.5, 2), (0.5, 1)])
+def test_a_control_group_leaves_fewer_cores_to_use(
+    monkeypatch: pytest.MonkeyPatch, limit: float | None, usable: int
+) -> None:
+    monkeypatch.setattr(machine, "physical_cores", lambda: 4)
+    monkeypatch.setattr(machine, "cpu_limit", lambda: limit)
+    assert machine.usable_cores() == usable
+
+
 def test_physical_cores_of_this_machine() -> None:
     cores = machine.physical_cores()
 

@@ -28,7 +28,7 @@ from edgefuse_bench.peers.samples import Case, choose, ready, write_calibration
 from edgefuse_bench.peers.sources import check_source, find_source
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.machine import physical_cores
+from edgefuse_runtimes.machine import usable_cores
 from edgefuse_runtimes.spec import Modality
 
 SCHEMA = 1
@@ -82,7 +82,7 @@ def compare(
     if head is not None:
         _check_head(head, encoders)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    threads = settings.threads or physical_cores()
+    threads = settings.threads or usable_cores()
     measured, others = choose(settings.rounds * settings.count, settings.dataset, settings.root)
     comparisons = []
     for modality, source in found.items():

@@ -12,7 +12,7 @@ from edgefuse.kits.tuned import MODALITIES
 from edgefuse_bench.tuning.search import Configuration
 from edgefuse_runtimes.encoder import ENGINES, is_installed
 from edgefuse_runtimes.errors import DoesNotFit
-from edgefuse_runtimes.machine import AvailableMemory, available_memory, physical_cores
+from edgefuse_runtimes.machine import AvailableMemory, available_memory, usable_cores
 from edgefuse_runtimes.probe import probe
 from edgefuse_runtimes.spec import EncoderSpec
 
@@ -44,11 +44,11 @@ def candidates(kit: Kit) -> Candidates:
             left_out.append(f"{spec.file} was never compared with its source; export it again.")
         elif spec.precision not in precisions:
             precisions.append(spec.precision)
-    _plan(kit, Configuration("auto", physical_cores(), None), available)
+    _plan(kit, Configuration("auto", usable_cores(), None), available)
     fitting = [
         one
         for one in _all(precisions)
-        if one == Configuration("auto", physical_cores(), None) or _fits(kit, one, available, left_out)
+        if one == Configuration("auto", usable_cores(), None) or _fits(kit, one, available, left_out)
     ]
     specs = {spec.file: spec for precision in precisions for spec in kit.encoders(precision)}
     distrusted = {file: sentence for file, spec in specs.items() if (sentence := _distrust(kit, spec, available))}
@@ -67,7 +67,7 @@ def thread_counts(cores: int) -> list[int]:
 def _all(precisions: list[str | None]) -> Iterator[Configuration]:
     for engine in ("auto", "numpy"):
         for precision in precisions:
-            for threads in thread_counts(physical_cores()):
+            for threads in thread_counts(usable_cores()):
                 yield Configuration(engine, threads, precision)
 
 
@@ -99,7 +99,7 @@ def _distrust(kit: Kit, spec: EncoderSpec, available: AvailableMemory) -> str:
             said = str(error)
             continue
         path, sample = kit.file(spec.file), probe_sample(kit.file, spec)
-        verdict = probe(engine, path, spec, sample, threads=physical_cores(), memory=memory)
+        verdict = probe(engine, path, spec, sample, threads=usable_cores(), memory=memory)
         if verdict.trusted:
             return ""
         said = f"{engine.name} cannot be trusted with {spec.file} here ({verdict.reason}); numpy runs it."

@@ -13,7 +13,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse_bench.tuning.candidates import candidates, thread_counts
 from edgefuse_bench.tuning.search import Configuration
 from edgefuse_runtimes.errors import DoesNotFit
-from edgefuse_runtimes.machine import AvailableMemory, physical_cores
+from edgefuse_runtimes.machine import AvailableMemory, usable_cores
 
 MIB = 2**20
 
@@ -26,7 +26,7 @@ def test_all_cores_are_usual_and_then_come_powers_of_two(cores: int, counts: lis
 def test_what_is_usual_comes_first_and_everything_once(tiny_kit: Path) -> None:
     found = candidates(Kit.open(tiny_kit)).configurations
 
-    assert found[0] == Configuration("auto", physical_cores(), None)
+    assert found[0] == Configuration("auto", usable_cores(), None)
     assert len(set(found)) == len(found)
 
 
