@@ -24,6 +24,9 @@ BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 2, "I;16B": 2, "I;16
 WEBP_COPIES = 4
 """libwebp holds two whole pictures, Pillow two more."""
 
+POINTER = 8
+"""Bytes for each row of a picture in Pillow, which is much for a strip of one pixel's width."""
+
 ALWAYS = 1_000_000
 """Pixels of a picture that is decoded without asking."""
 
@@ -57,12 +60,13 @@ def decoding_bytes(facts: PictureFacts, reduction: int = 1) -> int:
         reduction: what both sides are divided by while decoding.
     """
     pixels = -(-facts.width // reduction) * -(-facts.height // reduction)
-    decoded = pixels * BYTES_PER_PIXEL.get(facts.mode, 4)
+    rows = POINTER * -(-max(facts.width, facts.height) // reduction)  # turned, the width counts
+    decoded = pixels * BYTES_PER_PIXEL.get(facts.mode, 4) + rows
     scratch = facts.width * facts.height * 2 * 3 if facts.is_progressive else 0  # int16 coefficients
     if facts.format == "WEBP":
         scratch = (WEBP_COPIES - 1) * pixels * 4
     turned = decoded if facts.is_turned else 0
-    in_rgb = 0 if facts.mode == "RGB" else pixels * (4 + (6 if facts.mode.startswith("I") else 0))
+    in_rgb = 0 if facts.mode == "RGB" else pixels * (4 + (6 if facts.mode.startswith("I") else 0)) + rows
     return SMALL + decoded + max(scratch, turned, in_rgb)
 
 

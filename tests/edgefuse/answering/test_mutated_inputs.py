@@ -34,11 +34,12 @@ FOUND = {
     1274: "a turned CMYK picture that took 1.5 times its plan",
     1393: "a TIFF with a place that is no whole number",
     2517: "a PNG with transparency of a palette that it has not",
+    6464: "a BMP of one pixel's width, whose rows took more than its pixels",
 }
 """Seeds of pictures, and what was wrong with them."""
 SECONDS = 10.0
 """Of the processor: more is a hang."""
-SLACK = 48 << 20
+SLACK = 24 << 20
 """Bytes beside the plan: the encoder's input, the interpreter's own."""
 
 
@@ -136,4 +137,4 @@ def test_pillow_says_nothing_beside_us(mutator: ModuleType, tiny_kit: Path, tmp_
     )
     done = subprocess.run([sys.executable, "-c", code, tiny_kit, *paths], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert {line.split()[0] for line in done.stdout.splitlines()} == {str(tmp_path / "377.tiff"), *map(str, paths[-2:])}
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {str(tmp_path / "377.tiff"), *map(str, paths[-3:])}
