@@ -96,7 +96,7 @@ def run() -> None:
     # A polite request to end is as good as Ctrl-C: what is half written goes away.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = main.main(standalone_mode=False)
+        code = main.main(prog_name="edgefuse", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         _complain("interrupted; nothing was left half written.")
