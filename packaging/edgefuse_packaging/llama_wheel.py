@@ -84,8 +84,12 @@ TOOLS = ("cmake", "ninja", "gcc", "g++", "readelf")
 
 
 def cached_wheel(machine: str) -> Path | None:
-    """The wheel for `machine` that was built before with this recipe and this compiler; None if there is none."""
-    found = sorted(_cache(machine).glob("*.whl")) if _compiler(machine) else []
+    """The wheel for `machine` that was built before with this recipe and this compiler; None if there is none.
+
+    Where there is no compiler now, one of this version that any compiler built.
+    """
+    folder = _cache(machine).name if _compiler(machine) else f"{machine}-*"
+    found = sorted(_root().glob(f"{folder}/llama_cpp_python-{LOCAL_VERSION}-*.whl"))
     return found[0] if found else None
 
 

@@ -120,6 +120,21 @@ def test_a_source_that_is_not_the_pinned_one_is_refused(tmp_path, monkeypatch) -
         llama_wheel.build_llama_wheel("x86_64")
 
 
+def test_a_wheel_that_was_built_is_found_where_there_is_no_compiler_any_more(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    folder = tmp_path / "edgefuse" / "llama-wheels" / "aarch64-0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / "llama_cpp_python-0.3.35+edgefuse.1-py3-none-manylinux_2_34_aarch64.whl").write_bytes(b"older")
+    assert llama_wheel.cached_wheel("aarch64") is None
+
+    wheel = folder / f"llama_cpp_python-{llama_wheel.LOCAL_VERSION}-py3-none-manylinux_2_34_aarch64.whl"
+    wheel.write_bytes(b"this one")
+
+    assert llama_wheel.cached_wheel("aarch64") == wheel
+    assert llama_wheel.cached_wheel("x86_64") is None
+
+
 def test_another_processor_is_refused_with_a_sentence(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
