@@ -26,7 +26,7 @@ def known_weaknesses() -> list[str]:
     """One line for each weakness of a pinned release that is no exception.
 
     Raises:
-        BadInput: pip-audit is not installed, or its service did not answer.
+        BadInput: pip-audit is not installed, or its service did not answer, or not about every release.
     """
     if importlib.util.find_spec("pip_audit") is None:
         raise BadInput("The audit needs pip-audit; run: pip install pip-audit")
@@ -40,10 +40,13 @@ def known_weaknesses() -> list[str]:
         raise BadInput(
             f"The vulnerability service did not answer ({said[-1]}); audit where there is a network."
         ) from None
+    skipped = [package["name"] for package in packages if "vulns" not in package]
+    if skipped:  # which pip-audit calls "no known vulnerabilities"
+        raise BadInput(f"The vulnerability service told nothing of {', '.join(skipped)}; audit where it is reached.")
     return [
         f"{package['name']} {package['version']}: {weakness['id']}, fixed in {', '.join(weakness['fix_versions'])}"
         for package in packages
-        for weakness in package.get("vulns", ())
+        for weakness in package["vulns"]
         if not {weakness["id"], *weakness.get("aliases", ())} & EXCEPTIONS.keys()
     ]
 

@@ -60,6 +60,15 @@ def test_a_service_that_is_away_is_no_clean_answer(answer: Any) -> None:
     assert "did not answer (ConnectionError: no route)" in done.output
 
 
+def test_a_release_that_the_service_does_not_know_is_no_clean_answer(answer: Any) -> None:
+    answer(json.dumps({"dependencies": [{"name": "click", "skip_reason": "Dependency not found on PyPI"}]}))
+
+    done = CliRunner().invoke(audit.main)
+
+    assert done.exit_code == 2
+    assert "told nothing of click" in done.output
+
+
 def test_what_the_registrys_llama_cpp_needs_is_not_pinned() -> None:
     names = {line.split("==")[0] for line in audit.PINS.read_text().splitlines()}
 
