@@ -21,9 +21,9 @@ from edgefuse.kits.store import (
     installed,
     locked_store,
     objects_folder,
+    put_into_use,
     remove_unused,
     set_aside,
-    switch,
     version_folder,
     version_key,
 )
@@ -92,7 +92,7 @@ def install(
             remove_unused()
         if trust.is_new and trust.signer is not None:
             pin(trust.signer)
-        return switch(kit.name, kit.version)
+        return put_into_use(kit.name, kit.version)
 
 
 def _check_version(kit: Kit, *, allow_downgrade: bool) -> None:

@@ -94,8 +94,15 @@ def switch(name: str, version: str | None = None) -> Installed:
     """Put a version of a kit into use: the one named, else the one in use already, else the latest.
 
     Raises:
-        BadInput: it is not installed, or damaged.
+        BadInput: it is not installed, or damaged, or another process is changing the store.
     """
+    versions_of(name)  # before a lock makes folders
+    with locked_store():
+        return put_into_use(name, version)
+
+
+def put_into_use(name: str, version: str | None = None) -> Installed:
+    """`switch` for who has locked the store already."""
     versions = versions_of(name)
     chosen = next((item for item in versions if item.record.version == version), None)
     if version is None:
@@ -104,8 +111,7 @@ def switch(name: str, version: str | None = None) -> Installed:
         there = ", ".join(item.record.version for item in versions)
         raise BadInput(f"The kit {name} is not installed in version {version!r} (installed: {there}); choose another.")
     Kit.open(chosen.folder)
-    with closed_to_others():
-        write_bytes(chosen.folder.parent / CURRENT, chosen.folder.name.encode() + b"\n")
+    write_bytes(chosen.folder.parent / CURRENT, chosen.folder.name.encode() + b"\n")
     return Installed(chosen.folder, chosen.record, in_use=True)
 
 
@@ -186,8 +192,8 @@ def locked_store() -> Iterator[None]:
             raise BadInput(
                 f"Another edgefuse is installing or removing a kit in {kits_folder()} at this moment; wait for it."
             ) from error
-        for part in objects_folder().glob(".*.part"):
-            part.unlink(missing_ok=True)
+        for leftover in (*objects_folder().glob(".*.part"), *kits_folder().glob("*/.*.part")):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         for gone in kits_folder().glob(f"*/.*{GONE}"):
             shutil.rmtree(gone)
         yield

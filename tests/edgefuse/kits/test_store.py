@@ -14,6 +14,7 @@ from edgefuse.kits.installing import install
 from edgefuse.kits.store import (
     installed,
     kits_folder,
+    locked_store,
     objects_folder,
     remove,
     rollback,
@@ -73,3 +74,14 @@ def test_what_is_not_installed_is_named_beside_what_is(bring: Callable[..., Path
         switch("tin")
     with pytest.raises(BadInput, match=r"not installed in version '2' \(installed: 1\)"):
         switch("tiny", "2")
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next_one() -> None:
+    (kits_folder() / "tiny" / ".2.part" / "whole").mkdir(parents=True)
+    (kits_folder() / "tiny" / ".1.gone").mkdir()
+    objects_folder().mkdir()
+    for path in (kits_folder() / "tiny" / ".current.1e79.part", objects_folder() / ".abc.12.part"):
+        path.write_bytes(b"half")
+    with locked_store():
+        assert list((kits_folder() / "tiny").iterdir()) == []
+        assert list(objects_folder().iterdir()) == []
