@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from edgefuse.kits.archive import Archive
+from edgefuse.kits.archive import MOST_FILES, Archive
 from edgefuse.kits.manifest import LARGEST, MANIFEST, SIGNATURE
 from edgefuse_runtimes.errors import BadInput
-
-MOST_FILES = 10_000
 
 
 class Source(Protocol):
