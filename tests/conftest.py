@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 pytest_plugins = ["tiny_sources", "tiny_kits", "fake_engines", "real_weights", "memory_groups"]
 """Modules of `fixtures/`, beside this file."""
+
+# A shell makes what it runs in the background (`make test &`) deaf to Ctrl-C, and so would be all that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if importlib.util.find_spec("hypothesis") is not None:  # a field environment has none
     from hypothesis import HealthCheck, settings
