@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, FiniteRange
 from edgefuse.commands.training_options import match_option, text_components_option
 from edgefuse.embeddings.table import open_table
 from edgefuse.modality_gap import Fit, cone, cosine, fit, gap, kept_cosines, kept_length
@@ -26,7 +26,7 @@ from edgefuse_runtimes.folders import new_folder, require_new
 @text_components_option
 @click.option(
     "--shift",
-    type=click.FloatRange(-1, 1),
+    type=FiniteRange(-1, 1),
     help="How far the gap between text and image is closed (1) or widened (-1).  [default: 1]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")

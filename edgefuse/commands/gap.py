@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, FiniteRange
 from edgefuse.commands.training_options import match_option
 from edgefuse.embeddings.table import open_table
 from edgefuse.extras import importable
@@ -42,7 +42,7 @@ LINES = (
 @match_option
 @click.option(
     "--shift",
-    type=click.FloatRange(-1, 1),
+    type=FiniteRange(-1, 1),
     default=1.0,
     show_default=True,
     help="How far the gap is closed (1) or widened (-1) in what is measured after the shift.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ from edgefuse_runtimes.encoder import ENGINE_NAMES
 
 FOLDER = click.Path(path_type=Path, file_okay=True)
 """A path that the verb itself checks, so that every complaint is one of our sentences."""
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; "nan", which is in every range of click's, and "inf" are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a refusal in one sentence."""
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
+
 
 engine_option = click.option(
     "--engine",

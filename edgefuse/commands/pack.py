@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, say_leaks
+from edgefuse.commands.options import FOLDER, FiniteRange, say_leaks
 
 EXAMPLE = """\b
 Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.kit
@@ -49,7 +49,7 @@ Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.
 )
 @click.option(
     "--budget-ms",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="MS",
     help="The longest that an answer may take there.",
 )

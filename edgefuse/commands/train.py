@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, say_leaks, threads_option
+from edgefuse.commands.options import FOLDER, FiniteRange, say_leaks, threads_option
 from edgefuse.commands.training_options import match_option, text_components_option, training_options
 from edgefuse.embeddings.table import open_table
 from edgefuse.heads import Fusion, Head, write_head
@@ -43,7 +43,7 @@ FEW_ANSWERS = 30
 )
 @click.option(
     "--shift",
-    type=click.FloatRange(-1, 1),
+    type=FiniteRange(-1, 1),
     help="How far the gap between text and image is closed (1) or widened (-1).  "
     f"[default: of {', '.join(f'{shift:g}' for shift in SHIFTS)} the best on validation rows]",
 )
@@ -52,7 +52,7 @@ FEW_ANSWERS = 30
 @click.option(
     "--refer-accuracy",
     metavar="A",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Refer answers that are not sure enough: those that are given shall be right as often as A, such as .9.",
 )
 @training_options

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgefuse.commands.options import FiniteRange
 from edgefuse.training.align import DEFAULT, METHODS
 from edgefuse.training.optimizer import AdamW
 from edgefuse.training.trainer import MOST_MEMBERS, Settings
@@ -30,14 +31,14 @@ text_components_option = click.option(
     "notes of a few facts.  [default: all coordinates]",
 )
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
-SHARE = click.FloatRange(0, 1, max_open=True)
+POSITIVE = FiniteRange(min=0, min_open=True)
+SHARE = FiniteRange(0, 1, max_open=True)
 
 OPTIONS = (
     click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the rows."),
     click.option("--batch-size", type=click.IntRange(min=2), default=64, show_default=True, help="Rows in a batch."),
     click.option("--learning-rate", type=POSITIVE, default=1e-3, show_default=True, help="Of AdamW."),
-    click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of AdamW."),
+    click.option("--weight-decay", type=FiniteRange(min=0), default=0.01, show_default=True, help="Of AdamW."),
     click.option(
         "--hidden", metavar="N", type=click.IntRange(min=1), help="Units of a block.  [default: 128, late 64 each]"
     ),
@@ -61,7 +62,7 @@ OPTIONS = (
     click.option(
         "--noise",
         metavar="SIGMA",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         default=0.0,
         show_default=True,
         help="Add normal noise to each number of the vectors of length 1 in training; SIGMA times the root of their "
@@ -70,7 +71,7 @@ OPTIONS = (
     click.option(
         "--alignment-loss",
         metavar="BETA",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         default=0.0,
         show_default=True,
         help="Late fusion: pull the two branches of a pair together, with this weight beside the classes' loss.",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, FiniteRange
 
 EXAMPLE = """\b
 Examples: edgefuse bench compare before.json after.json
           edgefuse bench compare before/ after/ --max-slowdown 10 --max-growth 5"""
 
-PERCENT = click.FloatRange(min=0)
+PERCENT = FiniteRange(min=0)
 
 
 @click.command("compare", epilog=EXAMPLE)

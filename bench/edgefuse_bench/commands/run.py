@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, FiniteRange
 from edgefuse_bench.result import SCENARIOS
 from edgefuse_runtimes.encoder import ENGINE_NAMES
 
@@ -63,7 +63,7 @@ Examples: edgefuse bench run my.kit
     help="Queries to measure: p90 needs 64, p95 130, p99 662.  [default: each sample once, at least 64 in single, 32 "
     "in each process of offline; 8 in cold]",
 )
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Of sustained.  [default: 10]")
+@click.option("--minutes", type=FiniteRange(min=0, min_open=True), help="Of sustained.  [default: 10]")
 @click.option("--warmup", type=click.IntRange(min=0), default=2, show_default=True, help="Queries before, kept apart.")
 @click.option(
     "--repeats",

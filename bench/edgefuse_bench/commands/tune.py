@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, FiniteRange
 
 EXAMPLE = """\b
 Examples: edgefuse tune my.kit
@@ -19,7 +19,7 @@ Examples: edgefuse tune my.kit
 @click.argument("kit", type=FOLDER, required=False)
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0.1, max=24 * 60),
+    type=FiniteRange(min=0.1, max=24 * 60),
     default=5.0,
     show_default=True,
     help="How long to measure; the first run is finished in any case.",

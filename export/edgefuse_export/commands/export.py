@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from edgefuse.commands.options import FOLDER, memory_option, threads_option
+from edgefuse.commands.options import FOLDER, FiniteRange, memory_option, threads_option
 
 if TYPE_CHECKING:
     from edgefuse_export.llama import Precision as TextPrecision
@@ -98,12 +98,12 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
 @click.option("--kit", type=FOLDER, help="The same with the head of a kit.")
 @click.option(
     "--max-error",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     help="Keep nothing if the mean 1 - cosine of either encoder to its source is above this, such as 6e-4.",
 )
 @click.option(
     "--min-agreement",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Keep nothing if the head gives the same label to a smaller share of the samples, such as 0.95.",
 )
 @threads_option
