@@ -74,9 +74,10 @@ def read_tuned(kit: Kit) -> tuple[Choice | None, str]:
         found = read_json(path, again)
         choice = {modality: StageChoice(**found["choice"][modality]) for modality in MODALITIES}
         stale = _stale(found, kit)
+        sound = all(_is_sound(one, modality, kit) for modality, one in choice.items())
     except (BadInput, KeyError, TypeError):
         return None, f"{path} is damaged and was not used; {again}."
-    if not stale and not all(_is_sound(one, modality, kit) for modality, one in choice.items()):
+    if not stale and not sound:
         return None, f"{path} names what this kit or this edgefuse has not, and was not used; {again}."
     return (None, f"What tune chose was made for {stale} and was not used; {again}.") if stale else (choice, "")
 

@@ -82,6 +82,14 @@ def test_whatever_lies_there_costs_no_answer(kit: Kit, content: bytes) -> None:
     assert read_tuned(kit)[0] is None
 
 
+@pytest.mark.parametrize("name", ["engine", "precision", "threads"])
+def test_a_choice_of_the_wrong_kind_is_damage(kit: Kit, name: str) -> None:
+    image, text = ({"engine": "numpy", "threads": 1, "precision": spec.precision} for spec in (kit.image, kit.text))
+    rewrite(write_tuned(kit, on_numpy(kit)), choice={"image": image | {name: [1]}, "text": text})
+
+    assert read_tuned(kit)[0] is None
+
+
 @pytest.mark.parametrize("changes", [{"engine": "warp"}, {"threads": 0}, {"threads": "two"}, {"precision": "fp8"}])
 def test_what_this_kit_or_edgefuse_has_not_is_left(kit: Kit, changes: dict[str, Any]) -> None:
     write_tuned(kit, on_numpy(kit, **changes))
