@@ -32,9 +32,8 @@ def check(data: dict[str, Any]) -> None:
             _number(value, f"machine.{name}", above=0)
     if throughput := data.get("throughput"):
         _number(throughput["samples_per_second"], "throughput.samples_per_second", above=0)
-    if interval := data.get("total_interval_ns"):
-        for bound in interval:
-            _number(bound, "total_interval_ns", above=0)
+        _interval(throughput.get("interval"), "throughput.interval")
+    _interval(data.get("total_interval_ns"), "total_interval_ns")
     for moment in data["memory"].get("timeline") or ():
         for name in ("t_ns", "rss_bytes", "anon_bytes", "file_bytes"):
             _number(moment[name], f"memory.timeline.{name}")
@@ -81,8 +80,17 @@ def _meter(meter: Any) -> None:
         raise ValueError(f"{meter['name']}: its info is no object")
     for reading in meter["readings"]:
         _number(reading["t_ns"], f"{meter['name']}: t_ns")
-        if not isinstance(reading["value"], str):
+        if not isinstance(reading["value"], str) or meter.get("unit") in ("W", "J", "bits"):  # which are added up
             _number(reading["value"], f"{meter['name']}: value")
+
+
+def _interval(bounds: Any, place: str) -> None:
+    """Two numbers above 0, or nothing."""
+    if bounds is None:
+        return
+    low, high = bounds
+    _number(low, place, above=0)
+    _number(high, place, above=0)
 
 
 def _number(value: Any, place: str, above: float | None = None) -> None:
