@@ -108,13 +108,14 @@ def single_stream(asker: Asker, order: Order) -> None:
 
 
 def sustained(asker: Asker, order: Order, clock: Clock = time.monotonic_ns) -> None:
-    """The same for so many seconds, however many queries that are."""
+    """The same for so many seconds, however many queries that are; one at the least."""
     assert order.seconds is not None
     end = clock() + round(order.seconds * 1e9)
     number = order.first + 1 + order.warmup
+    asker.ask(MEASURED, number)
     while clock() < end:
-        asker.ask(MEASURED, number)
         number += 1
+        asker.ask(MEASURED, number)
 
 
 def cold(asker: Asker, order: Order, spawned_ns: int, entered_ns: int) -> None:

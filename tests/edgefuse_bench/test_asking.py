@@ -108,6 +108,14 @@ def test_asking_goes_on_for_so_many_seconds(asked, tmp_path) -> None:
     assert classifier.now >= 70_000_000
 
 
+def test_however_short_the_time_is_one_query_is_asked(asked, tmp_path) -> None:
+    found, _, _ = asked(
+        ["slow"], lambda asker, classifier: asking.sustained(asker, order(tmp_path, seconds=1e-10), classifier.clock)
+    )
+
+    assert len(found[MEASURED]) == 1
+
+
 def test_a_cold_query_counts_from_when_its_process_was_started(asked, tmp_path) -> None:
     def ask(asker: Asker, classifier: Answers) -> None:
         classifier.now = 5_000_000

@@ -199,7 +199,7 @@ class Search:
         for modality, times in self.times().items():
             for one in alive:
                 choice = self._choices[one][modality]
-                looks_better = median(times.ratios(choice)) <= GAIN
+                looks_better = median(times.ratios(choice) or [1.0]) <= GAIN
                 if looks_better and not times.is_better(choice):
                     return False
         return True
