@@ -83,7 +83,7 @@ class Result:
     schema: int = SCHEMA
     edgefuse: str | None = None
     total_interval_ns: tuple[float, float] | None = None
-    """Where the median of another such run lies, 19 times in 20, see `interval.py`."""
+    """Where the median of another such run lies, 19 times in 20, see `spread.py`."""
     throughput: Json | None = None
     """Offline and Sustained: "samples_per_second" and its "interval"."""
     files: Mapping[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a pair of configurations says: its rows, each with a verdict, and whether it is slower than allowed."""
+"""What a pair of configurations says: its rows, each with a verdict, and what must be known beside them."""
 
 from __future__ import annotations
 
