@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.tuned import StageChoice, write_tuned
-from edgefuse_bench import child, harness
+from edgefuse_bench import child, harness, processes
 from edgefuse_bench.order import OUTCOME, Order
 from edgefuse_bench.result import STAGES, Query, Result, read_results
 from edgefuse_bench.rows import WIDTH, page, stage_rows
@@ -228,7 +227,6 @@ def test_the_peak_is_that_of_the_kernels_own_count(tiny_kit: Path, tmp_path: Pat
     found = json.loads((tmp_path / OUTCOME).read_bytes())["processes"]
 
     assert found[0]["peak_rss_bytes"] == pytest.approx(int(done.stdout) * 1024, rel=0.03)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
 
 
 def test_memory_is_the_childs_own_not_ours(tiny_kit: Path) -> None:
@@ -266,7 +264,7 @@ def test_own_labelled_samples_get_figures(tiny_kit: Path, tmp_path: Path) -> Non
     assert str(tmp_path) not in (tmp_path / "r.json").read_text()  # names of pictures stay on the device
 
 
-def test_a_leak_of_a_worker_is_named(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_leak_is_named(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
     """A classifier that keeps 200 kB of each answer, asked for some seconds."""
     (tmp_path / "sitecustomize.py").write_text(
         "from edgefuse.answering import classifier\n"
@@ -278,7 +276,9 @@ def test_a_leak_of_a_worker_is_named(tiny_kit: Path, tmp_path: Path, monkeypatch
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
 
-    result = harness.run(tiny_kit, settings("sustained", seconds=12))
+    monkeypatch.setattr(processes, "LOOK_S", 0.1)  # so that a busy machine has readings enough, too
+
+    result = harness.run(tiny_kit, settings("sustained", seconds=8))
 
     assert result.memory["growth"]["leak"] is True
     assert any(note.startswith("Memory leaks: it rose by") for note in result.notes)
@@ -353,6 +353,8 @@ def test_what_is_refused_is_one_sentence(tiny_kit: Path, tmp_path: Path) -> None
         ([tiny_kit, "--json", tmp_path], "is a folder"),
         ([tiny_kit, "--samples", "130"], "the number of queries is --queries 130"),
         ([tiny_kit, "--minutes", "1"], "--minutes is for --scenario sustained"),
+        ([tiny_kit, "--scenario", "sustained", "--queries", "9"], "--queries is not for --scenario sustained"),
+        ([tiny_kit, "--scenario", "cold", "--repeats", "9"], "--repeats is for --scenario single and offline"),
         ([tiny_kit, "--precision", "fp8"], "fp8"),
     ):
         done = bench(*arguments)

@@ -103,13 +103,17 @@ def run(
     from edgefuse_bench.result import as_json, write_results
     from edgefuse_bench.rows import page
     from edgefuse_bench.samples import own_samples
-    from edgefuse_bench.settings import Settings
+    from edgefuse_bench.settings import REPEATS, Settings
     from edgefuse_runtimes.errors import BadInput
 
     if json_file is not None and json_file.is_dir():
         raise BadInput(f"{json_file} is a folder; name a file for --json.")
     if minutes is not None and "sustained" not in scenarios:
         raise click.UsageError("--minutes is for --scenario sustained; others take --queries.")
+    if queries is not None and set(scenarios) == {"sustained"}:
+        raise click.UsageError("--queries is not for --scenario sustained, which goes on for --minutes.")
+    if repeats is not None and set(scenarios).isdisjoint(REPEATS):
+        raise click.UsageError("--repeats is for --scenario single and offline; cold has a process for each query.")
     kit = find_kit(kit)
     own = None if samples is None else own_samples(samples, Kit.open(kit))
     for sentence in () if own is None else own.remarks:
