@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from edgefuse_bench.memory import PROC
 
@@ -25,18 +29,19 @@ class Moment:
     busy: float
     """Of all cores together."""
     own: float
-    """Processor time of this process and of those it waited for."""
+    """Processor time of this process, of those it waited for, and of workers that still run."""
 
 
-def moment(proc: Path = PROC) -> Moment | None:
-    """Now; None where the system does not tell what its cores do."""
+def moment(proc: Path = PROC, *, workers: Sequence[int] = ()) -> Moment | None:
+    """Now, with the process numbers of workers that count as our own; None where the system tells no core's time."""
     try:
         columns = (proc / "stat").read_text().split("\n", 1)[0].split()[1:]
         busy = sum(int(columns[index]) for index in BUSY) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return Moment(time.monotonic(), busy, sum(one.ru_utime + one.ru_stime for one in used))
+    own = sum(one.ru_utime + one.ru_stime for one in used) + sum(map(_seconds, workers))
+    return Moment(time.monotonic(), busy, own)
 
 
 def others_cores(before: Moment | None, after: Moment | None) -> float | None:
@@ -55,3 +60,11 @@ def sentence(cores: float | None, all_cores: int) -> list[str]:
         f"Other programs kept {cores:.1f} of {all_cores} cores busy during this run: close them and measure again, for "
         "these times are not what an idle machine needs, and another run may differ by more than its interval says."
     ]
+
+
+def _seconds(pid: int) -> float:
+    """Processor time of one process; 0 once it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0

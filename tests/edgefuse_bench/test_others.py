@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -28,6 +30,16 @@ def test_own_work_and_that_of_ended_children_is_not_others() -> None:
 
     assert after.own - before.own >= 0.6
     assert after.busy - before.busy >= 0.5  # it counts in hundredths
+
+
+def test_a_worker_that_still_runs_is_our_own() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; sum(range(10**7)); time.sleep(60)"]) as worker:
+        while not (after := moment(workers=[worker.pid])).own - moment().own >= 0.1:
+            time.sleep(0.05)
+        worker.kill()
+
+    assert after.busy > after.own
+    assert moment(workers=[2**22 + 1]).own == pytest.approx(moment().own, abs=0.1)  # of no process
 
 
 def test_the_share_of_others_is_what_is_left() -> None:

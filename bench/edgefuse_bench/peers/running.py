@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from importlib import util
 
 from edgefuse.progress import Progress, silent
-from edgefuse_bench.peers.load import OthersWork
+from edgefuse_bench.others import moment, others_cores
 from edgefuse_bench.peers.peer import Floats, Order, Peer, Sample, batch_of
 from edgefuse_bench.peers.preparing import prepare
 from edgefuse_bench.peers.rounds import Played, play
@@ -80,14 +81,15 @@ def run_peers(
                 failures[peer.name] = str(error)
             else:
                 stack.callback(opened[peer.name].encoder.close)
-        work = OthersWork([one.encoder.pid for one in opened.values()])
+        workers = [one.encoder.pid for one in opened.values()]
+        before = moment(workers=workers)
         played = play({name: _asker(one) for name, one in opened.items()}, rounds, progress)
-        share = work.share()
+        others = others_cores(before, moment(workers=workers)) or 0.0
         failures |= played.failures
         costs = {name: _cost(one) for name, one in opened.items() if name not in failures}
     if not costs:
         raise BadInput(f"No peer can run {order.spec.file}; the first one says: {failures[peers[0].name]}")
-    return Ran(tuple(peers), played, costs, failures, share)
+    return Ran(tuple(peers), played, costs, failures, others / (os.cpu_count() or 1))
 
 
 def _open(peer: Peer, order: Order, threads: int) -> _Opened:
