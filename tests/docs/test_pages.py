@@ -34,6 +34,10 @@ def test_no_place_is_left_to_fill(page: Path) -> None:
     assert "FILL" not in page.read_text(encoding="utf-8")
 
 
+def test_a_merge_left_nothing_behind(page: Path) -> None:
+    assert not re.search(r"^(<{7}|>{7}) ", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_links_between_files_resolve(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
