@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,11 +50,10 @@ def test_an_engine_that_fails_its_probe_is_left_out(
     assert any(said.startswith("fake cannot be trusted with image.onnx here") for said in left_out)
 
 
-def test_what_does_not_fit_the_memory_is_left_out_and_said(tiny_kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kit = Kit.open(shutil.copytree(tiny_kit, tiny_kit.parent / "fit.kit", dirs_exist_ok=True))
+def test_where_not_even_the_usual_way_fits_nothing_is_run(tiny_kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "edgefuse_bench.tuning.candidates.available_memory", lambda: AvailableMemory(20 * MIB, "the test's limit")
     )
 
     with pytest.raises(DoesNotFit, match="the test's limit"):
-        candidates(kit)
+        candidates(Kit.open(tiny_kit))
