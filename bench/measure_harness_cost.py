@@ -25,9 +25,9 @@ from edgefuse.card import machine_words
 from edgefuse.kits.kit import Kit
 from edgefuse.progress import bar
 from edgefuse_bench import harness
-from edgefuse_bench.student import student
 from edgefuse_bench.samples import golden_samples
 from edgefuse_bench.settings import Settings
+from edgefuse_bench.student import student
 from edgefuse_runtimes.errors import EdgefuseError
 
 WARMUP = 2
