@@ -137,7 +137,8 @@ JUNK = st.sampled_from([None, -1, 0, 1.5, "word", [], {}, True, [1], {"a": 1}, 1
 @given(data=st.data())
 def test_a_damaged_file_never_ends_in_a_fault(cli, make_result, tmp_path, data) -> None:
     """One value of a file, wherever it stands, is something else or missing."""
-    result = make_result(queries=20, accuracy=ACCURACY, meters=METERS)
+    rate = {"samples_per_second": 3.0, "interval": [2.5, 3.5]}
+    result = make_result(queries=20, accuracy=ACCURACY, meters=METERS, throughput=rate)
     value = json.loads(json.dumps(result.to_json()))
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(value))
