@@ -57,6 +57,7 @@ STYLE: dict[str, Any] = {
     "grid.color": FAINT,
     "grid.linewidth": 0.5,
     "text.color": INK,
+    "text.parse_math": False,  # a name with two dollar signs is no formula
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 8,

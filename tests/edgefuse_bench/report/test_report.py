@@ -157,6 +157,12 @@ def test_what_a_file_says_is_never_markup(make_result, page) -> None:
     assert "<script" not in page(*results)
 
 
+def test_a_name_with_dollar_signs_is_no_formula(make_result, page) -> None:
+    named = {"name": "$x_{$", "version": "1", "digest": "b" * 64}
+
+    assert "$x_{$ 1" in page(make_result(), make_result(kit=named))
+
+
 def test_markdown_and_csv_hold_the_same_without_extras(make_result, tmp_path, monkeypatch) -> None:
     for module in ("matplotlib", "jinja2"):
         monkeypatch.setitem(sys.modules, module, None)
