@@ -116,7 +116,7 @@ def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> 
     assert "dying" in found["dying"]["failed"]
     assert "SIGABRT" in found["dying"]["failed"]
     assert found["torch, fp32"]["ratio"]["median"] == 1
-    assert found["slow"]["ratio"]["median"] > 5
+    assert found["slow"]["ratio"]["median"] > 1
     assert [len(round_) for round_ in found["slow"]["rounds_ns"]] == [2, 2]
     assert min(min(round_) for round_ in found["slow"]["rounds_ns"]) > 50_000_000
     assert found["slow"]["closeness"]["mean"] == 0
