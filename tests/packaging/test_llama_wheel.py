@@ -27,8 +27,12 @@ def write(folder: Path) -> Path:
     )
 
 
+BUILT = {machine: llama_wheel.cached_wheel(machine) for machine in llama_wheel.TOOLCHAINS}
+"""Looked up here, since every test has a cache of its own."""
+
+
 def cached(machine: str) -> Path:
-    wheel = llama_wheel.cached_wheel(machine)
+    wheel = BUILT[machine]
     if wheel is None:
         pytest.skip(f"needs 'python -m edgefuse_packaging.llama_wheel --machine {machine}', which compiles for minutes")
     return wheel
