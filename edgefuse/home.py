@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgefuse_runtimes.files import home_folder
@@ -19,3 +21,14 @@ def home() -> Path:
         return Path(named)
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else home_folder() / ".local" / "share") / "edgefuse"
+
+
+@contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """What is made while the block runs, only its owner may write to, whatever the user's umask allows."""
+    before = os.umask(0o022)
+    os.umask(before | 0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -135,12 +135,11 @@ def show(kit: Path | None, as_json: bool) -> None:
 @click.argument("kit", type=FOLDER)
 @version_option
 @trust_option
-@unsigned_option
-def use(kit: Path, version: str | None, fingerprint: str | None, allow_unsigned: bool) -> None:
+def use(kit: Path, version: str | None, fingerprint: str | None) -> None:
     """Make KIT the active kit: what 'classify' uses when neither --kit nor EDGEFUSE_KIT names one.
 
     KIT is the name of an installed kit, or the folder of one that is used where it lies. On a device that trusts keys,
-    such a folder must be signed by one of them, too.
+    such a folder must be signed by one of them, too; 'edgefuse kits install KIT --allow-unsigned' takes another one.
     """
     from edgefuse.kits.active import activate
     from edgefuse.kits.brought import open_brought
@@ -155,10 +154,12 @@ def use(kit: Path, version: str | None, fingerprint: str | None, allow_unsigned:
             raise click.UsageError("--version chooses among installed kits; name one instead of a folder.")
         opened = Kit.open(kit)
         if fingerprint is not None or pinned_keys():
-            trust = require_trust(open_brought(kit), fingerprint=fingerprint, allow_unsigned=allow_unsigned)
+            trust = require_trust(open_brought(kit), fingerprint=fingerprint)
+            opened.verify(bar)
             if trust.is_new and trust.signer is not None:
                 pin(trust.signer)
-        opened.verify(bar)
+        else:
+            opened.verify(bar)
         activate(kit)
         click.echo(f"The active kit is now {opened.name} {opened.version} ({kit.resolve()}).")
     else:

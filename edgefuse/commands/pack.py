@@ -43,7 +43,7 @@ Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.
 )
 @click.option(
     "--budget-mib",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1 << 24),
     metavar="MIB",
     help="The most memory that an answer may take on the devices it is meant for; 'edgefuse verify' measures it.",
 )

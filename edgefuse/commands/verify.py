@@ -7,14 +7,18 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.kits import trust_option, unsigned_option
 from edgefuse.commands.options import FOLDER, threads_option
 
 
 @click.command("verify", epilog="Example: edgefuse verify ham-mini")
 @click.argument("kit", type=FOLDER)
-@trust_option
-@unsigned_option
+@click.option(
+    "--trust",
+    "fingerprint",
+    metavar="SHA256:...",
+    help="Take the signature of the key with this fingerprint; 'kits install' pins a key.",
+)
+@click.option("--allow-unsigned", is_flag=True, help="Check a kit that no known key signed, too.")
 @threads_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 @click.pass_context

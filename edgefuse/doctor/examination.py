@@ -74,7 +74,7 @@ def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try
     report["engines"] = engines()
     kit = named or _chosen_kit()
     if kit is None:
-        report["advice"].append("No kit is chosen; name one with --kit, or choose one with 'edgefuse kits use KIT'.")
+        report["advice"].append("No kit is chosen; name one with --kit, or bring one with 'edgefuse kits install KIT'.")
     else:
         try:
             report["kit"] = look_at_kit(kit, memory, try_engines)

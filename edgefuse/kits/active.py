@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgefuse.home import home
-from edgefuse.kits.store import closed_to_others, current_folder, kits_folder, versions_of
+from edgefuse.home import closed_to_others, home
+from edgefuse.kits.store import current_folder, kits_folder, versions_of
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
 
@@ -26,7 +26,9 @@ def find_kit(named: Path | None = None) -> Path:
         return _installed(named) or named
     kit = active_kit()
     if kit is None:
-        raise BadInput("No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with 'edgefuse kits use KIT'.")
+        raise BadInput(
+            "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or bring one with 'edgefuse kits install KIT'."
+        )
     return current_folder(kit) or kit
 
 

@@ -7,6 +7,7 @@ files, long names, compression) is what a hostile one would be made of.
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import new_file
 
 BLOCK = 512
+_OCTAL = re.compile(rb"[0-7]+")
 MOST_FILES = 10_000
 
 
@@ -113,10 +115,8 @@ def _number(field: bytes) -> int | None:
     """An octal number, or one of 2^33 and more in the way of GNU tar; None where it is neither."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    try:
-        return int(field.strip(b"\0 ") or b"0", 8)
-    except ValueError:
-        return None
+    digits = field.strip(b"\0 ") or b"0"
+    return int(digits, 8) if _OCTAL.fullmatch(digits) else None  # int() alone takes a sign, too
 
 
 def _refusal(path: Path, why: str) -> BadInput:

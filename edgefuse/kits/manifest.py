@@ -20,6 +20,8 @@ LARGEST = 16 << 20
 """Bytes of a manifest; those of real kits have some ten thousand."""
 LONGEST = 100
 """Characters of a kit's name, of its version, of a class and of a file's name."""
+MOST_DIGITS = 18
+"""Of a whole number."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -51,13 +53,13 @@ def read_manifest(data: bytes, where: Path | str) -> dict[str, Any]:
     if len(data) > LARGEST:
         raise BadInput(f"{MANIFEST} of the kit {where} is larger than any manifest; do not use this kit.")
     try:
-        manifest = json.loads(data)
+        manifest = json.loads(data, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise damaged from error
     if not isinstance(manifest, dict):
         raise damaged
     schema = manifest.get("schema")
-    if not isinstance(schema, int) or schema < SCHEMA:
+    if type(schema) is not int or schema < SCHEMA:
         raise damaged
     if schema > SCHEMA:
         raise BadInput(f"The kit {where} has schema {schema} and this edgefuse reads up to {SCHEMA}; upgrade edgefuse.")
@@ -119,6 +121,13 @@ def _problem(manifest: dict[str, Any]) -> str:
     if folders & set(folded):
         return "it names something both as a file and as a folder"
     return ""
+
+
+def _whole_number(digits: str) -> int:
+    """A number that is no larger than a file can be; a larger one fits no float, and whoever prints it would fail."""
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"{len(digits)} digits are too many")
+    return int(digits)
 
 
 def _serialize(manifest: dict[str, Any]) -> bytes:

@@ -68,7 +68,7 @@ def require_trust(
     Raises:
         BadInput: it may not.
     """
-    if allow_unsigned and not sshsig.can_check():
+    if allow_unsigned and fingerprint is None and not sshsig.can_check():
         return Trust(None)  # a signature that nobody checked is none
     signer = signer_of(brought)
     where = f"The kit {brought.source.path}"
@@ -77,7 +77,8 @@ def require_trust(
         raise BadInput(f"{where} is signed by {by}, not by {fingerprint}; ask for the right kit.")
     if signer is None and not allow_unsigned:
         raise BadInput(
-            f"{where} is not signed; ask for a signed one, or take it with --allow-unsigned, which every answer tells."
+            f"{where} is not signed; ask for a signed one, or add --allow-unsigned to 'kits install' or 'verify': then "
+            "every answer tells."
         )
     if signer is None:
         return Trust(None)

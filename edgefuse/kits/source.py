@@ -52,6 +52,8 @@ def open_source(path: Path) -> Source:
     """
     if not path.exists():
         raise BadInput(f"There is no kit at {path}; check the path.")
+    if not path.is_dir() and not path.is_file():  # to open a pipe would wait for ever
+        raise BadInput(f"{path} is neither a folder nor a file; name what 'edgefuse pack' made.")
     source = Folder(path) if path.is_dir() else Archive(path)
     if MANIFEST not in source.sizes:
         raise BadInput(f"{path} is not a kit (it has no {MANIFEST}); name what 'edgefuse pack' made.")

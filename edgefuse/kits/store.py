@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from edgefuse.home import home
+from edgefuse.home import closed_to_others, home
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, read_manifest
 from edgefuse.kits.record import Record, read_record, record_path
@@ -161,17 +160,6 @@ def set_aside(folder: Path) -> None:
     folder.rename(gone)
     sync_folder(gone.parent)
     shutil.rmtree(gone)
-
-
-@contextlib.contextmanager
-def closed_to_others() -> Iterator[None]:
-    """What is made while the block runs, only its owner may write to, whatever the user's umask allows."""
-    before = os.umask(0o022)
-    os.umask(before | 0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @contextlib.contextmanager

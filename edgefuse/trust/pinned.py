@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from edgefuse.home import home
+from edgefuse.home import closed_to_others, home
 from edgefuse.trust.keys import KIND, PublicKey, public_key
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
@@ -48,8 +48,8 @@ def pin(key: PublicKey) -> None:
     if before and not before.endswith(b"\n"):
         before += b"\n"
     line = f'{PRINCIPAL} namespaces="{NAMESPACE}" {KIND} {key.base64} {key.fingerprint}\n'
-    write_bytes(path, before + line.encode())
-    path.chmod(0o644)
+    with closed_to_others():  # never so for a moment either: who has the file open may go on writing to it
+        write_bytes(path, before + line.encode())
 
 
 def _key(line: str, where: str) -> PublicKey | None:

@@ -46,14 +46,7 @@ def measure_answer(kit: Kit, threads: int | None = None) -> Measured:
         EdgefuseError: the kit gives no answer here.
     """
     words = [str(kit.folder), str(kit.file(PICTURES[0])), str(kit.file(NOTES[0])), str(threads or 0)]
-    command = [
-        sys.executable,
-        "-P",
-        "-P",
-        "-c",
-        _ANSWER,
-        *words,
-    ]  # -P: nothing is imported from where the user stands  # -P: nothing is imported from where the user stands
+    command = [sys.executable, "-P", "-c", _ANSWER, *words]  # -P: nothing is imported from where the user stands
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
         found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"error": "its process died"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from edgefuse.kits.active import find_kit
+from edgefuse.kits.active import active_kit, find_kit
+from edgefuse.trust.keys import PublicKey
+from edgefuse.trust.pinned import pin
 
 
 def test_the_chosen_kit_answers_from_then_on(
@@ -58,3 +61,21 @@ def test_a_damaged_kit_is_not_chosen(cli: Callable[..., Any], tiny_kit: Path, tm
 def test_a_folder_that_is_no_kit_is_not_chosen(cli: Callable[..., Any], tmp_path: Path) -> None:
     assert cli("kits", "use", tmp_path).refusal.startswith(f"{tmp_path} is not a kit (it has no kit.json);")
     assert cli("kits", "use", tmp_path / "no.kit").refusal.startswith(f"There is no kit at {tmp_path / 'no.kit'};")
+
+
+def test_a_pipe_in_the_place_of_a_kit_is_refused_without_waiting_for_it(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.kit"
+    os.mkfifo(pipe)
+    for verb in (["kits", "show"], ["kits", "install"], ["verify"]):
+        assert cli(*verb, pipe).refusal.startswith(f"{pipe} is neither a folder nor a file;")
+
+
+def test_a_folder_that_nobody_known_signed_is_not_used_where_keys_are_trusted(
+    cli: Callable[..., Any], tiny_kit: Path
+) -> None:
+    pin(PublicKey(bytes(range(32))))
+    assert "is not signed" in cli("kits", "use", tiny_kit).refusal
+    assert cli("kits", "use", tiny_kit, "--allow-unsigned").code == 2  # no answer of it would tell
+    assert active_kit() is None

@@ -12,7 +12,7 @@ from edgefuse_runtimes.errors import BadInput
 
 
 def test_without_any_the_sentence_names_all_three_ways() -> None:
-    with pytest.raises(BadInput, match=r"--kit KIT, set EDGEFUSE_KIT, or .*kits use"):
+    with pytest.raises(BadInput, match=r"--kit KIT, set EDGEFUSE_KIT, or .*kits install"):
         find_kit()
 
 

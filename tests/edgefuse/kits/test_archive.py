@@ -101,7 +101,7 @@ def test_sizes_that_lie_are_refused(made: Path, size: bytes) -> None:
         Archive(made)
 
 
-@pytest.mark.parametrize("size", [b"-0000000001\0", b"zzzzzzzzzzz\0", b"\xff" * 12])
+@pytest.mark.parametrize("size", [b"-0000000001\0", b"-0000002000\0", b"zzzzzzzzzzz\0", b"\xff" * 12])
 def test_sizes_that_are_none_are_refused(made: Path, size: bytes) -> None:
     data = made.read_bytes()
     made.write_bytes(_with_size(data[:BLOCK], size) + data[BLOCK:])

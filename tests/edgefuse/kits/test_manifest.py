@@ -87,6 +87,18 @@ def test_what_is_no_manifest_is_damage(data: bytes) -> None:
         read_manifest(data, "here")
 
 
+@pytest.mark.parametrize("schema", [True, 1.0])
+def test_a_schema_is_a_whole_number(schema: Any) -> None:
+    with pytest.raises(BadInput, match="damaged"):
+        read_manifest(written(schema=schema), "here")
+
+
+def test_a_number_that_no_file_and_no_figure_has_is_damage() -> None:
+    assert read_manifest(written(budget={"ram_bytes": 10**17}), "here")["budget"] == {"ram_bytes": 10**17}
+    with pytest.raises(BadInput, match="damaged"):
+        read_manifest(written(budget={"ram_bytes": 10**400}), "here")
+
+
 def test_one_that_would_fill_the_memory_is_not_read() -> None:
     with pytest.raises(BadInput, match="larger than any manifest"):
         read_manifest(b" " * (LARGEST + 1), "here")
