@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,10 +146,15 @@ def purge(before: str | None, case: str | None, everything: bool, yes: bool) -> 
     click.echo(f"{answers}{aside} removed from {log.path.parent}.", err=True)
 
 
-def _log() -> ResultsLog:
+@contextlib.contextmanager
+def _log() -> Iterator[ResultsLog]:
+    """This user's log; what is to be said of it comes after its answers."""
     from edgefuse.results.log import ResultsLog, results_folder
 
-    return ResultsLog.open(results_folder())
+    with ResultsLog.open(results_folder()) as log:
+        yield log
+        for remark in log.take_remarks():
+            click.echo(remark, err=True)
 
 
 def _records(log: ResultsLog, other: Path | None, wanted: Wanted) -> Callable[[], Iterable[Record]]:

@@ -40,7 +40,7 @@ def csv_lines(records: Callable[[], Iterable[Record]]) -> Iterator[str]:
         classes |= dict.fromkeys(f"p_{name}" for name in record.answer["probabilities"])
         stages |= dict.fromkeys(f"{stage}_ms" for stage in record.answer["timings_ms"])
     header = [*_BEFORE, *classes, *_BETWEEN, *stages, *_AFTER]
-    yield _line(header)
+    yield _line(map(guarded, header))  # a class may be called anything
     for record in records():
         cells = _cells(record)
         yield _line(guarded(cells.get(name)) for name in header)

@@ -60,8 +60,8 @@ class ResultsLog(Closing):
         return logs_set_aside(self._file.folder)
 
     def take_remarks(self) -> list[str]:
-        """Sentences about the log that were not taken yet: that a damaged one was set aside."""
-        remarks, self._file.remarks[:] = list(self._file.remarks), []
+        """Sentences about the log that were not taken yet: one that was set aside, and answers that are damaged."""
+        remarks, self._file.remarks[:] = list(dict.fromkeys(self._file.remarks)), []
         return remarks
 
     def store(self, prediction: Prediction, given: Given, *, case: str | None = None) -> int:
@@ -94,7 +94,7 @@ class ResultsLog(Closing):
             raise NotStored(sentence, number) from error
 
     def records(self, wanted: Wanted = Wanted()) -> Iterator[Record]:  # noqa: B008 - frozen
-        """Answers in the order of their numbers, all of one moment.
+        """Answers in the order of their numbers, all of one moment; damaged ones are left out, with a remark.
 
         Raises:
             BadInput: the log is damaged and was set aside, or cannot be read.
@@ -104,8 +104,18 @@ class ResultsLog(Closing):
         where, values = wanted.where()
         query = f"SELECT {COLUMNS} FROM answers WHERE {where} ORDER BY number"  # noqa: S608 - the conditions above
         rows = self._file.read(lambda connection: connection.execute(query, values))
+        damaged = []
         while row := self._file.read(lambda connection: rows.fetchone()):
-            yield read_row(row, self._file.folder)
+            try:
+                record = read_row(row, self._file.folder)
+            except (ValueError, TypeError):
+                damaged.append(str(row[0]))
+                continue
+            yield record
+        if damaged:
+            self._file.remarks.append(
+                f"In the results log {self.path} these answers are damaged and were left out: {', '.join(damaged)}."
+            )
 
     def record(self, number: int) -> Record:
         """The answer with this number.
@@ -119,7 +129,10 @@ class ResultsLog(Closing):
             row = self._file.read(lambda connection: connection.execute(query, (number,)).fetchone())
         if row is None:
             raise BadInput(f"The results log {self.path} has no answer {number}; see 'edgefuse results list'.")
-        return read_row(row, self._file.folder)
+        try:
+            return read_row(row, self._file.folder)
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"The answer {number} in the results log {self.path} is damaged; check the disk.") from error
 
     def count(self, wanted: Wanted) -> int:
         """How many answers there are.

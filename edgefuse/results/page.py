@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
 
@@ -14,18 +15,18 @@ from edgefuse.results.records import Record
 def lines(records: Iterable[Record]) -> Iterator[str]:
     """One line an answer: number, time, label with its probability, referral, case, kit."""
     for record in records:
-        answer = record.answer
+        answer = _printable(record.answer)
         sure = f"{max(answer['probabilities'].values()):4.0%}"
         refer = click.style("REFER", fg="yellow") if answer["referred"] else "     "
         label = answer["label"] or "none"
         kit = f"{answer['kit']['name']} {answer['kit']['version']}"
-        case = f"  {record.case}" if record.case else ""
+        case = f"  {_printable(record.case)}" if record.case else ""
         yield f"{record.number:>6}  {when(record)}  {refer}  {sure}  {label:<12}  {kit}{case}"
 
 
 def page(record: Record) -> list[str]:
     """All that is stored of one answer."""
-    answer = record.answer
+    answer = _printable(record.answer)
     kit, times = answer["kit"], answer["timings_ms"]
     referred = f"{click.style('REFER', bold=True, fg='yellow')}  ask a clinician: {answer['reason']}"
     engines = [
@@ -35,7 +36,7 @@ def page(record: Record) -> list[str]:
     ]
     facts: dict[str, object] = {
         "number": record.number,
-        "case": record.case or "-",
+        "case": _printable(record.case) or "-",
         "stored": when(record) + _clock(record),
         "start": f"{record.boot_id or 'unknown'}, {record.since_boot_s:.1f} s after it",
         "label": click.style(answer["label"] or "none of the classes", bold=True),
@@ -73,3 +74,12 @@ def _clock(record: Record) -> str:
 
 def _from_cache(answer: dict[str, list[str]], modality: str) -> str:
     return ", from the cache" if modality in answer["cached"] else ""
+
+
+def _printable(value: Any) -> Any:
+    """A stored value without what a terminal would obey: the log that is read may be somebody else's."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return on_one_line(value) if isinstance(value, str) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,16 @@ class Wanted:
 
 
 def read_row(row: tuple[Any, ...], folder: Path) -> Record:
-    """The answer in a row of `COLUMNS`, of the log below `folder`."""
+    """The answer in a row of `COLUMNS`, of the log below `folder`.
+
+    Raises:
+        ValueError: it is no answer; SQLite does not notice a bit that a card has turned in a text.
+    """
     path = None if row[9] is None else folder / FOLDER / row[9]
-    number, time, synchronised, boot_id, since_boot_s, version, case, picture, note, _, kept_note, answer = row
+    number, time, synchronised, boot_id, since_boot_s, version, case, picture, note, _, kept_note, told = row
+    answer = json.loads(told)
+    if not _is_answer(answer) or not isinstance(since_boot_s, float) or datetime.fromisoformat(time).tzinfo is None:
+        raise ValueError(f"row {number} holds no answer")
     return Record(
         number=number,
         time=time,
@@ -84,5 +92,20 @@ def read_row(row: tuple[Any, ...], folder: Path) -> Record:
         note_hash=note,
         kept_picture=str(path) if path is not None and path.is_file() else None,
         kept_note=kept_note,
-        answer=json.loads(answer) | {"number": number},
+        answer=answer | {"number": number},
     )
+
+
+def _is_answer(answer: Any) -> bool:
+    """Whether it has what pages and tables show, of the right kinds."""
+    try:
+        tables = [answer[name] for name in ("probabilities", "timings_ms", "engines", "precisions", "kit", "memory")]
+        numbers = [*tables[0].values(), *tables[1].values(), answer["memory"]["peak_rss_bytes"]]
+        words = [answer["label"], *(answer["kit"][name] for name in ("name", "version", "digest"))]
+        words += [word for name in ("missing", "cached", "notes") for word in answer[name]]
+        in_both = all(engine.keys() == {"image", "text"} for engine in (answer["engines"], answer["precisions"]))
+    except (KeyError, TypeError, AttributeError):
+        return False
+    is_told = isinstance(answer.get("referred"), bool) and isinstance(answer.get("reason", 0), str | None)
+    right = all(isinstance(number, int | float) for number in numbers) and all(isinstance(word, str) for word in words)
+    return in_both and is_told and right and bool(answer["probabilities"])

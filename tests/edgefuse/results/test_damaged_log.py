@@ -219,3 +219,32 @@ def test_of_what_is_no_log_nothing_is_read(folder: Path, content: bytes) -> None
         list(salvaged(folder / FILE, Wanted(), print))
     with pytest.raises(BadInput, match="There is no log at"):
         list(salvaged(folder / "no.sqlite", Wanted(), print))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "answer = '{}'",
+        "answer = 'null'",
+        "answer = substr(answer, 1, 90)",
+        "answer = json_set(answer, '$.probabilities', json('{}'))",
+        "answer = json_set(answer, '$.referred', 'perhaps')",
+        "answer = json_set(answer, '$.timings_ms.load', 'long')",
+        "time = 'yesterday'",
+        "time = '2026-11-28'",
+        "since_boot_s = 'x'",
+    ],
+)
+def test_an_answer_that_a_turned_bit_spoiled_costs_no_other_one(folder: Path, prediction: Make, damage: str) -> None:
+    store(folder, prediction(), 3)
+    change(folder / FILE, f"UPDATE answers SET {damage} WHERE number = 2")
+    with ResultsLog.open(folder) as log:
+        assert [record.number for record in log.records()] == [1, 3]
+        assert log.take_remarks() == [
+            f"In the results log {folder / FILE} these answers are damaged and were left out: 2."
+        ]
+        with pytest.raises(BadInput, match="is damaged; check the disk"):
+            log.record(2)
+    told: list[str] = []
+    assert [record.number for record in salvaged(folder / FILE, Wanted(), told.append)] == [1, 3]
+    assert told == [f"1 of 3 numbers of {folder / FILE} cannot be read any more."]
