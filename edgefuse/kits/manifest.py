@@ -20,8 +20,8 @@ LARGEST = 16 << 20
 """Bytes of a manifest; those of real kits have some ten thousand."""
 LONGEST = 100
 """Characters of a kit's name, of its version, of a class and of a file's name."""
-MOST_DIGITS = 18
-"""Of a whole number."""
+MOST_DIGITS = 300
+"""Of a whole number; a float has no more."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -124,7 +124,7 @@ def _problem(manifest: dict[str, Any]) -> str:
 
 
 def _whole_number(digits: str) -> int:
-    """A number that is no larger than a file can be; a larger one fits no float, and whoever prints it would fail."""
+    """A number that is no larger than a float can be: whoever prints or compares a larger one would fail."""
     if len(digits) > MOST_DIGITS:
         raise ValueError(f"{len(digits)} digits are too many")
     return int(digits)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,7 +59,7 @@ def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
     room = {python: size + disk for python, disk in facts["disk"].items()}
     scripts = {
         "control": CONTROL.format(
-            version=f"{facts['edgefuse']}+{facts['id'].rpartition('-')[2]}",
+            version=package_version(facts),
             architecture=ARCHITECTURES[facts["machine"]],
             kibibytes=-(-max(room.values()) // 1024),
         ).encode(),
@@ -78,6 +79,15 @@ def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
             _member(archive, "data.tar", files, data.stat().st_size)
     finally:
         data.unlink(missing_ok=True)
+
+
+def package_version(facts: Mapping[str, Any]) -> str:
+    """edgefuse's version, the kit's numbers, and what tells other wheels: a newer kit is a newer package.
+
+    Of the kit's version the numbers alone, since nothing that a kit says is to be read by the system's tools.
+    """
+    numbers = ".".join(re.findall(r"[0-9]+", facts["kit"]["version"])) or "0"
+    return f"{facts['edgefuse']}+{numbers}+{facts['id'].rpartition('-')[2]}"
 
 
 def _tar_of(scripts: Mapping[str, bytes]) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefuse_packaging.deb import ARCHITECTURES, write_deb
+from edgefuse_packaging.deb import ARCHITECTURES, package_version, write_deb
 
 FACTS = {
     "edgefuse": "0.1.0",
@@ -44,13 +44,24 @@ def test_debian_reads_it(package: Path, tmp_path: Path) -> None:
     assert dpkg("--field", package, "Package", "Architecture", "Version").splitlines() == [
         "Package: edgefuse",
         f"Architecture: {ARCHITECTURES[platform.machine()]}",
-        "Version: 0.1.0+abc",
+        "Version: 0.1.0+1+abc",
     ]
     dpkg("--extract", package, tmp_path / "files")
     (carried,) = [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
     assert carried == tmp_path / "files/opt/edgefuse/installer/edgefuse.run"
     assert carried.read_bytes() == (tmp_path / "tiny.run").read_bytes()
     assert all(" 0/0 " in line for line in dpkg("--contents", package).splitlines())
+
+
+def test_a_newer_kit_is_a_newer_package_whatever_its_files_hash_to() -> None:
+    dpkg("--version")
+    old, new = (
+        FACTS | {"kit": {"version": version}, "id": f"0.1.0-{key}"} for version, key in (("1.9", "f"), ("1.10", "a"))
+    )
+    order = ["dpkg", "--compare-versions", package_version(old), "lt", package_version(new)]
+    assert subprocess.run(order, check=False).returncode == 0
+    assert package_version(FACTS | {"kit": {"version": "$(reboot) v2-rc"}}) == "0.1.0+2+abc"
+    assert package_version(FACTS | {"kit": {"version": "first"}}) == "0.1.0+0+abc"
 
 
 def test_its_scripts_are_valid_and_hold_no_name_out_of_a_kit(package: Path, tmp_path: Path) -> None:

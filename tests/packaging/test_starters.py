@@ -73,6 +73,24 @@ def test_a_command_that_is_not_ours_stays(tmp_path: Path) -> None:
     assert (tmp_path / "edgefuse").read_text() == "another program"
 
 
+def test_a_link_to_another_program_stays_and_one_of_an_installation_is_led_anew(tmp_path: Path) -> None:
+    other, link = tmp_path / "venv" / "bin" / "edgefuse", tmp_path / "edgefuse"
+    other.parent.mkdir(parents=True)
+    other.write_text("another program")
+    link.symlink_to(other)
+    new = tmp_path / "new"
+    starters.write_starters(new, is_system=False)
+
+    assert starters.place_links(new, tmp_path, []) == []
+    assert link.resolve() == other
+
+    starters.write_starters(tmp_path / "old", is_system=False)
+    link.unlink()
+    link.symlink_to(tmp_path / "old" / "bin" / "edgefuse")
+    assert starters.place_links(new, tmp_path, []) == [link]
+    assert link.resolve() == new / "bin" / "edgefuse"
+
+
 def test_uninstalling_keeps_what_a_workshop_has_in_the_same_cache(root: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     for name in ("probes", "text-cache", "wheels"):

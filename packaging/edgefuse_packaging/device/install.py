@@ -280,6 +280,7 @@ def install(
                     shutil.rmtree(part)
                 else:
                     part.rename(version)
+                    sync_folder(version.parent)  # before a link names it
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
@@ -322,7 +323,12 @@ def _link(link: Path, version: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(Path("versions", version.name))
     new.replace(link)
-    folder = os.open(link.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync_folder(link.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk before what follows."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     os.fsync(folder)
     os.close(folder)
 

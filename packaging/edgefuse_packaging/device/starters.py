@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgefuse_packaging.device.install import SYSTEM_LINKS, SYSTEM_MENU
+from edgefuse_packaging.device.install import SYSTEM_LINKS, SYSTEM_MENU, sync_folder
 
 COMMAND = """\
 #!/bin/sh
@@ -81,7 +81,7 @@ def write_starters(root: Path, *, is_system: bool) -> None:
         is_system: whether it is for everyone: then the kit lies in it, and each user's results in his own home.
     """
     programs = root / "bin"
-    programs.mkdir(exist_ok=True)
+    programs.mkdir(parents=True, exist_ok=True)
     quoted = shlex.quote(str(root))
     command = shlex.quote(str(programs / "edgefuse"))
     kit = KIT_FOR_EVERYONE if is_system else OWN_KITS
@@ -111,7 +111,7 @@ def place_links(root: Path, commands: Path, menus: list[Path]) -> list[Path]:
     commands.mkdir(parents=True, exist_ok=True)
     link = commands / "edgefuse"
     made = []
-    if link.is_symlink() or not link.exists():
+    if not link.exists() or link.resolve().with_name("edgefuse-ask").exists():  # none, dangling, or ours
         new = commands / ".edgefuse.new"
         new.unlink(missing_ok=True)
         new.symlink_to(root / "bin" / "edgefuse")
@@ -151,9 +151,13 @@ def _desktop_quoted(word: str) -> str:
 
 def _program(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
+    with new.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     new.chmod(0o755)
     new.replace(path)
+    sync_folder(path.parent)
 
 
 def main(arguments: list[str]) -> None:
