@@ -84,8 +84,9 @@ from edgefuse_runtimes.errors import NotStored
 disk = Path(sys.argv[1])
 answer = Prediction(
     image=None, label="nv", labels=["nv"], referred=False, reason=None, probabilities={"nv": 1.0},
-    kit={"name": "k", "version": "1", "digest": "d"}, missing=[], engines={}, precisions={}, cached=[],
-    timings_ms={}, memory={}, notes=["x" * 1500],
+    kit={"name": "k", "version": "1", "digest": "d"}, missing=[], cached=[], timings_ms={},
+    engines=dict.fromkeys(("image", "text")), precisions=dict.fromkeys(("image", "text")),
+    memory={"peak_rss_bytes": 1}, notes=["x" * 1500],
 )
 for begun in (False, True):
     for free in range(24):
