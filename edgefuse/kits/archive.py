@@ -104,7 +104,9 @@ def _read_header(header: bytes, path: Path) -> tuple[str | None, int]:
     name = "/".join(part for part in parts if part)
     if kind == b"5":
         name = name.rstrip("/")
-    if size is None or not is_plain(name):
+    if size is None:
+        raise _refusal(path, f"the size of {name[:100]!r} is no number")
+    if not is_plain(name):
         raise _refusal(path, f"it names a file outside itself ({name[:100]!r})")
     if kind == b"5":
         return None, 0

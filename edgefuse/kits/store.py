@@ -22,7 +22,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, read_manifest
 from edgefuse.kits.record import Record, read_record, record_path
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sync_folder, write_bytes
+from edgefuse_runtimes.files import make_folder, sync_folder, write_bytes
 
 CURRENT = "current"
 GONE = ".gone"
@@ -172,7 +172,7 @@ def locked_store() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(closed_to_others())
         for folder in (home(), kits_folder(), objects_folder()):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         lock = stack.enter_context((kits_folder() / ".lock").open("wb"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

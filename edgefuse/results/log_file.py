@@ -18,7 +18,7 @@ from edgefuse.results.schema import bring_up, require_ours
 from edgefuse.results.set_aside import FILE, last_number, set_aside
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sync_folder
+from edgefuse_runtimes.files import make_folder, sync_folder
 
 T = TypeVar("T")
 
@@ -202,7 +202,7 @@ class LogFile(Closing):
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.folder, 0o700)
         if self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
         lock = self._lock_file("opening")

@@ -124,7 +124,7 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:  # the name is known before there is a file: an interrupt in the very moment it is made removes it, too
         with part.open("xb") as file:
@@ -162,3 +162,12 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Have a folder, with those above it; the name of each that was made is on the disk before what follows."""
+    if path.is_dir() or path == path.parent:
+        return
+    make_folder(path.parent)
+    path.mkdir(mode, exist_ok=True)
+    sync_folder(path.parent)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import sync_file, sync_folder, write_json
+from edgefuse_runtimes.files import make_folder, sync_file, sync_folder, write_json
 
 LOCK = "lock"
 WHOLE = "whole"
@@ -125,7 +125,7 @@ def part_folder(path: Path, pieces: Mapping[str, Any]) -> Iterator[PartFolder]:
         BadInput: `path` already exists and is not an empty folder, or another process is making it.
     """
     require_new(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with _locked(path) as root:
         part = PartFolder(root, pieces)
         try:

@@ -241,3 +241,16 @@ def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None
         file.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     with pytest.raises(BadInput, match="cannot be read"):
         files.read_arrays(tmp_path / "a.npz", "copy it again")
+
+
+def test_the_names_of_new_folders_are_on_the_disk_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    files.write_bytes(tmp_path / "a" / "b" / "c", b"x")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    files.make_folder(tmp_path / "private", 0o700)
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
+    with pytest.raises(FileExistsError):
+        files.make_folder(tmp_path / "a" / "b" / "c")
