@@ -11,10 +11,11 @@ from edgefuse_bench.memory import PROC, process_tree
 def files_in_use(pid: int, proc: Path = PROC) -> list[str]:
     """Files that the process and its workers have mapped, and the modules that this process imported."""
     mapped = {line.split(maxsplit=5)[5].rstrip() for one in process_tree(pid, proc) for line in _maps(proc / str(one))}
-    modules = (
-        getattr(module, name, None) for module in list(sys.modules.values()) for name in ("__file__", "__cached__")
-    )
-    paths = {*mapped, *(path for path in modules if path)}
+    modules = [
+        vars(module) for module in list(sys.modules.values())
+    ]  # getattr would wake modules that answer to any name
+    imported = (names.get(name) for names in modules for name in ("__file__", "__cached__"))
+    paths = {*mapped, *(path for path in imported if path)}
     return sorted(path for path in paths if path.startswith("/") and Path(path).is_file())
 
 

@@ -241,7 +241,7 @@ def test_notes_that_are_all_alike_have_one_component_of_nothing() -> None:
     aligned_text = alignment.apply(fitted, text, image)[0]
     assert aligned_text.shape == (20, 1)
     assert np.abs(aligned_text).max() < 1e-5
-    other = alignment.alignment.align_text(fitted, text[0, ::-1])  # (1,): a note unlike all that it was fitted on
+    other = alignment.align_text(fitted, text[0, ::-1])  # (1,): a note unlike all that it was fitted on
     assert np.abs(other).max() <= 2
 
 
@@ -252,7 +252,7 @@ def test_a_component_that_rounding_reaches_is_left_out_so_that_one_note_is_as_in
     image = rng.normal(size=(300, 24)).astype(np.float32)
     fitted = align.fit(text, image, align.match(text, image, text_components=24), 0.0)
     assert 1 < fitted.text.width < 24
-    rows = alignment.alignment.align_text(fitted, text)  # (300, k)
-    alone = np.stack([alignment.alignment.align_text(fitted, row) for row in text])  # (300, k)
+    rows = alignment.align_text(fitted, text)  # (300, k)
+    alone = np.stack([alignment.align_text(fitted, row) for row in text])  # (300, k)
     lengths = np.linalg.norm(rows, axis=1)  # (300,)
     assert (np.linalg.norm(alone - rows, axis=1) / lengths).max() < 1e-4
