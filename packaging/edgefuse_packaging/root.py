@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -15,7 +16,10 @@ from edgefuse_runtimes.folders import new_folder
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 EMULATORS = {"x86_64": "qemu-x86_64-static", "aarch64": "qemu-aarch64-static"}
-MIRROR = "http://deb.debian.org/debian"
+BINARY_FORMATS = Path("/proc/sys/fs/binfmt_misc")
+"""Where the kernel tells, and is told, which programs run programs of other processors."""
+KNOWN_FORMATS = Path("/usr/lib/binfmt.d")
+"""What qemu-user-static has to tell it."""
 USER = "field"
 
 
@@ -49,6 +53,30 @@ def missing_tools(machine: str) -> list[str]:
     return [tool for tool in tools if shutil.which(tool, path=path) is None]
 
 
+def register_emulator(machine: str) -> None:
+    """See to it that this kernel runs programs for `machine`: with what Debian's qemu-user-static gives for it.
+
+    Source: the kernel's Documentation/admin-guide/binfmt-misc.rst.
+
+    Raises:
+        BadInput: the kernel does not let us.
+    """
+    name = f"qemu-{machine}"
+    if machine == platform.machine() or (BINARY_FORMATS / name).exists():
+        return
+    if not (BINARY_FORMATS / "register").exists():
+        _run("mount", "-t", "binfmt_misc", "binfmt_misc", str(BINARY_FORMATS))
+    if (BINARY_FORMATS / name).exists():
+        return
+    try:
+        (BINARY_FORMATS / "register").write_bytes((KNOWN_FORMATS / f"{name}.conf").read_bytes().strip())
+    except OSError as error:
+        raise BadInput(
+            f"This kernel was not told to run programs for {machine} ({error.strerror}: {error.filename}); try again as "
+            "root, with qemu-user-static installed."
+        ) from error
+
+
 def bare_root(machine: str) -> Path:
     """The folder of a bare Debian 12 for `machine`, made once; it must not be changed.
 
@@ -57,6 +85,7 @@ def bare_root(machine: str) -> Path:
     """
     cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
     folder = Path(cache) / "edgefuse" / "roots" / f"bookworm-{ARCHITECTURES[machine]}"
+    register_emulator(machine)
     if folder.is_dir():
         return folder
     if os.geteuid() != 0:
@@ -69,7 +98,6 @@ def bare_root(machine: str) -> Path:
             "--include=python3",
             "bookworm",
             str(made),
-            MIRROR,
         )
         shutil.rmtree(made / "var" / "cache" / "apt", ignore_errors=True)
     return folder
