@@ -72,8 +72,8 @@ def register_emulator(machine: str) -> None:
         (BINARY_FORMATS / "register").write_bytes((KNOWN_FORMATS / f"{name}.conf").read_bytes().strip())
     except OSError as error:
         raise BadInput(
-            f"This kernel was not told to run programs for {machine} ({error.strerror}: {error.filename}); try again as "
-            "root, with qemu-user-static installed."
+            f"This kernel was not told to run programs for {machine} ({error.strerror}: {error.filename}); try again "
+            "as root, with qemu-user-static installed."
         ) from error
 
 
