@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edgefuse.datasets.drawn import write_example
 from edgefuse.embeddings.table import open_table
@@ -22,7 +24,7 @@ Blocks = Callable[[Path, str], list[str]]
 
 @pytest.fixture
 def mine(tmp_path: Path, tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a user, who stands in it: encoders `E`, pictures, and `table.csv` with the README's columns."""
+    """The folder of a user, who stands in it: encoders `E`, pictures, `table.csv` as in the README, and a key."""
     write_example(tmp_path / "drawn", count=SAMPLES)
     (tmp_path / "drawn" / "images").rename(tmp_path / "pictures")
     with (tmp_path / "drawn" / "table.csv").open(encoding="utf-8", newline="") as file:
@@ -34,6 +36,8 @@ def mine(tmp_path: Path, tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch) -
             facts = (f"patient {k // 2}", 20 + k, "fm"[k % 2], "" if k % 3 else "It itches.")
             lines.writerow((Path(row["image"]).name, row["text"], row["label"], *facts))
     (tmp_path / "E").symlink_to(tiny_encoders)
+    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    (tmp_path / "kit-key").write_bytes(key)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
