@@ -214,8 +214,10 @@ def _files(folder: Path) -> list[Path]:
 def _sync(folder: Path) -> None:
     """Have a folder and all that is in it on the disk."""
     for entry in sorted(folder.rglob("*")):
+        if entry.is_symlink():  # it is in its folder, and what it points to is not ours
+            continue
         if entry.is_file():
             sync_file(entry)
-        else:
+        elif entry.is_dir():  # a device or a pipe holds nothing
             sync_folder(entry)
     sync_folder(folder)

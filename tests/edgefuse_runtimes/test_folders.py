@@ -235,3 +235,11 @@ def test_a_power_cut_leaves_the_finished_piece(tmp_path) -> None:
         assert part.finished == ["a"]
         assert [entry.name for entry in part.whole.iterdir()] == ["a.bin"]
     assert list(tmp_path.iterdir()) == [tmp_path / "kit"]
+
+
+def test_pipes_and_links_to_nowhere_are_no_hindrance(tmp_path: Path) -> None:
+    with folders.new_folder(tmp_path / "made") as made:
+        os.mkfifo(made / "pipe")
+        (made / "link").symlink_to("/nowhere")
+    assert (tmp_path / "made" / "pipe").is_fifo()
+    assert (tmp_path / "made" / "link").is_symlink()
