@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
+from edgefuse.commands.options import (
+    engine_option,
+    keep_inputs_option,
+    kit_option,
+    planned_memory_option,
+    precision_option,
+    threads_option,
+)
 from edgefuse_runtimes.errors import EdgefuseError, NotStored
 
 if TYPE_CHECKING:
@@ -18,18 +25,12 @@ if TYPE_CHECKING:
 
 
 @click.command("ask", epilog="Example: edgefuse ask")
-@click.option(
-    "--kit",
-    type=FOLDER,
-    help="The kit to answer with.  [default: $EDGEFUSE_KIT, then the active kit]",
-)
+@kit_option
 @engine_option
 @precision_option
 @threads_option
 @planned_memory_option
-@click.option(
-    "--keep-inputs", is_flag=True, help="Keep pictures and notes themselves in the results log, not just hashes."
-)
+@keep_inputs_option
 def command(
     kit: Path | None,
     engine: str,

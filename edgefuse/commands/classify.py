@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, planned_memory_option, precision_option, threads_option
+from edgefuse.commands.options import (
+    FOLDER,
+    engine_option,
+    keep_inputs_option,
+    kit_option,
+    planned_memory_option,
+    precision_option,
+    threads_option,
+)
 from edgefuse_runtimes.errors import NotStored
 
 if TYPE_CHECKING:
@@ -39,20 +47,14 @@ SOME_FAILED = 4
 @click.argument("image", metavar="[IMAGE|DIR|TABLE.csv]", type=FOLDER, required=False)
 @click.option("--text", metavar="FILE|-", help="The note, as a text file; - reads it from standard input.")
 @click.option("--note", metavar="WORDS", help="The note itself, instead of --text.")
-@click.option(
-    "--kit",
-    type=FOLDER,
-    help="The kit to answer with.  [default: $EDGEFUSE_KIT, then the active kit]",
-)
+@kit_option
 @engine_option
 @precision_option
 @threads_option
 @planned_memory_option
 @click.option("--no-cache", is_flag=True, help="Neither look up nor keep the note's vector in the text cache.")
 @click.option("--case", metavar="ID", help="What to call the case in the results log.")
-@click.option(
-    "--keep-inputs", is_flag=True, help="Keep the picture and the note themselves in the results log, not just hashes."
-)
+@keep_inputs_option
 @click.option("--no-log", is_flag=True, help="Do not store the answer in the results log.")
 @click.option(
     "--output",

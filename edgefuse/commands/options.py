@@ -25,6 +25,16 @@ class FiniteRange(click.FloatRange):
         return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
 
 
+kit_option = click.option(
+    "--kit",
+    type=FOLDER,
+    help="The kit to answer with.  [default: $EDGEFUSE_KIT, then the active kit]",
+)
+
+keep_inputs_option = click.option(
+    "--keep-inputs", is_flag=True, help="Keep pictures and notes themselves in the results log, not just hashes."
+)
+
 engine_option = click.option(
     "--engine",
     type=click.Choice(ENGINE_NAMES),

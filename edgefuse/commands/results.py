@@ -74,14 +74,15 @@ def list_answers(other: Path | None, last: int | None, as_json: bool, **chosen: 
         records = _records(log, other, wanted)
         if last is not None:
             newest = deque(records(), maxlen=last)
-            records = lambda: newest  # noqa: E731 - the same, of fewer
+            records = partial(iter, newest)
         if as_json:
             for line in json_lines(records):
                 click.echo(line, nl=False)
             return
-        shown = 0
-        for shown, line in enumerate(lines(records()), start=1):  # noqa: B007 - counted
+        shown = False
+        for line in lines(records()):
             click.echo(line)
+            shown = True
         if not shown:
             click.echo(f"No answer of this kind is stored in {other or log.path}.", err=True)
 
@@ -197,6 +198,7 @@ def _write(path: Path, lines: Iterable[str]) -> int:
     count = 0
     with new_file(path) as file:
         os.fchmod(file.fileno(), 0o600)
-        for count, line in enumerate(lines, start=1):  # noqa: B007 - counted
+        for line in lines:
             file.write(line.encode())
+            count += 1
     return count

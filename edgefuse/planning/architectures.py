@@ -6,7 +6,7 @@ those of the class named in each docstring, and tests compare them with transfor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgefuse_runtimes.encoder_facts import EncoderFacts
@@ -44,31 +44,39 @@ class Architecture(Protocol):
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Encoder layers with biases: attention and a feed-forward part of two matrices."""
+class TransformerEncoder:
+    """Layers with biases, of attention and a feed-forward part of two matrices, which are exported as an ONNX file."""
 
     layers: int
     width: int
     feed_forward: int
+    projection: int = field(default=0, kw_only=True)
+    """Width that the vector is projected to; 0: it is not."""
 
     @property
-    def matrices(self) -> int:
-        """Weights of the linear layers."""
+    def vector_width(self) -> int:
+        """Of what it makes of a sample."""
+        return self.projection or self.width
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Those of ONNX files."""
+        return ("int8", "fp32")
+
+    @property
+    def _layers_matrices(self) -> int:
         return self.layers * (4 * self.width**2 + 2 * self.width * self.feed_forward)
 
     @property
-    def vectors(self) -> int:
+    def _layers_vectors(self) -> int:
         """Biases, and two layer norms."""
         return self.layers * (4 * self.width + self.feed_forward + self.width + 4 * self.width)
 
 
 @dataclass(frozen=True)
-class VisionTransformer:
+class VisionTransformer(TransformerEncoder):
     """DINOv2 (`Dinov2Model`) or CLIP's vision tower (`CLIPVisionModelWithProjection`)."""
 
-    layers: int
-    width: int
-    feed_forward: int
     patch: int
     """Pixels of a side."""
     positions: int
@@ -77,8 +85,6 @@ class VisionTransformer:
     """With a mask token, a bias of the patches and layer scales, which CLIP's tower has not."""
     gated: bool = False
     """A feed-forward part of three matrices, two of them side by side (SwiGLU)."""
-    projection: int = 0
-    """Width that the vector is projected to; 0: it is not."""
     side: int = 224
     """Pixels of a picture."""
 
@@ -93,30 +99,16 @@ class VisionTransformer:
         return self._matrices + self._vectors + self.positions * self.width
 
     @property
-    def vector_width(self) -> int:
-        """Of what it makes of a picture."""
-        return self.projection or self.width
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """An image encoder is an ONNX file."""
-        return ("int8", "fp32")
-
-    @property
-    def _blocks(self) -> Blocks:
-        return Blocks(self.layers, self.width, self.feed_forward)
-
-    @property
     def _matrices(self) -> int:
         third = self.layers * self.width * self.feed_forward if self.gated else 0
         patches = 3 * self.patch**2 * self.width
-        return self._blocks.matrices + third + patches + self.width * self.projection
+        return self._layers_matrices + third + patches + self.width * self.projection
 
     @property
     def _vectors(self) -> int:
         second_half = self.layers * self.feed_forward if self.gated else 0
         own = self.layers * 2 * self.width + 2 * self.width if self.is_dinov2 else 2 * self.width  # else a first norm
-        return self._blocks.vectors + second_half + own + 3 * self.width  # class token, last norm
+        return self._layers_vectors + second_half + own + 3 * self.width  # class token, last norm
 
     def facts(self, precision: str) -> EncoderFacts:
         """As `Architecture.facts`; in int8 the last layer's queries and keys stay float32, see the export."""
@@ -127,12 +119,9 @@ class VisionTransformer:
 
 
 @dataclass(frozen=True)
-class TextTransformer:
+class TextTransformer(TransformerEncoder):
     """BERT (`BertModel` without its pooler) or CLIP's text tower (`CLIPTextModelWithProjection`)."""
 
-    layers: int
-    width: int
-    feed_forward: int
     vocabulary: int
     positions: int
     tokens: int
@@ -141,7 +130,6 @@ class TextTransformer:
     """Of its tokenizer.json."""
     segments: int = 0
     """Rows of BERT's table of sentences, which has a norm behind it where CLIP has one at the end."""
-    projection: int = 0
 
     @property
     def parameters(self) -> int:
@@ -149,22 +137,8 @@ class TextTransformer:
         return self._matrices + self._tables + self._vectors
 
     @property
-    def vector_width(self) -> int:
-        """Of what it makes of a note."""
-        return self.projection or self.width
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """A text encoder of this kind is an ONNX file."""
-        return ("int8", "fp32")
-
-    @property
-    def _blocks(self) -> Blocks:
-        return Blocks(self.layers, self.width, self.feed_forward)
-
-    @property
     def _matrices(self) -> int:
-        return self._blocks.matrices + self.width * self.projection
+        return self._layers_matrices + self.width * self.projection
 
     @property
     def _tables(self) -> int:
@@ -172,7 +146,7 @@ class TextTransformer:
 
     @property
     def _vectors(self) -> int:
-        return self._blocks.vectors + 2 * self.width
+        return self._layers_vectors + 2 * self.width
 
     def facts(self, precision: str) -> EncoderFacts:
         """As `Architecture.facts`; tables stay float32 in every precision."""
