@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
+from bench_runs import settings
 
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.tuned import StageChoice, write_tuned
-from edgefuse_bench import child, harness, processes
-from edgefuse_bench.order import OUTCOME, Order
-from edgefuse_bench.result import STAGES, Query, Result, read_results
+from edgefuse_bench import child, harness
+from edgefuse_bench.result import STAGES, Query, Result
 from edgefuse_bench.rows import WIDTH, page, stage_rows
-from edgefuse_bench.samples import golden_samples
 from edgefuse_bench.settings import Settings
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
-
-NUMPY = Settings(engine="numpy", threads=1, repeats=1, warmup=1)
-
-
-def settings(scenario: str, **more: Any) -> Settings:
-    return Settings(**{**vars(NUMPY), "scenario": scenario, **more})
-
-
-def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgefuse", "bench", "run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -190,104 +174,6 @@ def test_cold_queries_have_a_process_each(cold: Result) -> None:
     assert "start" in stage_rows(cold)
 
 
-# Memory
-
-
-def orders(kit: Path, folder: Path, **more: Any) -> Order:
-    asked = golden_samples(Kit.open(kit)).asked
-    whole = {"first": 0, "warmup": 0, "queries": 2, "seconds": None, "scenario": "SingleStream"}
-    whole |= {"threads": 1, "precision": None, "engine": "numpy"}
-    return Order(folder=str(folder), kit=str(kit), samples=asked, **whole | more)
-
-
-@pytest.mark.parametrize("engine", ["numpy", "auto"])
-def test_the_peak_is_that_of_gnu_time(tiny_kit: Path, tmp_path: Path, engine: str) -> None:
-    if not Path("/usr/bin/time").exists():
-        pytest.skip("needs /usr/bin/time (GNU time)")
-    order = orders(tiny_kit, tmp_path, engine=engine)
-    command = ["/usr/bin/time", "-v", sys.executable, "-P", "-m", "edgefuse_bench.measure", str(order.write()), "0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    said = int(re.search(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)[1]) * 1024
-
-    found = json.loads((tmp_path / OUTCOME).read_bytes())["processes"]
-
-    # GNU time tells the largest of all processes, and each worker is one of its own.
-    assert max(process["peak_rss_bytes"] for process in found) == pytest.approx(said, rel=0.03)
-
-
-def test_the_peak_is_that_of_the_kernels_own_count(tiny_kit: Path, tmp_path: Path) -> None:
-    """Where there is no GNU time: of all children that were waited for, the largest."""
-    code = (
-        "import subprocess, sys, resource; subprocess.run([sys.executable, '-P', '-m', 'edgefuse_bench.measure', "
-        "sys.argv[1], '0'], check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    order = orders(tiny_kit, tmp_path)
-    done = subprocess.run([sys.executable, "-c", code, order.write()], capture_output=True, text=True, check=True)
-
-    found = json.loads((tmp_path / OUTCOME).read_bytes())["processes"]
-
-    assert found[0]["peak_rss_bytes"] == pytest.approx(int(done.stdout) * 1024, rel=0.03)
-
-
-def test_memory_is_the_childs_own_not_ours(tiny_kit: Path) -> None:
-    ballast = bytearray(b"x" * (300 << 20))
-    memory = harness.run(tiny_kit, settings("single", queries=1)).memory
-    del ballast
-
-    assert memory["peak_rss_bytes"] < 300 << 20
-
-
-# Own samples
-
-
-def test_own_labelled_samples_get_figures(tiny_kit: Path, tmp_path: Path) -> None:
-    kit = Kit.open(tiny_kit)
-    said = [kit.classes[row["probabilities"].index(max(row["probabilities"]))] for row in kit.manifest["golden"]]
-    rows = [f"{kit.file(f'golden/{number}.png')},{said[number]}" for number in range(8)]
-    rows[0] = rows[0].replace(said[0], next(name for name in kit.classes if name != said[0]))
-    (tmp_path / "broken.png").write_text("no picture")
-    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows, f"{tmp_path / 'broken.png'},{said[0]}"]) + "\n")
-
-    done = bench(
-        tiny_kit, "--samples", tmp_path / "t.csv", "--engine", "numpy", "--queries", "10", "--repeats", "1",
-        "--json", tmp_path / "r.json",
-    )  # fmt: skip
-
-    assert done.returncode == 0, done.stderr
-    (result,) = read_results(tmp_path / "r.json")
-    assert result.samples == {"source": "folder", "drawn": False, "count": 9}
-    assert result.accuracy["samples"]["n"] == 8
-    assert result.engines == {"image": "numpy", "text": None}
-    assert "1 of 9 samples cannot be read and were left out." in result.notes
-    assert "your 8 labelled samples" in done.stdout
-    assert "answers mean nothing" not in done.stdout
-    assert str(tmp_path) not in (tmp_path / "r.json").read_text()  # names of pictures stay on the device
-
-
-def test_a_leak_is_named(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
-    """A classifier that keeps 200 kB of each answer, asked for some seconds."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "from edgefuse.answering import classifier\n"
-        "kept, answer = [], classifier.Classifier.answer\n"
-        "def leaking(self, inputs):\n"
-        "    kept.append(b'x' * 200_000 + str(len(kept)).encode())\n"
-        "    return answer(self, inputs)\n"
-        "classifier.Classifier.answer = leaking\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-
-    monkeypatch.setattr(processes, "LOOK_S", 0.1)  # so that a busy machine has readings enough, too
-
-    result = harness.run(tiny_kit, settings("sustained", seconds=8))
-
-    assert result.memory["growth"]["leak"] is True
-    assert any(note.startswith("Memory leaks: it rose by") for note in result.notes)
-    assert "growth" in page(result)
-
-
-# The command
-
-
 def test_rows_come_from_the_queries(single: Result) -> None:
     queries = tuple(Query(0, total, dict.fromkeys(STAGES, 5) | {"text": total // 2}) for total in range(100, 228))
 
@@ -298,17 +184,6 @@ def test_rows_come_from_the_queries(single: Result) -> None:
     assert list(rows) == [*STAGES, "total"]
     batch = stage_rows(Result(**{**vars(single), "queries": queries, "scenario": "Offline"}))
     assert batch["total"] == {"min": 100, "median": 164, "max": 227}
-
-
-def test_each_combination_is_measured_and_written(tiny_kit: Path, tmp_path: Path) -> None:
-    done = bench(
-        tiny_kit, "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy", "--threads", "1",
-        "--threads", "2", "--json", tmp_path / "r.json",
-    )  # fmt: skip
-
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("SingleStream, 1 query, 1 process") == 2
-    assert [result.settings["threads"] for result in read_results(tmp_path / "r.json")] == [1, 2]
 
 
 def test_the_precision_asked_for_is_measured(kit_of_both: Path) -> None:
@@ -328,39 +203,6 @@ def test_what_tune_chose_is_measured_where_no_option_says_otherwise(kit_of_both:
     assert result.precisions == {"image": "fp32", "text": "q8_0"}
     assert result.accuracy["golden"]["labels_changed"] == 0
     assert result.accuracy["golden"]["vector_error"]["image"]["worst"] < 1e-6
-
-
-def test_an_installed_kit_is_found_by_its_name(tiny_kit: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    install = [sys.executable, "-m", "edgefuse", "kits", "install", str(tiny_kit), "--allow-unsigned"]
-    subprocess.run(install, check=True, capture_output=True)
-
-    done = bench("tiny", "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy")
-
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("tiny 1: SingleStream")
-
-
-def test_json_to_standard_output_is_nothing_but_json(tiny_kit: Path) -> None:
-    done = bench(tiny_kit, "--queries", "1", "--warmup", "0", "--repeats", "1", "--engine", "numpy", "--json", "-")
-
-    assert json.loads(done.stdout)["kit"]["name"] == "tiny"
-
-
-def test_what_is_refused_is_one_sentence(tiny_kit: Path, tmp_path: Path) -> None:
-    for arguments, sentence in (
-        ([tmp_path / "missing.kit"], "There is no kit at"),
-        ([tiny_kit, "--json", tmp_path], "is a folder"),
-        ([tiny_kit, "--samples", "130"], "the number of queries is --queries 130"),
-        ([tiny_kit, "--minutes", "1"], "--minutes is for --scenario sustained"),
-        ([tiny_kit, "--scenario", "sustained", "--queries", "9"], "--queries is not for --scenario sustained"),
-        ([tiny_kit, "--scenario", "cold", "--repeats", "9"], "--repeats is for --scenario single and offline"),
-        ([tiny_kit, "--precision", "fp8"], "fp8"),
-    ):
-        done = bench(*arguments)
-        assert done.returncode == 2, done
-        assert sentence in done.stderr
-        assert done.stderr.count("\n") == 1
 
 
 def test_refusals_of_the_child_keep_their_class(tiny_kit: Path, tmp_path: Path) -> None:
