@@ -30,7 +30,7 @@ from edgefuse.answering.device_key import device_key
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import home_folder
+from edgefuse_runtimes.files import cache_home
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.probe import library_version
 from edgefuse_runtimes.spec import EncoderSpec
@@ -99,8 +99,7 @@ def cache_folder() -> Path:
     Raises:
         FileNotFoundError: there is no such place, since nothing tells the user's home.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
-    return Path(cache) / "edgefuse" / "text-cache"
+    return cache_home() / "text-cache"
 
 
 def deciding_facts(spec: EncoderSpec, locate: Callable[[str], Path], engine: str) -> list[Any]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.golden import NOTES, PICTURES, VECTORS
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import home_folder, sha256, sync_folder
+from edgefuse_runtimes.files import cache_home, sha256, sync_folder
 from edgefuse_runtimes.spec import EncoderSpec
 
 SHARED = "EDGEFUSE_SHARED_ENCODERS"
@@ -55,9 +55,8 @@ def find(files: Sequence[File], shared: str | None) -> Path | None:
 
 def store(files: Sequence[File]) -> Path:
     """Where files that were sent are kept, for this user's later workers too."""
-    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
     name = hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:32]
-    return Path(cache) / "edgefuse" / "encoders" / name
+    return cache_home() / "encoders" / name
 
 
 def receive(files: Sequence[File], file: File, token: str, offset: int, piece: bytes) -> None:

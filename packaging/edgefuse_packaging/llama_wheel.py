@@ -27,7 +27,7 @@ import click
 from edgefuse_packaging.pip import fetch_source
 from edgefuse_packaging.wheel_file import write_wheel
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
-from edgefuse_runtimes.files import home_folder, sha256, write_bytes
+from edgefuse_runtimes.files import cache_home, sha256, write_bytes
 
 VERSION = "0.3.36"
 SOURCE_SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
@@ -230,8 +230,7 @@ def _cache(machine: str) -> Path:
 
 
 def _root() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
-    return Path(cache) / "edgefuse" / "llama-wheels"
+    return cache_home() / "llama-wheels"
 
 
 def _run(*command: str) -> None:

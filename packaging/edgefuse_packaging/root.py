@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import home_folder
+from edgefuse_runtimes.files import cache_home
 from edgefuse_runtimes.folders import new_folder
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -83,8 +83,7 @@ def bare_root(machine: str) -> Path:
     Raises:
         BadInput: it cannot be made here.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
-    folder = Path(cache) / "edgefuse" / "roots" / f"bookworm-{ARCHITECTURES[machine]}"
+    folder = cache_home() / "roots" / f"bookworm-{ARCHITECTURES[machine]}"
     register_emulator(machine)
     if folder.is_dir():
         return folder

@@ -44,6 +44,16 @@ def home_folder() -> Path:
         raise FileNotFoundError(errno.ENOENT, "no home folder is known", "~") from None
 
 
+def cache_home() -> Path:
+    """`edgefuse` in this user's cache folder, for what can be made again; it may not exist yet.
+
+    Raises:
+        FileNotFoundError: there is no such place, since nothing tells the user's home.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else home_folder() / ".cache") / "edgefuse"
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes, read in pieces."""
     with path.open("rb") as file:

@@ -6,14 +6,13 @@ A file of its own for each, so that processes that write at once lose nothing an
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edgefuse_runtimes.files import home_folder, write_json
+from edgefuse_runtimes.files import cache_home, write_json
 
 MOST = 200
 """Files that are kept; beyond it those written first go, and cost a probe if they are asked for again."""
@@ -61,8 +60,7 @@ def verdicts_folder() -> Path:
     Raises:
         FileNotFoundError: there is no such place, since nothing tells the user's home.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
-    return Path(cache) / "edgefuse" / "probes"
+    return cache_home() / "probes"
 
 
 def recall(key: str) -> Verdict | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +35,16 @@ def command(kit: Path, wheels: Path | None, threads: int | None, memory: Memory)
     from edgefuse.progress import bar
     from edgefuse_export.resources import limited
     from edgefuse_export.starter import build
+    from edgefuse_runtimes.files import cache_home
 
     if kit.exists():
         opened = Kit.open(kit)
         click.echo(f"{kit} exists already (kit {opened.name} {opened.version}); nothing to do.", err=True)
         return
     work = kit.with_name(kit.name + ".parts")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefuse" / "wheels"
     with limited(threads, memory):
-        _, figures = build(kit, work, cache, wheels, bar, lambda sentence: click.echo(sentence, err=True))
+        say = partial(click.echo, err=True)
+        _, figures = build(kit, work, cache_home() / "wheels", wheels, bar, say)
     for line in brief(figures):
         click.echo(line)
     click.echo(f"{kit}: ready for 'edgefuse classify'.")
