@@ -27,7 +27,7 @@ def test_a_kit_is_named_by_option_then_environment_then_the_active_one(
     cli: Callable[..., Any], tiny_kit: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = ["classify", picture, "--note", NOTE, "--engine", "numpy", "--json"]
-    assert "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or choose one with" in cli(*ask).refusal
+    assert "No kit is named: give --kit KIT, set EDGEFUSE_KIT, or bring one with" in cli(*ask).refusal
     monkeypatch.setenv("EDGEFUSE_KIT", str(tiny_kit))
     assert json.loads(cli(*ask).out)["kit"]["name"] == "tiny"
     missing = tmp_path / "no.kit"
