@@ -3,7 +3,7 @@ KIT := run/starter.kit
 WORKERS ?= 2
 KITS ?= $(KIT)
 
-.PHONY: run test check docs measured proof-arm proof-old-x86 clean
+.PHONY: run test check docs measured proof proof-arm proof-old-x86 clean
 
 run: .venv/.installed
 	@.venv/bin/edgefuse starter $(KIT)
@@ -37,6 +37,12 @@ measured: .venv-test/.installed
 	CMAKE_ARGS="-DGGML_NATIVE=OFF" .venv-test/bin/pip install --quiet --constraint tests/constraints.txt \
 		--editable '.[dev,export-torch,llama]'
 	@touch $@
+
+# What the tests prove in small counts, in full ones, and on every emulated processor: hours. PARTS="--part mutants" runs
+# one part. The figures go to docs/proof.json.
+proof: .venv-test/.installed
+	@test -d $(KIT) || .venv-test/bin/edgefuse starter $(KIT)
+	.venv-test/bin/python -m edgefuse_packaging.full_proof $(KIT) $(PARTS)
 
 # Needs debootstrap and qemu-user-static, and to be the administrator; it says so where they are missing. PROOF=--required
 # makes that an error, and PROCESSORS="--processor cortex-a72" tries one processor instead of all.

@@ -62,7 +62,8 @@ def machine_card(root: Path = Path("/"), architecture: str = "") -> dict[str, An
 def machine_words() -> str:
     """The machine in a few words: "Cortex-A72, 4 cores, 8 GiB"."""
     emulated = " (emulated)" if emulation() else ""
-    return f"{processor_name()}{emulated}, {physical_cores()} cores, {_ram(Path('/')) / 2**30:.0f} GiB"
+    cores = physical_cores()
+    return f"{processor_name()}{emulated}, {cores} core{'s' * (cores != 1)}, {_ram(Path('/')) / 2**30:.0f} GiB"
 
 
 def _cpus(root: Path) -> Collection[int]:

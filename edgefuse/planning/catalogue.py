@@ -31,6 +31,14 @@ CATALOGUE = {
         "CLIP ViT-B/32, pictures", "image",
         VisionTransformer(12, 768, 3072, 32, 50, is_dinov2=False, projection=512),
     ),
+    "clip-vit-b16-image": Known(
+        "CLIP ViT-B/16, pictures", "image",
+        VisionTransformer(12, 768, 3072, 16, 197, is_dinov2=False, projection=512),
+    ),
+    "clip-vit-l14-image": Known(
+        "CLIP ViT-L/14, pictures", "image",
+        VisionTransformer(24, 1024, 4096, 14, 257, is_dinov2=False, projection=768),
+    ),
     "dinov2-large": _dinov2("L", 24, 1024, 4096),
     "dinov2-giant": _dinov2("g", 40, 1536, 4096, gated=True),
     "all-minilm-l6": Known(
@@ -40,6 +48,14 @@ CATALOGUE = {
     "clip-vit-b32-text": Known(
         "CLIP ViT-B/32, notes", "text",
         TextTransformer(12, 512, 2048, 49408, 77, 77, tokenizer_bytes=2_224_041, projection=512),
+    ),
+    "clip-vit-b16-text": Known(
+        "CLIP ViT-B/16, notes", "text",
+        TextTransformer(12, 512, 2048, 49408, 77, 77, tokenizer_bytes=2_224_041, projection=512),
+    ),
+    "clip-vit-l14-text": Known(
+        "CLIP ViT-L/14, notes", "text",
+        TextTransformer(12, 768, 3072, 49408, 77, 77, tokenizer_bytes=2_224_041, projection=768),
     ),
     "smollm2-135m": Known("SmolLM2-135M", "text", Llama(30, 576, 1536, 9, 3, 49152, shares_embeddings=True)),
     "smollm2-360m": Known("SmolLM2-360M", "text", Llama(32, 960, 2560, 15, 5, 49152, shares_embeddings=True)),

@@ -26,7 +26,7 @@ import click
 
 from edgefuse_packaging.pip import fetch_source
 from edgefuse_packaging.wheel_file import write_wheel
-from edgefuse_runtimes.errors import BadInput, EdgefuseError
+from edgefuse_runtimes.errors import BadInput, EdgefuseError, QualityGate
 from edgefuse_runtimes.files import cache_home, sha256, write_bytes
 
 VERSION = "0.3.36"
@@ -101,7 +101,8 @@ def build_llama_wheel(machine: str, *, again: bool = False) -> Path:
         again: build although there is one, and see that the result is the same to the byte.
 
     Raises:
-        BadInput: a tool is missing, the compiler failed, or the second build differs from the first.
+        BadInput: a tool is missing, or the compiler failed.
+        QualityGate: the second build differs from the first.
         RegistryUnreachable: the source is not here and cannot be fetched.
     """
     before = cached_wheel(machine)
@@ -116,7 +117,7 @@ def build_llama_wheel(machine: str, *, again: bool = False) -> Path:
         if before and sha256(wheel) != sha256(before):
             kept = before.with_suffix(".differs")
             write_bytes(kept, wheel.read_bytes())
-            raise BadInput(f"The same recipe gave another wheel ({kept}) than before ({before}); compare the two.")
+            raise QualityGate(f"The same recipe gave another wheel ({kept}) than before ({before}); compare the two.")
         target = _cache(machine) / wheel.name
         write_bytes(target, wheel.read_bytes())
     return target

@@ -68,10 +68,11 @@ def prove(
         _checked(root, "sh", str(inside), "--allow-unsigned", environment=first)
         install_seconds = time.monotonic() - started
         found: list[dict[str, Any]] = []
+        verified: dict[str, Any] = {}
         for processor in processors:
             with _emulated(root, machine, processor) as environment:
                 if verify:
-                    _verify(root, processor, environment)
+                    verified[processor] = _verify(root, processor, environment)
                 found += [
                     _answer(root, opened, processor, engine, sample, environment)
                     for engine in ENGINES
@@ -85,6 +86,7 @@ def prove(
         "installer": file.name,
         "install_seconds": round(install_seconds, 1),
         "answers": found,
+        "verified": verified,
     }
 
 
@@ -101,12 +103,22 @@ def _try_package(root: Root, deb: Path, environment: Mapping[str, str]) -> None:
         raise BadInput(f"The Debian package left {list(root.outside(Path('/opt/edgefuse')).iterdir())} behind.")
 
 
-def _verify(root: Root, processor: str, environment: Mapping[str, str]) -> None:
+def _verify(root: Root, processor: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """Vectors and probabilities of every golden sample; that an emulator is too slow for the kit is no failure."""
-    done = root.run(COMMAND, "verify", str(_kit(root)), "--allow-unsigned", environment=environment)
+    words = [COMMAND, "verify", str(_kit(root)), "--allow-unsigned", "--json"]
+    done = root.run(*words, environment=environment)
     if done.returncode not in (0, SLOWER_THAN_ALLOWED):
-        raise BadInput(f"{processor}: 'edgefuse verify' says\n{done.stdout}{done.stderr}")
-    _say(f"{processor}: edgefuse verify\n{done.stdout}")
+        raise BadInput(f"{processor}: 'edgefuse verify' says {done.stderr.strip() or done.stdout.strip()}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    for run in found["replayed"]:
+        _say(f"{processor}: {run['file']} on {run['engine']}: {_replayed(run)}")
+    return {"replayed": found["replayed"]}
+
+
+def _replayed(run: Mapping[str, Any]) -> str:
+    if not run["used"]:
+        return f"not used, {run['reason']}"
+    return f"cosine {run['cosine']:.5f}, probabilities within {run['shift']:.1g}, {run['flipped']} other labels"
 
 
 def _kit(root: Root) -> Path:

@@ -7,11 +7,19 @@ from textwrap import wrap
 
 from edgefuse_bench.compare.judging import Comparison, Kind
 
+WIDEST_NAME = 16
+"""Letters of a file's name that a column has room for."""
+TITLES = ("before", "after")
+"""Of the columns where a name is longer."""
+
 
 def page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
     """The lines of one pair; `names` are those of the two files."""
-    before, after = (name if len(name) <= 16 else f"{name[:15]}…" for name in names)
     yield str(comparison.configurations[1])
+    before, after = names
+    if max(map(len, names)) > WIDEST_NAME:
+        yield from (f"{title:<8}{name}" for title, name in zip(TITLES, names, strict=True))
+        before, after = TITLES
     yield f"{'':<14}{before:>17}{after:>17}{'ratio':>8}  95 % interval"
     for row in comparison.rows:
         cells = "".join(f"{_amount(value, row.kind):>17}" for value in (row.ratio.baseline, row.ratio.candidate))

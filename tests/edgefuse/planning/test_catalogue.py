@@ -32,6 +32,23 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "clip-vit-b32-image": ("CLIPVisionModelWithProjection", {}),
     "clip-vit-b32-text": ("CLIPTextModelWithProjection", {}),
+    "clip-vit-b16-image": ("CLIPVisionModelWithProjection", {"patch_size": 16}),
+    "clip-vit-b16-text": ("CLIPTextModelWithProjection", {}),
+    "clip-vit-l14-image": (
+        "CLIPVisionModelWithProjection",
+        {
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "patch_size": 14,
+            "projection_dim": 768,
+        },
+    ),
+    "clip-vit-l14-text": (
+        "CLIPTextModelWithProjection",
+        {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768},
+    ),
     "all-minilm-l6": (
         "BertModel",
         {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
@@ -75,9 +92,10 @@ def test_parameters_are_those_that_are_published(name: str, count: int) -> None:
     assert CATALOGUE[name].architecture.parameters == count
 
 
-def test_both_towers_of_clip_and_its_scale_are_the_published_clip() -> None:
-    towers = ("clip-vit-b32-image", "clip-vit-b32-text")
-    assert sum(CATALOGUE[name].architecture.parameters for name in towers) + 1 == 151_277_313
+@pytest.mark.parametrize(("size", "count"), [("b32", 151_277_313), ("b16", 149_620_737), ("l14", 427_616_513)])
+def test_both_towers_of_clip_and_its_scale_are_the_published_clip(size: str, count: int) -> None:
+    towers = (f"clip-vit-{size}-image", f"clip-vit-{size}-text")
+    assert sum(CATALOGUE[name].architecture.parameters for name in towers) + 1 == count
 
 
 def test_a_projecting_tower_is_planned_with_the_width_of_its_layers() -> None:

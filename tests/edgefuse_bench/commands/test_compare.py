@@ -62,6 +62,13 @@ def test_files_of_one_name_are_told_apart_by_their_folders(cli, written, make_re
     assert "new/r.json: no difference shown" in said
 
 
+def test_long_names_stand_whole_above_the_table(cli, written, make_result) -> None:
+    names = ("pi5-single-2026-11-28.json", "pi5-single-2026-11-29.json")
+    said = cli("bench", "compare", *(written(name, make_result(seed=seed)) for seed, name in enumerate(names))).out
+    assert f"before  {names[0]}\nafter   {names[1]}\n" in said
+    assert any(line.split()[:3] == ["before", "after", "ratio"] for line in said.splitlines())
+
+
 def test_the_files_of_a_folder_are_repeats(cli, written, make_result, tmp_path) -> None:
     for number, (before, after) in enumerate(((100, 104), (112, 98), (103, 111))):
         written(f"before/{number}.json", make_result(median_ms=before, noise=0.001))
