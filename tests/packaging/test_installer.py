@@ -1,15 +1,20 @@
-"""An installer, from a kit to an answer on a device without network, pip or administrator."""
+"""An installer, from a kit to an answer on a device without network, pip or administrator.
+
+$EDGEFUSE_INSTALL_KILLS says how many first installations are killed, and how many upgrades; $EDGEFUSE_SEED from which
+moment on. Both tests have the properties "kills" and "reruns", for `--junitxml`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +27,14 @@ from edgefuse.kits.kit import Kit
 from edgefuse_packaging import run_file
 from edgefuse_packaging.commands.installer import command
 from edgefuse_packaging.installer import Wanted, collect, file_stem
+from edgefuse_packaging.killing import run_for
 from edgefuse_packaging.pip import RegistryUnreachable
 
 from .conftest import no_network
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-KILLS = int(os.environ.get("EDGEFUSE_INSTALL_KILLS", "2"))
+KILLS = int(os.environ.get("EDGEFUSE_INSTALL_KILLS", "1"))  # each takes as long as an installation
+SEED = int(os.environ.get("EDGEFUSE_SEED", "0"))
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Person:
     """Who has a home, an old environment, and nothing else."""
 
     home: Path
+    took: float = 0.0
+    """Seconds of the first installation."""
 
     @property
     def root(self) -> Path:
@@ -69,8 +78,15 @@ class Person:
         return done
 
     def install(self, file: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        words = [file, "--allow-unsigned", "--prefix", self.root]  # else the administrator's place is taken
-        return self.run("sh", *words, check=check)
+        return self.run(*self.installing(file), check=check)
+
+    def installing(self, file: Path) -> list[str | Path]:
+        """The command; its `--prefix` since else the administrator's place is taken."""
+        return ["sh", file, "--allow-unsigned", "--prefix", self.root]
+
+    def killed_while_installing(self, file: Path, seconds: float) -> bool:
+        """Kill an installation, with all that it started, so long after its start; False: it was done before."""
+        return run_for(self.installing(file), seconds, self.environment()) is None
 
     def answer(self) -> str:
         """The label of the kit's first golden sample."""
@@ -81,6 +97,13 @@ class Person:
 
     def current(self) -> str:
         return (self.root / "current").resolve().name
+
+    def versions(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "versions").iterdir())
+
+    def leftovers(self) -> set[str]:
+        """What is written or linked before it gets its name, and should be gone."""
+        return {path.name for suffix in ("part", "new") for path in self.home.rglob(f".*.{suffix}")}
 
 
 @pytest.fixture(scope="session")
@@ -116,15 +139,15 @@ def installed_home(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Per
     """Who installed the first version; tests must not change it."""
     home = tmp_path_factory.mktemp("homes") / "ho me"  # a space must do no harm
     home.mkdir()
-    person = Person(home)
-    person.install(first)
-    return person
+    started = time.monotonic()
+    Person(home).install(first)
+    return Person(home, time.monotonic() - started)
 
 
 @pytest.fixture
 def person(installed_home: Person, first: Path, tmp_path: Path) -> Person:
     """Another one who installed the first version: its folder is copied, and the installer sees that it is there."""
-    person = Person(tmp_path / "home")
+    person = Person(tmp_path / "home", installed_home.took)
     shutil.copytree(installed_home.root, person.root, symlinks=True)
     shutil.rmtree(person.root / "bin")
     person.install(first)
@@ -188,7 +211,7 @@ def test_an_upgrade_keeps_results_and_the_way_back(carried: Carried, person: Per
     person.install(carried.run_file(tmp_path / "stick", 2))
 
     assert person.current() == "0.1.0-2"
-    assert sorted(path.name for path in (person.root / "versions").iterdir()) == ["0.1.0-1", "0.1.0-2"]
+    assert person.versions() == ["0.1.0-1", "0.1.0-2"]
     assert (person.root / "results.db").read_text() == "answers"
     person.run(person.root / "bin" / "edgefuse-rollback")
     assert person.current() == "0.1.0-1"
@@ -235,7 +258,7 @@ def test_installing_again_brings_a_kit_back_that_was_removed(first: Path, carrie
     person.install(first)
 
     assert person.answer()
-    assert [path.name for path in (person.root / "versions").iterdir()] == ["0.1.0-1"]
+    assert person.versions() == ["0.1.0-1"]
 
 
 def test_a_version_that_does_not_answer_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
@@ -250,37 +273,53 @@ def test_a_version_that_does_not_answer_is_never_current(carried: Carried, perso
 
     assert done.returncode == 2
     assert "it does not run here" in done.stderr
-    assert [path.name for path in (person.root / "versions").iterdir()] == ["0.1.0-1"]
+    assert person.versions() == ["0.1.0-1"]
     assert person.answer()
 
 
-def test_an_installation_that_is_killed_leaves_the_version_before(
-    carried: Carried, person: Person, tmp_path: Path
+def test_a_killed_upgrade_leaves_the_version_before_and_the_rerun_finishes(
+    carried: Carried, person: Person, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """The same as a power cut, as far as a process can tell; whenever it comes, the next try ends well."""
-    file = carried.run_file(tmp_path / "stick", 2)
-    steps = ["unpacking", "installing", "trying it out"]
-    for kill in range(KILLS):
-        process = subprocess.Popen(
-            ["sh", str(file), "--allow-unsigned", "--prefix", str(person.root)],
-            env=person.environment(),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        assert process.stderr is not None
-        next(line for line in process.stderr if steps[kill % len(steps)] in line)
-        time.sleep(kill / KILLS)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert person.current() == "0.1.0-1"
+    """The same as a power cut, as far as a process can tell."""
+    number, kills, rng = 1, 0, random.Random(SEED)
+    while kills < KILLS:
+        number += 1
+        file = carried.run_file(tmp_path / "stick", number)
+        before, after = f"0.1.0-{number - 1}", f"0.1.0-{number}"
+        kills += person.killed_while_installing(file, rng.uniform(0, person.took))
+        assert person.current() in (before, after)
         assert person.answer()
 
-    person.install(file)
+        person.install(file)
 
-    assert person.current() == "0.1.0-2"
-    assert sorted(path.name for path in (person.root / "versions").iterdir()) == ["0.1.0-1", "0.1.0-2"]
+        assert person.current() == after
+        assert person.answer()
+        assert person.versions() == sorted([before, after])
+        assert person.leftovers() == set()
+        file.unlink()
+    record_property("kills", kills)
+    record_property("reruns", number - 1)
+
+
+def test_a_killed_first_installation_is_finished_by_the_rerun(
+    installed_home: Person, first: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    reruns, kills, rng = 0, 0, random.Random(SEED + 1)
+    while kills < KILLS:
+        person = Person(tmp_path / f"home-{reruns}")
+        person.home.mkdir()
+        kills += person.killed_while_installing(first, rng.uniform(0, installed_home.took))
+        assert not (person.root / "current").exists() or person.answer()
+
+        person.install(first)
+
+        reruns += 1
+        assert person.answer()
+        assert person.versions() == ["0.1.0-1"]
+        assert person.leftovers() == set()
+        shutil.rmtree(person.home)
+    record_property("kills", kills)
+    record_property("reruns", reruns)
 
 
 def test_the_verb_tells_the_file_and_its_hash(tiny_kit: Path, edgefuse_wheel: Path, tmp_path: Path) -> None:

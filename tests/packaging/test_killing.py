@@ -1,6 +1,7 @@
 """Batch classification is killed at random moments: nothing that was acknowledged is lost.
 
-$EDGEFUSE_KILLS sets how often, $EDGEFUSE_SEED from which moment on.
+$EDGEFUSE_KILLS sets how often, $EDGEFUSE_SEED from which moment on. The figures are properties of the test, for
+`--junitxml`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -33,8 +36,12 @@ def photos(tiny_workshop: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_no_acknowledged_answer_is_lost(tiny_kit: Path, photos: Path, tmp_path: Path) -> None:
+def test_no_acknowledged_answer_is_lost(
+    tiny_kit: Path, photos: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     found = kill_batches(tiny_kit, photos, tmp_path / "work", kills=KILLS, seed=SEED)
+    for name, count in asdict(found).items():
+        record_property(name, count)
     assert found.kills == KILLS
     assert found.acknowledged == found.batches * PICTURES
     assert found.acknowledged <= found.stored <= found.acknowledged + KILLS

@@ -1,6 +1,7 @@
 """Damaged pictures and notes get an answer or one sentence: no other error, line, hang, or memory beyond the plan.
 
-$EDGEFUSE_MUTANTS says how many; each has its own seed, and those that once found a fault are in FOUND.
+$EDGEFUSE_MUTANTS says how many; each has its own seed, and those that once found a fault are in FOUND. Each
+test has the property "mutants", for `--junitxml`.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def test_a_damaged_picture(
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     suffix, data = mutator.mutated_picture(random.Random(seed))
     path = tmp_path / f"mutant{suffix}"
@@ -108,16 +110,23 @@ def test_a_damaged_picture(
     outcome(classifier, path, None)
     assert process_memory().peak_rss_bytes - before <= max(planned) + SLACK
     assert capfd.readouterr() == ("", "")
+    record_property("mutants", 1)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_a_damaged_note(
-    mutator: ModuleType, classifier: Classifier, tmp_path: Path, seed: int, capfd: pytest.CaptureFixture[str]
+    mutator: ModuleType,
+    classifier: Classifier,
+    tmp_path: Path,
+    seed: int,
+    capfd: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     note = tmp_path / "note.txt"
     note.write_bytes(mutator.mutated_note(random.Random(seed)))
     assert outcome(classifier, None, note) in (None, "The note is empty; write at least a few words about the picture.")
     assert capfd.readouterr() == ("", "")
+    record_property("mutants", 1)
 
 
 def test_pillow_says_nothing_beside_us(mutator: ModuleType, tiny_kit: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Nothing is lost: neither kill -9 at any moment nor a full disk takes away the kit that answers.
 
-$EDGEFUSE_KILLS says how many times each is killed.
+$EDGEFUSE_INSTALL_KILLS says how many first installations are killed, and how many upgrades; $EDGEFUSE_SEED from which
+moment on. Both tests have the properties "kills" and "reruns", for `--junitxml`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from edgefuse.kits.store import installed, objects_folder
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export: onnx makes another file of the same encoder")
 
-KILLS = int(os.environ.get("EDGEFUSE_KILLS", "10"))
+KILLS = int(os.environ.get("EDGEFUSE_INSTALL_KILLS", "10"))
+SEED = int(os.environ.get("EDGEFUSE_SEED", "0"))
 
 INSTALL = """
 import sys
@@ -121,41 +123,52 @@ def answers(picture: Path) -> str:
 
 
 def test_a_killed_upgrade_leaves_the_old_version_answering_and_the_rerun_finishes(
-    bring: Callable[..., Path], newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bring: Callable[..., Path],
+    newer: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    first, kills, rng = bring("1", seed=None), 0, random.Random(0)
+    first, kills, reruns, rng = bring("1", seed=None), 0, 0, random.Random(SEED)
     monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / "measured"))
     install(first, allow_unsigned=True)
     length = duration(newer)
-    for number in range(KILLS):
-        monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / f"home-{number}"))
+    while kills < KILLS:
+        monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / f"home-{reruns}"))
         activate(install(first, allow_unsigned=True).folder)
-        kills += killed_while_installing(newer, rng.uniform(0, length) if number else 0)
+        kills += killed_while_installing(newer, rng.uniform(0, length))
         for item in installed():
             Kit.open(item.folder).verify()
         assert answers(first / "golden/0.png") in ("1", "2")
         assert install(newer, allow_unsigned=True).record.version == "2"
+        reruns += 1
         assert answers(first / "golden/0.png") == "2"
         leftovers = [path for path in home().rglob(".*") if path.name != ".lock"]
         assert leftovers == []
         shutil.rmtree(home())
-    assert kills > 0
+    record_property("kills", kills)
+    record_property("reruns", reruns)
 
 
 def test_a_killed_first_installation_is_finished_by_the_rerun(
-    bring: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bring: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    kit, kills, rng = bring("1", seed=None), 0, random.Random(1)
+    kit, kills, reruns, rng = bring("1", seed=None), 0, 0, random.Random(SEED + 1)
     monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / "measured"))
     length = duration(kit)
-    for number in range(KILLS):
-        monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / f"home-{number}"))
-        kills += killed_while_installing(kit, rng.uniform(0, length) if number else 0)
+    while kills < KILLS:
+        monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / f"home-{reruns}"))
+        kills += killed_while_installing(kit, rng.uniform(0, length))
         done = install(kit, allow_unsigned=True)
+        reruns += 1
         Kit.open(done.folder).verify()
         assert len(list(objects_folder().iterdir())) == len(Kit.open(done.folder).hashes)
         shutil.rmtree(home())
-    assert kills > 0
+    record_property("kills", kills)
+    record_property("reruns", reruns)
 
 
 @pytest.fixture
