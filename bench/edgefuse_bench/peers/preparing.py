@@ -44,14 +44,17 @@ def _made(step: Step, order: Order) -> str:
             command, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS, env=environment
         )
     except subprocess.TimeoutExpired:
-        return f"{step.function} was not done within {SECONDS} s."
+        return f"Making {step.target.name} was not done within {SECONDS} s."
     if done.returncode or not step.target.is_file():
-        return f"{step.function} {_end(done.returncode)}{_last_line(done.stderr)}."
+        return f"Making {step.target.name} {_end(done.returncode)}{_last_line(done.stderr)}."
     return ""
 
 
 def _end(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name
+    return f"was ended by {name}" + (", as where no memory is left" if name == "SIGKILL" else "")
 
 
 def _last_line(stderr: bytes) -> str:

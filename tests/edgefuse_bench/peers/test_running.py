@@ -59,6 +59,10 @@ def fail(order):
         file.write("x")
     order.target.write_text("half")
     raise ValueError("this graph has an operator that nobody knows.")
+
+
+def grow(order):
+    os.kill(os.getpid(), 9)  # what a system without free memory does
 """
 
 SPEC = EncoderSpec(
@@ -102,6 +106,7 @@ def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> 
         made_up(work, "torch, fp32"),
         made_up(work, "slow", "Slow"),
         made_up(work, "unmade", step="fail"),
+        made_up(work, "too large", step="grow"),
         made_up(work, "dying", "Dying"),
         made_up(work, "text", "Text", reads_text=True),
     ]
@@ -113,6 +118,7 @@ def test_figures_stand_beside_sentences_for_those_that_have_none(work: Path) -> 
     assert compared["baseline"] == compared["reference"] == "torch, fp32"
     assert found["gone"]["failed"] == "no_such_library: not installed."
     assert "operator that nobody knows" in found["unmade"]["failed"]
+    assert found["too large"]["failed"] == "Making model was ended by SIGKILL, as where no memory is left."
     assert "dying" in found["dying"]["failed"]
     assert "SIGABRT" in found["dying"]["failed"]
     assert found["torch, fp32"]["ratio"]["median"] == 1
