@@ -1,14 +1,16 @@
-"""Prove on emulated processors that one file installs without a network and answers as it does here.
+"""Prove, on this machine's processor or emulated ones, that one file installs without a network and answers as here.
 
 In a bare Debian 12 without pip, venv and network, an ordinary user installs the .run file; then golden samples are
 answered on each processor with each engine. An emulator proves that the answers are right, not how fast they come.
 
     python -m edgefuse_packaging.proof KIT --machine aarch64 --processor cortex-a53 --processor cortex-a72
+    python -m edgefuse_packaging.proof KIT --machine x86_64 --processor native --processor Haswell
 """
 
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 import shutil
 import sys
@@ -26,6 +28,8 @@ from edgefuse_packaging.installer import Wanted, build_installer
 from edgefuse_packaging.root import EMULATORS, USER, Root, bare_root, copied_root, missing_tools
 from edgefuse_runtimes.errors import BadInput, EdgefuseError
 
+NATIVE = "native"
+"""This machine's own processor, with no emulator."""
 PROCESSORS = {"aarch64": ("cortex-a53", "cortex-a72", "cortex-a76"), "x86_64": ("Haswell", "Nehalem")}
 ENGINES = ("auto", "numpy")
 TOLERANCE = 0.02
@@ -44,7 +48,7 @@ def prove(
     Args:
         kit: to make an installer of.
         machine: "aarch64" or "x86_64".
-        processors: as qemu names them.
+        processors: as qemu names them, or "native".
         samples: golden samples that each engine answers.
         verify: also have `edgefuse verify` replay every golden sample with every encoder file on every engine.
         package: also install the Debian package, let another home answer with it, and remove it.
@@ -62,7 +66,7 @@ def prove(
         root = copied_root(bare_root(machine), Path(name, "root"))
         inside = root.home / file.name
         shutil.copyfile(file, root.outside(inside))
-        first = {"QEMU_CPU": processors[0]} if machine == "aarch64" else {}
+        first = _qemu(machine, processors[0])
         _say(f"{machine}: installing as an ordinary user without a network, pip or venv")
         started = time.monotonic()
         _checked(root, "sh", str(inside), "--allow-unsigned", environment=first)
@@ -84,6 +88,7 @@ def prove(
         "machine": machine,
         "kit": {"name": opened.name, "version": opened.version, "digest": opened.digest},
         "installer": file.name,
+        "installer_bytes": file.stat().st_size,
         "install_seconds": round(install_seconds, 1),
         "answers": found,
         "verified": verified,
@@ -154,6 +159,9 @@ def _answer(
         "label": answer["label"],
         "worst_difference": worst,
         "notes": answer["notes"],
+        # an emulator's own memory and time say nothing of the device
+        "peak_rss_bytes": answer["memory"]["peak_rss_bytes"] if processor == NATIVE else None,
+        "timings_ms": answer["timings_ms"] if processor == NATIVE else None,
     }
 
 
@@ -161,11 +169,11 @@ def _answer(
 def _emulated(root: Root, machine: str, processor: str) -> Iterator[dict[str, str]]:
     """The environment in which programs of the root run as on `processor`, children included.
 
-    On Arm the kernel starts the emulator for every program. A program of this machine's own kind it runs itself, so
-    there the installation's Python is replaced by a script that starts the emulator.
+    The kernel starts the emulator for every program of another kind. A program of this machine's own kind it runs
+    itself, so there the installation's Python is replaced by a script that starts the emulator.
     """
-    if machine == "aarch64":
-        yield {"QEMU_CPU": processor}
+    if processor == NATIVE or machine != platform.machine():
+        yield _qemu(machine, processor)
         return
     python = root.outside(root.home / HOME / "current" / "bin").resolve() / "python"
     real = python.readlink()
@@ -183,6 +191,11 @@ def _emulated(root: Root, machine: str, processor: str) -> Iterator[dict[str, st
         python.symlink_to(real)
 
 
+def _qemu(machine: str, processor: str) -> dict[str, str]:
+    """What tells an emulator that the kernel starts which processor it is."""
+    return {} if machine == platform.machine() else {"QEMU_CPU": processor}
+
+
 def _checked(root: Root, *words: str, environment: Mapping[str, str], user: str = USER) -> str:
     done = root.run(*words, environment=environment, user=user)
     if done.returncode != 0:
@@ -198,7 +211,12 @@ def _say(sentence: str) -> None:
 @click.command(epilog="Example: python -m edgefuse_packaging.proof my.kit --machine aarch64 --processor cortex-a72")
 @click.argument("kit", type=click.Path(path_type=Path))
 @click.option("--machine", type=click.Choice(list(PROCESSORS)), default="aarch64", show_default=True, help="Its kind.")
-@click.option("--processor", "processors", multiple=True, help="As qemu names it; may be repeated.  [default: all]")
+@click.option(
+    "--processor",
+    "processors",
+    multiple=True,
+    help=f'As qemu names it, or "{NATIVE}"; may be repeated.  [default: all]',
+)
 @click.option("--samples", default=1, show_default=True, help="Golden samples that each engine answers.")
 @click.option("--verify", is_flag=True, help="Replay every golden sample too, which takes many minutes.")
 @click.option("--package", is_flag=True, help="Install and remove the Debian package too.")
@@ -207,7 +225,9 @@ def main(
     kit: Path, machine: str, processors: tuple[str, ...], samples: int, verify: bool, package: bool, required: bool
 ) -> None:
     """Install KIT's installer in an emulated Debian, and compare its answers with the kit's golden ones."""
-    missing = missing_tools(machine)
+    if NATIVE in processors and machine != platform.machine():
+        raise click.UsageError(f"The native processor is this machine's, {platform.machine()}, and not {machine}.")
+    missing = missing_tools(machine, emulated=set(processors) != {NATIVE})
     if missing:
         _say(f"proof: not tried, since {', '.join(missing)} is missing (Debian: debootstrap, qemu-user-static).")
         sys.exit(2 if required else 0)
