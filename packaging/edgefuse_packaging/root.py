@@ -46,7 +46,7 @@ class Root:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def missing_tools(machine: str, *, emulated: bool) -> list[str]:
+def missing_tools(machine: str, *, emulated: bool = True) -> list[str]:
     """Programs of the workshop that a root of `machine` needs, `emulated` or not, and that are not here."""
     tools = ["debootstrap", "unshare", *([EMULATORS[machine]] if emulated else [])]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
