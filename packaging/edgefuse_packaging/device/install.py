@@ -34,7 +34,9 @@ BAD_INPUT, DOES_NOT_FIT, INTERRUPTED = 2, 7, 130
 """Exit codes, the same as edgefuse's."""
 
 SYSTEM_ROOT = Path("/opt/edgefuse")
-SYSTEM_LINKS, SYSTEM_MENU = Path("/usr/local/bin"), Path("/usr/local/share/applications")
+SYSTEM_LINKS, SYSTEM_MENU = Path("/usr/local/bin"), Path("/usr/share/applications")
+"""The menu's folder below /usr/local is missing on a new system, and a desktop looks into no folder that was missing
+when it began."""
 
 
 class Refused(Exception):
@@ -412,7 +414,9 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
     except (OSError, tarfile.TarError) as error:
         print(f"edgefuse: it cannot be installed ({error}); nothing was changed.", file=sys.stderr)
         return BAD_INPUT
-    print(f"edgefuse {facts['edgefuse']} is installed in {root}. Open 'edgefuse' in the menu, or type:")
+    print(
+        f"edgefuse {facts['edgefuse']} is installed in {root}. Open 'edgefuse' on the desktop or in the menu, or type:"
+    )
     print(f"{root}/bin/edgefuse")
     return 0
 

@@ -67,10 +67,21 @@ ENTRY = """\
 Type=Application
 Name=edgefuse
 Comment=Ask about a picture and a note
+Icon=applications-science
 Exec={command}
 Terminal=true
-Categories=Science;MedicalSoftware;
+Categories=Education;Science;MedicalSoftware;
 """
+
+LINK = """\
+[Desktop Entry]
+Type=Link
+Name=edgefuse
+Icon=applications-science
+URL={entry}
+"""
+"""An icon that opens the entry of the menu. pcmanfm, the desktop of Raspberry Pi OS, asks about every program on the
+desktop whether it is to be executed, and opens such a link at once: it has to be a bare path, not a file:// URL."""
 
 
 def write_starters(root: Path, *, is_system: bool) -> None:
@@ -97,13 +108,14 @@ def write_uninstall(root: Path, links: list[Path]) -> None:
     _program(root / "bin" / "edgefuse-uninstall", text)
 
 
-def place_links(root: Path, commands: Path, menus: list[Path]) -> list[Path]:
+def place_links(root: Path, commands: Path, menu: Path, desktop: Path | None = None) -> list[Path]:
     """Make the command and the icons known.
 
     Args:
         root: of the installation.
         commands: a folder that is searched for commands.
-        menus: folders that hold icons.
+        menu: the folder of the menu's entries.
+        desktop: the folder whose files are shown on the desktop; None makes no icon there.
 
     Returns:
         What was made; another program of the same name stays.
@@ -117,21 +129,22 @@ def place_links(root: Path, commands: Path, menus: list[Path]) -> list[Path]:
         new.symlink_to(root / "bin" / "edgefuse")
         new.replace(link)
         made.append(link)
-    entries = [menu / "edgefuse.desktop" for menu in menus]
-    for entry in entries:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        _program(entry, ENTRY.format(command=_desktop_quoted(str(root / "bin" / "edgefuse-ask"))))
-    return [*made, *entries]
+    menu.mkdir(parents=True, exist_ok=True)
+    entry = menu / "edgefuse.desktop"
+    text = ENTRY.format(command=_desktop_quoted(str(root / "bin" / "edgefuse-ask")))
+    _program(entry, text)
+    made.append(entry)
+    if desktop is not None:
+        icon = desktop / "edgefuse.desktop"
+        _program(icon, LINK.format(entry=_desktop_string(str(entry))) if shutil.which("pcmanfm") else text)
+        made.append(icon)
+    return made
 
 
-def user_places(environment: Mapping[str, str]) -> tuple[Path, list[Path]]:
+def user_places(environment: Mapping[str, str]) -> tuple[Path, Path, Path | None]:
     """Where this user's commands and icons belong; the desktop only where there is one."""
     data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    menus = [data / "applications"]
-    desktop = _desktop_folder()
-    if desktop is not None:
-        menus.append(desktop)
-    return Path.home() / ".local" / "bin", menus
+    return Path.home() / ".local" / "bin", data / "applications", _desktop_folder()
 
 
 def _desktop_folder() -> Path | None:
@@ -146,7 +159,12 @@ def _desktop_quoted(word: str) -> str:
     """One word of a desktop entry's Exec key, by the freedesktop.org specification."""
     for special in ("\\", '"', "`", "$"):
         word = word.replace(special, "\\" + special)
-    return '"' + word.replace("\\", "\\\\").replace("%", "%%") + '"'
+    return '"' + _desktop_string(word).replace("%", "%%") + '"'
+
+
+def _desktop_string(words: str) -> str:
+    """A value of a desktop entry, by the freedesktop.org specification."""
+    return words.replace("\\", "\\\\")
 
 
 def _program(path: Path, text: str) -> None:
@@ -166,7 +184,7 @@ def main(arguments: list[str]) -> None:
     write_starters(root, is_system=is_system)
     links: list[Path] = []
     if "--no-menu" not in arguments:
-        places = (SYSTEM_LINKS, [SYSTEM_MENU]) if is_system else user_places(os.environ)
+        places = (SYSTEM_LINKS, SYSTEM_MENU, None) if is_system else user_places(os.environ)
         links = place_links(root, *places)
     write_uninstall(root, links)
 
