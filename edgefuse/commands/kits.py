@@ -41,7 +41,7 @@ def command() -> None:
 @click.argument("kit", type=FOLDER)
 @trust_option
 @unsigned_option
-@click.option("--allow-downgrade", is_flag=True, help="Take a lower version than the highest one that is installed.")
+@click.option("--allow-downgrade", is_flag=True, help="Take a lower version than the highest one ever installed here.")
 def install(kit: Path, fingerprint: str | None, allow_unsigned: bool, allow_downgrade: bool) -> None:
     """Bring KIT, a folder or an archive, onto this device and use it from now on.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgefuse.home import home
 from edgefuse.kits.brought import Brought, open_brought
+from edgefuse.kits.highest import highest_version, remember
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, SIGNATURE
 from edgefuse.kits.record import Record, read_record, write_record
@@ -55,7 +56,7 @@ def install(
         path: of the kit.
         fingerprint: of a key that the user trusts from now on.
         allow_unsigned: take a kit that nobody signed whom this device knows.
-        allow_downgrade: take a lower version than the one in use.
+        allow_downgrade: take a lower version than the highest one that was ever installed here.
         confirm: asks about the first key.
         progress: shows the step.
 
@@ -68,12 +69,12 @@ def install(
     folder = version_folder(kit.name, kit.version)
     specs = (kit.image, kit.text, *kit.alternatives)
     trust = require_trust(brought, fingerprint=fingerprint, allow_unsigned=allow_unsigned, confirm=confirm)
-    _check_version(kit, allow_downgrade=allow_downgrade)
     there = frozenset(name for name in kit.hashes if (objects_folder() / name).is_file())
     check_files(brought.source, kit.files, may_lack=there)
     new_bytes = sum(size for name, size in kit.hashes.items() if name not in there)
     require_room(specs, new_bytes, home(), kit.budget.get("ram_bytes"))
     with locked_store():
+        _check_version(kit, allow_downgrade=allow_downgrade)  # now that nobody else can bring another one
         try:
             total = sum(kit.hashes.values())
             for name in progress("installing", kit.files, total, size=lambda name: int(kit.files[name]["bytes"])):
@@ -92,22 +93,25 @@ def install(
             remove_unused()
         if trust.is_new and trust.signer is not None:
             pin(trust.signer)
+        remember(kit.name, kit.version)
         return put_into_use(kit.name, kit.version)
 
 
 def _check_version(kit: Kit, *, allow_downgrade: bool) -> None:
-    """Refuse another kit of the same name and version, and a lower version than the highest one there is."""
+    """Refuse another kit of the same name and version, and a lower version than the highest one there ever was."""
     before = [item.record for item in installed() if item.record.name == kit.name]
     if any(record.version == kit.version and record.digest != kit.digest for record in before):
         raise BadInput(
             f"Another kit {kit.name} {kit.version} is installed already, with other content; pack this one under a new "
             f"--version, or remove the other first with 'edgefuse kits remove {kit.name}'."
         )
-    highest = max((record.version for record in before), key=version_key, default=kit.version)
-    if version_key(kit.version) < version_key(highest) and not allow_downgrade:
+    highest = highest_version(kit.name)
+    if highest is not None and version_key(kit.version) < version_key(highest) and not allow_downgrade:
+        there = any(record.version == highest for record in before)
+        back = f", or go back with 'edgefuse kits rollback {kit.name}'" if there else ""
         raise BadInput(
-            f"The kit {kit.name} {kit.version} is older than version {highest}, which is installed; add "
-            f"--allow-downgrade if you mean it, or go back with 'edgefuse kits rollback {kit.name}'."
+            f"The kit {kit.name} {kit.version} is older than version {highest}, which {'is' if there else 'was'} "
+            f"installed; add --allow-downgrade if you mean it{back}."
         )
 
 
@@ -166,12 +170,15 @@ def _is_whole(folder: Path, brought: Brought) -> bool:
 
 def _record(kit: Kit, trust: Trust) -> Record:
     known = read_record(kit.folder)
+    signer = trust.signer.fingerprint if trust.signer else None
+    if signer is None and known is not None and known.digest == kit.digest and (kit.folder / SIGNATURE).exists():
+        signer = known.signer  # the very kit was signed when it came before
     others = [item.record.sequence for item in installed() if item.record.name == kit.name]
     return Record(
         name=kit.name,
         version=kit.version,
         digest=kit.digest,
-        signer=trust.signer.fingerprint if trust.signer else None,
+        signer=signer,
         sequence=known.sequence if known else 1 + max(others, default=0),
         written_ns={name: kit.file(name).stat().st_mtime_ns for name in kit.files},
     )

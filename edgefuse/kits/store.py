@@ -4,6 +4,7 @@ home/kits/NAME/VERSION/                 a kit, read-only; its files are links to
 home/objects/SHA256                     a file that any number of kits have
 home/kits/NAME/VERSION.installed.json   who signed it
 home/kits/NAME/current                  names the version in use: replacing it is what an upgrade is
+home/kits/highest.json                  the highest version of each kit that was ever installed
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +27,8 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import make_folder, sync_folder, write_bytes
 
 CURRENT = "current"
+HIGHEST = "highest.json"
+"""What `edgefuse.kits.highest` remembers: a name that no kit may have."""
 GONE = ".gone"
 """At the end of the name of a version that is being removed."""
 
@@ -180,7 +184,8 @@ def locked_store() -> Iterator[None]:
             raise BadInput(
                 f"Another edgefuse is installing or removing a kit in {kits_folder()} at this moment; wait for it."
             ) from error
-        for leftover in (*objects_folder().glob(".*.part"), *kits_folder().glob("*/.*.part")):
+        parts = (objects_folder().glob(".*.part"), kits_folder().glob(".*.part"), kits_folder().glob("*/.*.part"))
+        for leftover in chain.from_iterable(parts):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         for gone in kits_folder().glob(f"*/.*{GONE}"):
             shutil.rmtree(gone)
@@ -211,6 +216,6 @@ def _plain(text: str) -> str:
     """A name that any file system takes: letters, digits, '_', '-' and '.', which does not come first."""
     name = quote(text, safe="").replace("~", "%7E")
     name = f"%2E{name[1:]}" if name.startswith(".") else name
-    if len(name) > 200 or name == CURRENT or name.endswith((".installed.json", ".tuned.json")):
+    if len(name) > 200 or name in (CURRENT, HIGHEST) or name.endswith((".installed.json", ".tuned.json")):
         raise BadInput(f"A kit of the name or version {text!r} cannot be installed; pack it under a plain one.")
     return name

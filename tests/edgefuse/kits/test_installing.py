@@ -16,7 +16,7 @@ from edgefuse.kits import installing, room
 from edgefuse.kits.installing import install
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.record import UNSIGNED, read_record, record_path
-from edgefuse.kits.store import installed, objects_folder, rollback
+from edgefuse.kits.store import installed, kits_folder, objects_folder, remove, rollback
 from edgefuse.trust.pinned import pinned_keys
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 
@@ -164,6 +164,44 @@ def test_a_downgrade_must_be_meant(bring: Bring, fingerprint: str) -> None:
     assert install(older, allow_downgrade=True).record.version == "1.9.1"
 
 
+def test_a_downgrade_must_be_meant_even_if_the_newer_kit_was_removed(bring: Bring, fingerprint: str) -> None:
+    install(bring("2"), fingerprint=fingerprint)
+    remove("tiny")
+    with pytest.raises(BadInput, match=r"older than version 2, which was installed; add --allow-downgrade if you mean"):
+        install(bring("1"))
+    assert installed() == []
+    assert install(bring("1"), allow_downgrade=True).record.version == "1"
+    with pytest.raises(BadInput, match="older than version 2, which was installed"):  # once allowed is not for ever
+        install(bring("1.5"))
+    assert install(bring("2")).record.version == "2"
+
+
+def test_what_is_remembered_of_versions_is_not_passed_over_when_damaged(bring: Bring, fingerprint: str) -> None:
+    install(bring("2"), fingerprint=fingerprint)
+    remove("tiny")
+    remembered = kits_folder() / "highest.json"
+    for damage in (b"", b"[]", b'{"versions": {"tiny": 2}}'):
+        remembered.write_bytes(damage)
+        with pytest.raises(BadInput, match=r"highest\.json is damaged"):
+            install(bring("1"))
+
+
+def test_a_newer_kit_that_came_while_the_device_was_looked_at_is_not_undone(
+    bring: Bring, fingerprint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer, look = bring("2"), installing.require_room
+
+    def meanwhile(*arguments: object) -> None:
+        monkeypatch.setattr(installing, "require_room", look)
+        install(newer, fingerprint=fingerprint)  # as another process may, until the store is locked
+        look(*arguments)
+
+    monkeypatch.setattr(installing, "require_room", meanwhile)
+    with pytest.raises(BadInput, match="older than version 2"):
+        install(bring("1"), fingerprint=fingerprint)
+    assert [(item.record.version, item.in_use) for item in installed()] == [("2", True)]
+
+
 def test_another_kit_of_the_same_version_is_refused(bring: Bring, fingerprint: str) -> None:
     install(bring("1"), fingerprint=fingerprint)
     with pytest.raises(BadInput, match=r"Another kit tiny 1 is installed already, with other content"):
@@ -215,6 +253,12 @@ def test_the_signature_of_a_kit_that_came_without_is_taken_over(bring: Bring, fi
     done = install(bring("1"), fingerprint=fingerprint)
     assert (done.record.signer, (done.folder / "kit.json.sig").is_file()) == (fingerprint, True)
     Kit.open(done.folder).verify()
+
+
+def test_a_signed_kit_stays_signed_when_it_comes_again_without(bring: Bring, fingerprint: str) -> None:
+    install(bring("1"), fingerprint=fingerprint)
+    done = install(bring("1", seed=None), allow_unsigned=True)
+    assert (done.record.signer, (done.folder / "kit.json.sig").is_file()) == (fingerprint, True)
 
 
 def test_a_file_that_was_only_touched_is_hashed_and_right(bring: Bring, fingerprint: str) -> None:
