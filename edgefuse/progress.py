@@ -14,6 +14,9 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
+FITTING = 0
+"""click's width of a bar that takes what is left of the terminal's line; a longer one would stay at every step."""
+
 
 class Progress(Protocol):
     """How a long step tells where it is: `for row in progress("images", rows, len(rows)): ...`."""
@@ -58,7 +61,13 @@ def bar(
             yield from items
     else:
         with click.progressbar(
-            items, length=length, label=f"{label:<28}", file=sys.stderr, show_pos=True, hidden=not watched
+            items,
+            length=length,
+            label=f"{label:<28}",
+            width=FITTING,
+            file=sys.stderr,
+            show_pos=True,
+            hidden=not watched,
         ) as shown:
             yield from shown
     if not watched or (length == 1 and size is None):
@@ -77,7 +86,7 @@ def moved(label: str, length: int) -> Iterator[Callable[[int], None]]:
     started = time.monotonic()
     watched = sys.stderr.isatty()
     with click.progressbar(
-        length=length, label=f"{label:<28}", file=sys.stderr, show_pos=True, hidden=not watched
+        length=length, label=f"{label:<28}", width=FITTING, file=sys.stderr, show_pos=True, hidden=not watched
     ) as shown:
         yield shown.update
     if not watched:
@@ -98,7 +107,7 @@ def _bar_of_bytes(label: str, length: int | None, watched: bool) -> Any:
         return f"{in_bytes(done or 0)} of {in_bytes(length or 0)}"
 
     return click.progressbar(
-        length=length, label=f"{label:<28}", file=sys.stderr, item_show_func=said, hidden=not watched
+        length=length, label=f"{label:<28}", width=FITTING, file=sys.stderr, item_show_func=said, hidden=not watched
     )
 
 

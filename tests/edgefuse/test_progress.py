@@ -107,4 +107,19 @@ def test_a_terminal_shows_how_many_bytes_are_done() -> None:
         "from edgefuse.progress import bar\nlist(bar('writing', [10**9, 6 * 10**9], 7 * 10**9, size=lambda item: item))"
     )
     assert "7.00 GB of 7.00 GB" in shown
-    assert "100%" in shown
+    assert "#]" in shown
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "list(bar('encoding pictures', range(1000), 1000))",
+        "list(bar('copying into the kit', [4_000_000_000] * 3, 12_000_000_000, size=int))",
+        "with moved('splitting', 1000) as move: move(1000)",
+    ],
+)
+def test_no_line_is_longer_than_a_terminals(step: str) -> None:
+    shown = on_a_terminal(f"from edgefuse.progress import bar, moved\n{step}")
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9?]*[a-zA-Z]", "", shown))
+    assert "#]" in shown
+    assert max(map(len, lines)) <= 80

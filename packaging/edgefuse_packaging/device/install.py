@@ -414,10 +414,8 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
     except (OSError, tarfile.TarError) as error:
         print(f"edgefuse: it cannot be installed ({error}); nothing was changed.", file=sys.stderr)
         return BAD_INPUT
-    print(
-        f"edgefuse {facts['edgefuse']} is installed in {root}. Open 'edgefuse' on the desktop or in the menu, or type:"
-    )
-    print(f"{root}/bin/edgefuse")
+    print(f"edgefuse {facts['edgefuse']} is installed in {root}.")
+    print(f"Open 'edgefuse' on the desktop or in the menu, or type:\n{root}/bin/edgefuse ask")
     return 0
 
 
