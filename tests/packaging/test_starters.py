@@ -57,44 +57,10 @@ def test_a_python_that_has_gone_is_a_sentence(root: Path) -> None:
     assert done.stderr == "edgefuse: the Python that it was installed for has gone; run the installer again.\n"
 
 
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of all programs that this system has: none."""
-    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
-    (tmp_path / "programs").mkdir()
-    return tmp_path / "programs"
-
-
-def test_the_icon_on_the_desktop_is_that_of_the_menu(programs: Path, tmp_path: Path) -> None:
-    (tmp_path / "Desktop").mkdir()
-
-    _, entry, icon = starters.place_links(tmp_path / "root", tmp_path / "bin", tmp_path / "menu", tmp_path / "Desktop")
-
-    assert icon.parent == tmp_path / "Desktop"
-    assert icon.read_text() == entry.read_text()
-
-
-def test_where_the_desktop_asks_about_programs_the_icon_is_a_link_to_the_menus_entry(
-    programs: Path, tmp_path: Path
-) -> None:
-    (programs / "pcmanfm").touch(mode=0o755)
-    (tmp_path / "Desktop").mkdir()
-
-    _, entry, icon = starters.place_links(tmp_path / "root", tmp_path / "bin", tmp_path / "menu", tmp_path / "Desktop")
-
-    assert icon.read_text().splitlines()[1:] == [
-        "Type=Link",
-        "Name=edgefuse",
-        "Icon=applications-science",
-        f"URL={entry}",
-    ]
-    assert "Type=Application" in entry.read_text()
-
-
 def test_the_icon_quotes_the_program_as_the_specification_says(tmp_path: Path) -> None:
     root = tmp_path / 'a "b" $c %d'
 
-    _, entry = starters.place_links(root, tmp_path / "bin", tmp_path / "menu")
+    _, entry = starters.place_links(root, tmp_path / "bin", [tmp_path / "menu"])
 
     assert f'Exec="{tmp_path}/a \\\\"b\\\\" \\\\$c %%d/bin/edgefuse-ask"' in entry.read_text()
 
@@ -102,7 +68,7 @@ def test_the_icon_quotes_the_program_as_the_specification_says(tmp_path: Path) -
 def test_a_command_that_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "edgefuse").write_text("another program")
 
-    assert starters.place_links(tmp_path / "root", tmp_path, tmp_path / "menu") == [tmp_path / "menu/edgefuse.desktop"]
+    assert starters.place_links(tmp_path / "root", tmp_path, []) == []
 
     assert (tmp_path / "edgefuse").read_text() == "another program"
 
@@ -112,16 +78,16 @@ def test_a_link_to_another_program_stays_and_one_of_an_installation_is_led_anew(
     other.parent.mkdir(parents=True)
     other.write_text("another program")
     link.symlink_to(other)
-    new, entry = tmp_path / "new", tmp_path / "menu" / "edgefuse.desktop"
+    new = tmp_path / "new"
     starters.write_starters(new, is_system=False)
 
-    assert starters.place_links(new, tmp_path, entry.parent) == [entry]
+    assert starters.place_links(new, tmp_path, []) == []
     assert link.resolve() == other
 
     starters.write_starters(tmp_path / "old", is_system=False)
     link.unlink()
     link.symlink_to(tmp_path / "old" / "bin" / "edgefuse")
-    assert starters.place_links(new, tmp_path, entry.parent) == [link, entry]
+    assert starters.place_links(new, tmp_path, []) == [link]
     assert link.resolve() == new / "bin" / "edgefuse"
 
 
@@ -130,7 +96,7 @@ def test_uninstalling_keeps_what_a_workshop_has_in_the_same_cache(root: Path, tm
     for name in ("probes", "text-cache", "wheels"):
         (cache / "edgefuse" / name).mkdir(parents=True)
     starters.write_starters(root, is_system=False)
-    link, entry = starters.place_links(root, tmp_path / "bin", tmp_path / "menu")
+    link, entry = starters.place_links(root, tmp_path / "bin", [tmp_path / "menu"])
     starters.write_uninstall(root, [link, entry])
 
     done = call(root / "bin" / "edgefuse-uninstall", XDG_CACHE_HOME=str(cache))

@@ -73,16 +73,6 @@ Terminal=true
 Categories=Education;Science;MedicalSoftware;
 """
 
-LINK = """\
-[Desktop Entry]
-Type=Link
-Name=edgefuse
-Icon=applications-science
-URL={entry}
-"""
-"""An icon that opens the entry of the menu. pcmanfm, the desktop of Raspberry Pi OS, asks about every program on the
-desktop whether it is to be executed, and opens such a link at once: it has to be a bare path, not a file:// URL."""
-
 
 def write_starters(root: Path, *, is_system: bool) -> None:
     """Make the programs in `root`/bin.
@@ -108,14 +98,13 @@ def write_uninstall(root: Path, links: list[Path]) -> None:
     _program(root / "bin" / "edgefuse-uninstall", text)
 
 
-def place_links(root: Path, commands: Path, menu: Path, desktop: Path | None = None) -> list[Path]:
+def place_links(root: Path, commands: Path, menus: list[Path]) -> list[Path]:
     """Make the command and the icons known.
 
     Args:
         root: of the installation.
         commands: a folder that is searched for commands.
-        menu: the folder of the menu's entries.
-        desktop: the folder whose files are shown on the desktop; None makes no icon there.
+        menus: folders that hold icons.
 
     Returns:
         What was made; another program of the same name stays.
@@ -129,22 +118,21 @@ def place_links(root: Path, commands: Path, menu: Path, desktop: Path | None = N
         new.symlink_to(root / "bin" / "edgefuse")
         new.replace(link)
         made.append(link)
-    menu.mkdir(parents=True, exist_ok=True)
-    entry = menu / "edgefuse.desktop"
-    text = ENTRY.format(command=_desktop_quoted(str(root / "bin" / "edgefuse-ask")))
-    _program(entry, text)
-    made.append(entry)
-    if desktop is not None:
-        icon = desktop / "edgefuse.desktop"
-        _program(icon, LINK.format(entry=_desktop_string(str(entry))) if shutil.which("pcmanfm") else text)
-        made.append(icon)
-    return made
+    entries = [menu / "edgefuse.desktop" for menu in menus]
+    for entry in entries:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        _program(entry, ENTRY.format(command=_desktop_quoted(str(root / "bin" / "edgefuse-ask"))))
+    return [*made, *entries]
 
 
-def user_places(environment: Mapping[str, str]) -> tuple[Path, Path, Path | None]:
+def user_places(environment: Mapping[str, str]) -> tuple[Path, list[Path]]:
     """Where this user's commands and icons belong; the desktop only where there is one."""
     data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return Path.home() / ".local" / "bin", data / "applications", _desktop_folder()
+    menus = [data / "applications"]
+    desktop = _desktop_folder()
+    if desktop is not None:
+        menus.append(desktop)
+    return Path.home() / ".local" / "bin", menus
 
 
 def _desktop_folder() -> Path | None:
@@ -159,12 +147,7 @@ def _desktop_quoted(word: str) -> str:
     """One word of a desktop entry's Exec key, by the freedesktop.org specification."""
     for special in ("\\", '"', "`", "$"):
         word = word.replace(special, "\\" + special)
-    return '"' + _desktop_string(word).replace("%", "%%") + '"'
-
-
-def _desktop_string(words: str) -> str:
-    """A value of a desktop entry, by the freedesktop.org specification."""
-    return words.replace("\\", "\\\\")
+    return '"' + word.replace("\\", "\\\\").replace("%", "%%") + '"'
 
 
 def _program(path: Path, text: str) -> None:
@@ -184,7 +167,7 @@ def main(arguments: list[str]) -> None:
     write_starters(root, is_system=is_system)
     links: list[Path] = []
     if "--no-menu" not in arguments:
-        places = (SYSTEM_LINKS, SYSTEM_MENU, None) if is_system else user_places(os.environ)
+        places = (SYSTEM_LINKS, [SYSTEM_MENU]) if is_system else user_places(os.environ)
         links = place_links(root, *places)
     write_uninstall(root, links)
 
