@@ -37,15 +37,33 @@ class BatchKilling:
     """Answers in the results log: those, and the last one of runs that were killed between storing and writing."""
 
 
-def run_for(command: Sequence[str | Path], seconds: float, environment: Mapping[str, str]) -> int | None:
-    """Run a command and kill it and its children after some time; its exit code, or None if it was killed."""
+def run_for(
+    command: Sequence[str | Path], seconds: float, environment: Mapping[str, str], *, from_first_line: bool = False
+) -> float | None:
+    """Run a command and kill it and its children after some time.
+
+    Args:
+        command: the program and its arguments.
+        seconds: after which it is killed.
+        environment: of the command.
+        from_first_line: count from the first line on standard output on, with which it says that its work begins.
+
+    Returns:
+        The seconds that it took, counted likewise, or None if it was killed.
+
+    Raises:
+        QualityGate: it ended by itself, and not well.
+    """
     child = subprocess.Popen(
         [str(word) for word in command],
         env=dict(environment),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if from_first_line else subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    if child.stdout is not None:
+        child.stdout.readline()
+    started = time.monotonic()
     try:
         _, complaint = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -54,7 +72,7 @@ def run_for(command: Sequence[str | Path], seconds: float, environment: Mapping[
         return None
     if child.returncode:
         raise QualityGate(f"A run after a kill failed with {child.returncode}: {complaint.decode().strip()}")
-    return child.returncode
+    return time.monotonic() - started
 
 
 def kill_batches(
@@ -82,9 +100,9 @@ def kill_batches(
         return [*start, "--kit", kit, "--engine", "numpy", "--no-cache"]
 
     work.mkdir(parents=True)
-    started = time.monotonic()
-    run_for(command(0), 3600, environment)
-    whole = time.monotonic() - started  # of a run with nothing done before
+    whole = run_for(command(0), 3600, environment)  # of a run with nothing done before
+    if whole is None:
+        raise QualityGate("An undisturbed batch took more than an hour.")
     batch, done = 1, 0
     for _ in progress("killing", range(kills), kills):
         while run_for(command(batch), rng.uniform(0, whole), environment) is not None:

@@ -1,9 +1,15 @@
-"""Files that are whole or absent: written under a temporary name, synced, then renamed."""
+"""Files that are whole or absent: written under a temporary name, synced, then renamed.
+
+While NAME is written there is `.NAME.TOKEN.part` beside it, locked by whoever writes it. The system releases the lock
+when a process ends in whatever way; so who writes NAME next knows a leftover, and removes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -24,6 +30,9 @@ LARGEST_UNPACKED = 64 << 20
 """Bytes that a packed file of arrays may always become."""
 MOST_PACKED = 100
 """Times its size that a larger one may become: real numbers pack far less, a bomb a thousand times."""
+
+TOKEN_BYTES = 8
+"""Of what tells temporary names of the same file apart."""
 
 _UNREADABLE = (
     OSError, EOFError, MemoryError, OverflowError, RecursionError, ValueError, TypeError, AttributeError, RuntimeError,
@@ -135,17 +144,38 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise."""
     make_folder(path.parent)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    _remove_leftovers(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(TOKEN_BYTES)}.part")
     try:  # the name is known before there is a file: an interrupt in the very moment it is made removes it, too
-        with part.open("xb") as file:
+        with _new_locked(part) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+            part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _new_locked(part: Path) -> BinaryIO:
+    """The new file `part`, locked; made once more if another process took it for a leftover before it was."""
+    while True:
+        file = part.open("xb")
+        with contextlib.suppress(OSError):  # a file system without locks, on which leftovers stay
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if part.exists():
+            return file
+        file.close()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` left of it."""
+    token = "[0-9a-f]" * 2 * TOKEN_BYTES
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{token}.part"):
+        with contextlib.suppress(OSError), leftover.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
+            leftover.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

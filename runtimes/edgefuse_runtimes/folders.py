@@ -30,10 +30,13 @@ WHOLE = "whole"
 def require_new(path: Path) -> None:
     """Refuse to overwrite: a step asks before it works for minutes.
 
+    What a run left that was ended right after it had finished `path` goes away.
+
     Raises:
         BadInput: `path` already exists and is not an empty folder.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        remove_leftover(path)
         raise BadInput(f"{path} already exists; choose another output or remove it first.")
 
 
@@ -152,7 +155,7 @@ def remove_leftover(path: Path) -> None:
         try:
             with _locked(path) as root:
                 _clear(root)
-        except BadInput:
+        except (BadInput, OSError):  # it is not ours, or may not be written
             return
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +117,72 @@ def test_a_power_cut_after_the_rename_leaves_the_new_file(tmp_path) -> None:
     killed_child("files.sync_folder = power_cut; files.write_bytes(folder / 'file', b'new' * 2000)", tmp_path)
 
     assert (tmp_path / "file").read_bytes() == NEW
+
+
+def test_what_a_killed_process_left_is_removed_by_who_writes_next(tmp_path) -> None:
+    killed_child("os.fsync = power_cut; files.write_bytes(folder / 'file', b'new' * 2000)", tmp_path)
+    (leftover,) = tmp_path.iterdir()
+    others = [
+        tmp_path / ".file.part",
+        tmp_path / ".other.0123456789abcdef.part",
+        tmp_path / "file.0123456789abcdef.part",
+    ]
+    for other in others:
+        other.touch()
+
+    files.write_bytes(tmp_path / "file", NEW)
+
+    assert not leftover.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "file"])
+
+
+def test_what_another_writes_at_the_moment_is_no_leftover(tmp_path) -> None:
+    path = tmp_path / "file"
+    with files.new_file(path) as slow:
+        slow.write(OLD)
+        files.write_bytes(path, NEW)
+        assert path.read_bytes() == NEW
+
+    assert path.read_bytes() == OLD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_many_who_write_the_same_file_do_not_remove_each_others(tmp_path) -> None:
+    path = tmp_path / "file"
+    with ThreadPoolExecutor(8) as pool:  # a lock is of an open file, so threads stand for processes
+        list(pool.map(lambda _: files.write_bytes(path, NEW), range(400)))
+
+    assert path.read_bytes() == NEW
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_taken_for_a_leftover_before_it_is_locked_is_made_again(tmp_path, monkeypatch) -> None:
+    path, flock, taken = tmp_path / "file", fcntl.flock, []
+
+    def too_late(handle, how) -> None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    files.write_bytes(path, NEW)
+
+    assert len(taken) == 1
+    assert path.read_bytes() == NEW
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_nothing_can_be_locked_files_are_written_all_the_same(tmp_path, monkeypatch) -> None:
+    def no_locks(handle, how) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / ".file.0123456789abcdef.part").write_bytes(OLD)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    files.write_bytes(tmp_path / "file", NEW)
+
+    assert (tmp_path / "file").read_bytes() == NEW
+    assert (tmp_path / ".file.0123456789abcdef.part").read_bytes() == OLD
 
 
 def test_what_is_renamed_was_synced_before_and_its_folder_after(tmp_path, monkeypatch) -> None:

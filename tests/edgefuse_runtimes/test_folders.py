@@ -159,6 +159,18 @@ def test_a_hidden_folder_of_somebody_else_is_left_alone(tmp_path) -> None:
     assert (tmp_path / ".kit.part" / "thesis.txt").read_bytes() == OLD
 
 
+def test_what_was_left_right_after_the_last_step_is_removed_where_the_folder_is_refused(tmp_path) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "b").write_bytes(OLD)
+    (tmp_path / ".kit.part").mkdir()
+    (tmp_path / ".kit.part" / "lock").touch()
+
+    with pytest.raises(BadInput, match="already exists"):
+        folders.require_new(tmp_path / "kit")
+    assert list(tmp_path.iterdir()) == [tmp_path / "kit"]
+    assert (tmp_path / "kit" / "b").read_bytes() == OLD
+
+
 PIECES = {"a": {"of": "x"}, "b": {"of": "y"}}
 
 

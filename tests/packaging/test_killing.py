@@ -50,10 +50,10 @@ def test_no_acknowledged_answer_is_lost(
 def test_an_answer_that_is_missing_in_the_log_is_seen(
     tiny_kit: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forget(command: list[str | Path], seconds: float, environment: dict[str, str]) -> int | None:
-        code = run_for(command, 3600, environment)
+    def forget(command: list[str | Path], seconds: float, environment: dict[str, str]) -> float | None:
+        took = run_for(command, 3600, environment)
         shutil.rmtree(tmp_path / "work" / "home" / "results")
-        return code if seconds == 3600 else None
+        return took if seconds == 3600 else None
 
     for path in sorted(photos.iterdir())[4:]:
         path.unlink()
@@ -70,6 +70,14 @@ def test_a_process_and_its_children_end_when_they_are_killed(tmp_path: Path) -> 
     size = alive.stat().st_size
     time.sleep(0.2)
     assert alive.stat().st_size == size > 0
+
+
+def test_a_moment_counts_from_the_first_line(tmp_path: Path) -> None:
+    code = f"import time; time.sleep(0.5); print('begun', flush=True); open({str(tmp_path / 'made')!r}, 'x').close()"
+    took = run_for([sys.executable, "-c", code], 60, os.environ, from_first_line=True)
+    assert took is not None
+    assert run_for([sys.executable, "-c", code.replace("made", "other")], 0.3, os.environ) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_a_run_that_fails_is_no_run() -> None:

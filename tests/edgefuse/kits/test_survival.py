@@ -10,7 +10,6 @@ import hashlib
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from edgefuse.kits.installing import install
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, read_manifest, write_manifest
 from edgefuse.kits.store import installed, objects_folder
+from edgefuse_packaging.killing import run_for
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export: onnx makes another file of the same encoder")
 
@@ -38,8 +38,7 @@ from pathlib import Path
 from edgefuse.answering.classifier import Classifier
 from edgefuse.kits.installing import install
 
-print("ready", flush=True)
-sys.stdin.readline()
+print("begun", flush=True)
 install(Path(sys.argv[1]), allow_unsigned=True)
 """
 
@@ -96,17 +95,7 @@ def newer(bring: Callable[..., Path]) -> Path:
 
 def killed_while_installing(kit: Path, seconds: float) -> bool:
     """Kill an installation so long after it began; whether it was still at it."""
-    with subprocess.Popen(
-        [sys.executable, "-c", INSTALL, kit], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        return process.wait() == -signal.SIGKILL
+    return run_for([sys.executable, "-c", INSTALL, kit], seconds, os.environ, from_first_line=True) is None
 
 
 def duration(kit: Path) -> float:
