@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgefuse.commands.options import FOLDER
 
 if TYPE_CHECKING:
-    from edgefuse.kits.store import Installed
     from edgefuse.trust.keys import PublicKey
 
 EXAMPLE = """\b
@@ -42,7 +42,18 @@ def command() -> None:
 @trust_option
 @unsigned_option
 @click.option("--allow-downgrade", is_flag=True, help="Take a lower version than the highest one ever installed here.")
-def install(kit: Path, fingerprint: str | None, allow_unsigned: bool, allow_downgrade: bool) -> None:
+@click.option("--use", "use_it", is_flag=True, help="Make it the active kit, even if another kit is.")
+@click.option("--check", "only_check", is_flag=True, help="Only see whether it would be taken; write and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the sentence.")
+def install(
+    kit: Path,
+    fingerprint: str | None,
+    allow_unsigned: bool,
+    allow_downgrade: bool,
+    use_it: bool,
+    only_check: bool,
+    as_json: bool,
+) -> None:
     """Bring KIT, a folder or an archive, onto this device and use it from now on.
 
     The kit must be signed. Of the first one, compare the fingerprint of the key that is shown with the one that you
@@ -50,23 +61,32 @@ def install(kit: Path, fingerprint: str | None, allow_unsigned: bool, allow_down
     'edgefuse kits rollback'. A power cut at any moment loses nothing: run the same command again.
     """
     from edgefuse.kits.active import activate, active_kit
-    from edgefuse.kits.installing import install
+    from edgefuse.kits.installing import check, install
     from edgefuse.progress import bar
 
-    done = install(
-        kit,
-        fingerprint=fingerprint,
-        allow_unsigned=allow_unsigned,
-        allow_downgrade=allow_downgrade,
-        confirm=_confirm,
-        progress=bar,
-    )
-    active = active_kit()
-    if active is None or active == done.folder.parent.resolve() or not active.exists():
-        activate(done.folder)
-        click.echo(f"Installed and in use: {_said(done)}.")
+    options: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "allow_unsigned": allow_unsigned,
+        "allow_downgrade": allow_downgrade,
+        "confirm": _confirm,
+        "progress": bar,
+    }
+    if only_check:
+        admitted = check(kit, **options)
+        found, signer = admitted.brought.kit, admitted.trust.signer
+        facts: dict[str, str | None] = {"name": found.name, "version": found.version, "digest": found.digest}
+        facts["signer"] = signer.fingerprint if signer else None
+        sentence = f"This would be installed: {_said(facts)}."
     else:
-        click.echo(f"Installed: {_said(done)}; use it with 'edgefuse kits use {done.record.name}'.")
+        done = install(kit, **options)
+        active = active_kit()
+        is_active = use_it or active is None or active == done.folder.parent.resolve() or not active.exists()
+        if is_active:
+            activate(done.folder)
+        facts = {name: getattr(done.record, name) for name in ("name", "version", "digest", "signer")}
+        hint = "" if is_active else f"; use it with 'edgefuse kits use {done.record.name}'"
+        sentence = f"Installed{' and in use' if is_active else ''}: {_said(facts)}{hint}."
+    click.echo(json.dumps(facts) if as_json else sentence)
 
 
 @command.command("list", epilog="Example: edgefuse kits list --json")
@@ -165,7 +185,7 @@ def use(kit: Path, version: str | None, fingerprint: str | None) -> None:
     else:
         chosen = switch(str(kit), version)
         activate(chosen.folder)
-        click.echo(f"The active kit is now {_said(chosen)}.")
+        click.echo(f"The active kit is now {_said(vars(chosen.record))}.")
 
 
 @command.command("rollback", epilog="Example: edgefuse kits rollback ham-mini")
@@ -174,7 +194,7 @@ def rollback(name: str | None) -> None:
     """Go back to the version of a kit that was installed before the one in use.  [default: of the active kit]"""
     from edgefuse.kits.store import rollback
 
-    click.echo(f"In use again: {_said(rollback(name or _active_name()))}.")
+    click.echo(f"In use again: {_said(vars(rollback(name or _active_name()).record))}.")
 
 
 @command.command("remove", epilog="Example: edgefuse kits remove ham-mini --version 1")
@@ -194,10 +214,9 @@ def remove(name: str, version: str | None) -> None:
     click.echo(f"Removed: {name} {versions}. Answers that were kept, the device key and trusted keys stay in {home()}.")
 
 
-def _said(item: Installed) -> str:
-    record = item.record
-    signer = f"signed by {record.signer}" if record.signer else "not signed by anyone this device knows"
-    return f"{record.name} {record.version} ({signer})"
+def _said(facts: Mapping[str, Any]) -> str:
+    signer = f"signed by {facts['signer']}" if facts["signer"] else "not signed by anyone this device knows"
+    return f"{facts['name']} {facts['version']} ({signer})"
 
 
 def _active_name() -> str:

@@ -15,7 +15,8 @@ def find_kit(named: Path | None = None) -> Path:
     """The folder of the kit to use.
 
     Args:
-        named: a folder, or the name of an installed kit; None: what $EDGEFUSE_KIT names so, else the active kit.
+        named: a folder, the name of an installed kit, or the folder of one with all its versions; None: what
+            $EDGEFUSE_KIT names so, else the active kit.
 
     Raises:
         BadInput: none is named, and none is active.
@@ -23,7 +24,7 @@ def find_kit(named: Path | None = None) -> Path:
     if named is None and os.environ.get("EDGEFUSE_KIT"):
         named = Path(os.environ["EDGEFUSE_KIT"])
     if named is not None:
-        return _installed(named) or named
+        return _installed(named) or current_folder(named) or named
     kit = active_kit()
     if kit is None:
         raise BadInput(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgefuse.home import home
@@ -16,7 +16,7 @@ from edgefuse.kits.manifest import MANIFEST, SIGNATURE
 from edgefuse.kits.record import Record, read_record, write_record
 from edgefuse.kits.room import require_room
 from edgefuse.kits.signature import Confirm, Trust, no_one, require_trust
-from edgefuse.kits.source import Source, check_files
+from edgefuse.kits.source import Source, check_files, copy_file, hash_files
 from edgefuse.kits.store import (
     Installed,
     installed,
@@ -34,8 +34,34 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import new_file, sha256, write_bytes
 from edgefuse_runtimes.folders import new_folder
 
-PIECE = 1 << 20
-"""Bytes that are copied at a time."""
+
+@dataclass(frozen=True)
+class Admitted:
+    """A kit that may come in: somebody answers for it, and this device has room for it."""
+
+    brought: Brought
+    trust: Trust
+
+
+def check(
+    path: Path,
+    *,
+    fingerprint: str | None = None,
+    allow_unsigned: bool = False,
+    allow_downgrade: bool = False,
+    confirm: Confirm = no_one,
+    progress: Progress = silent,
+) -> Admitted:
+    """See whether `install` would take the kit: all is looked at and hashed, nothing is written or run.
+
+    Raises:
+        BadInput: it would not.
+        DoesNotFit: there is too little disk or memory.
+    """
+    admitted = _admit(path, fingerprint=fingerprint, allow_unsigned=allow_unsigned, confirm=confirm)
+    _check_version(admitted.brought.kit, allow_downgrade=allow_downgrade)
+    hash_files(admitted.brought.source, admitted.brought.kit.files, progress)
+    return admitted
 
 
 def install(
@@ -64,15 +90,9 @@ def install(
         BadInput: the kit is damaged or may not be trusted, or is an older one than allowed.
         DoesNotFit: there is too little disk or memory; nothing was written.
     """
-    brought = open_brought(path)
-    kit = brought.kit
+    admitted = _admit(path, fingerprint=fingerprint, allow_unsigned=allow_unsigned, confirm=confirm)
+    brought, trust, kit = admitted.brought, admitted.trust, admitted.brought.kit
     folder = version_folder(kit.name, kit.version)
-    specs = (kit.image, kit.text, *kit.alternatives)
-    trust = require_trust(brought, fingerprint=fingerprint, allow_unsigned=allow_unsigned, confirm=confirm)
-    there = frozenset(name for name in kit.hashes if (objects_folder() / name).is_file())
-    check_files(brought.source, kit.files, may_lack=there)
-    new_bytes = sum(size for name, size in kit.hashes.items() if name not in there)
-    require_room(specs, new_bytes, home(), kit.budget.get("ram_bytes"))
     with locked_store():
         _check_version(kit, allow_downgrade=allow_downgrade)  # now that nobody else can bring another one
         try:
@@ -97,6 +117,20 @@ def install(
         return put_into_use(kit.name, kit.version)
 
 
+def _admit(path: Path, *, fingerprint: str | None, allow_unsigned: bool, confirm: Confirm) -> Admitted:
+    """See who answers for the kit, that all its files are there or here, and that there is room."""
+    brought = open_brought(path)
+    kit = brought.kit
+    version_folder(kit.name, kit.version)  # it can have one
+    specs = (kit.image, kit.text, *kit.alternatives)
+    trust = require_trust(brought, fingerprint=fingerprint, allow_unsigned=allow_unsigned, confirm=confirm)
+    there = frozenset(name for name in kit.hashes if (objects_folder() / name).is_file())
+    check_files(brought.source, kit.files, may_lack=there)
+    new_bytes = sum(size for name, size in kit.hashes.items() if name not in there)
+    require_room(specs, new_bytes, home(), kit.budget.get("ram_bytes"))
+    return Admitted(brought, trust)
+
+
 def _check_version(kit: Kit, *, allow_downgrade: bool) -> None:
     """Refuse another kit of the same name and version, and a lower version than the highest one there ever was."""
     before = [item.record for item in installed() if item.record.name == kit.name]
@@ -117,7 +151,7 @@ def _check_version(kit: Kit, *, allow_downgrade: bool) -> None:
 
 def _store_object(source: Source, kit: Kit, name: str) -> None:
     """Have a file of the kit in the store under its hash, read back from the disk and right."""
-    wanted, size = kit.files[name]["sha256"], kit.files[name]["bytes"]
+    wanted = kit.files[name]["sha256"]
     path = objects_folder() / wanted
     if path.is_file() and sha256(path) == wanted:
         return
@@ -126,15 +160,8 @@ def _store_object(source: Source, kit: Kit, name: str) -> None:
             f"The file {name}, which the kit {source.path} leaves to this device, is damaged here; install the whole "
             "kit."
         )
-    damaged = BadInput(f"The file {name} of the kit {source.path} is damaged (sha256 differs); copy the kit again.")
-    hashed, left = hashlib.sha256(), size
-    with source.open(name) as brought, new_file(path) as written:
-        while left and (piece := brought.read(min(PIECE, left))):
-            hashed.update(piece)
-            written.write(piece)
-            left -= len(piece)
-        if hashed.hexdigest() != wanted:
-            raise damaged
+    with new_file(path) as written:
+        copy_file(source, name, kit.files[name], written)
         os.fchmod(written.fileno(), 0o444)
     with path.open("rb") as stored:
         os.posix_fadvise(stored.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # what is hashed next comes from the disk

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from edgefuse.kits.archive import MOST_FILES, Archive
 from edgefuse.kits.manifest import LARGEST, MANIFEST, SIGNATURE
+from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
+
+PIECE = 1 << 20
+"""Bytes that are read at a time."""
 
 
 class Source(Protocol):
@@ -97,6 +102,44 @@ def check_files(source: Source, files: dict[str, dict[str, object]], *, may_lack
                 )
         elif source.sizes[name] != entry["bytes"]:
             raise BadInput(f"The file {name} of the kit {source.path} has the wrong size; copy the kit again.")
+
+
+def hash_files(source: Source, files: Mapping[str, Mapping[str, Any]], progress: Progress = silent) -> None:
+    """Hash the files there are, which `check_files` compared, and hold them against a manifest.
+
+    Raises:
+        BadInput: one is not what was packed.
+    """
+    there = [name for name in files if name in source.sizes]
+    total = sum(source.sizes[name] for name in there)
+    for name in progress("hashing", there, total, size=lambda name: source.sizes[name]):
+        hashed = hashlib.sha256()
+        with source.open(name) as file:
+            while piece := file.read(PIECE):
+                hashed.update(piece)
+        if hashed.hexdigest() != files[name]["sha256"]:
+            raise damaged(source, name)
+
+
+def copy_file(source: Source, name: str, entry: Mapping[str, Any], target: BinaryIO) -> None:
+    """Write a file to `target`; it is hashed as it is copied, so that what is checked is what is written.
+
+    Raises:
+        BadInput: it is not what the manifest's `entry` says; something was written.
+    """
+    hashed, left = hashlib.sha256(), int(entry["bytes"])
+    with source.open(name) as brought:
+        while left and (piece := brought.read(min(PIECE, left))):
+            hashed.update(piece)
+            target.write(piece)
+            left -= len(piece)
+    if hashed.hexdigest() != entry["sha256"]:
+        raise damaged(source, name)
+
+
+def damaged(source: Source, name: str) -> BadInput:
+    """The refusal of a file that is not what was packed."""
+    return BadInput(f"The file {name} of the kit {source.path} is damaged (sha256 differs); copy the kit again.")
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgefuse import __version__
-from edgefuse.kits.brought import Brought, open_brought
+from edgefuse.kits.brought import open_brought
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.signature import Trust, require_trust
-from edgefuse.kits.source import check_files
+from edgefuse.kits.source import check_files, hash_files
 from edgefuse.progress import Progress, silent
 from edgefuse.verification.budget import Measured, measure_answer, over_budget
 from edgefuse.verification.replay import Replayed, replay
-from edgefuse_runtimes.errors import BadInput, QualityGate, TooSlow
-
-PIECE = 1 << 20
+from edgefuse_runtimes.errors import QualityGate, TooSlow
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def verify(
     brought = open_brought(path)
     trust = require_trust(brought, fingerprint=fingerprint, allow_unsigned=allow_unsigned)
     check_files(brought.source, brought.kit.files)
-    _hash(brought, progress)
+    hash_files(brought.source, brought.kit.files, progress)
     kit = brought.kit
     sizes = sum(brought.source.sizes[name] for name in kit.files)
     if not path.is_dir():
@@ -98,17 +95,3 @@ def verify(
     replayed = tuple(progress("replaying golden samples", replay(kit, threads=threads), None))
     (measured,) = progress("measuring an answer", (measure_answer(kit, threads) for _ in range(1)), 1)
     return Verified(kit, trust, len(kit.files), sizes, replayed, measured)
-
-
-def _hash(brought: Brought, progress: Progress) -> None:
-    files = brought.kit.files
-    total = sum(int(entry["bytes"]) for entry in files.values())
-    for name in progress("hashing", files, total, size=lambda name: int(files[name]["bytes"])):
-        hashed = hashlib.sha256()
-        with brought.source.open(name) as file:
-            while piece := file.read(PIECE):
-                hashed.update(piece)
-        if hashed.hexdigest() != files[name]["sha256"]:
-            raise BadInput(
-                f"The file {name} of the kit {brought.source.path} is damaged (sha256 differs); copy the kit again."
-            )

@@ -14,8 +14,11 @@ from typing import Any
 
 from edgefuse import __version__
 from edgefuse.answering.memory import ways_to_run
+from edgefuse.kits.brought import open_brought, write_out
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import SIGNATURE
+from edgefuse.kits.signature import signer_of
+from edgefuse.kits.source import check_files
 from edgefuse_packaging.deb import write_deb
 from edgefuse_packaging.elf import page_bytes_of
 from edgefuse_packaging.llama_wheel import cached_wheel
@@ -39,6 +42,7 @@ class Wanted:
     """What the installer is for."""
 
     kit: Path
+    """A folder or an archive."""
     platform: str
     """One of MACHINES."""
     pythons: tuple[str, ...]
@@ -63,21 +67,24 @@ def build_installer(wanted: Wanted, output: Path, say: Callable[[str], None]) ->
         The files, the one to start first.
 
     Raises:
-        BadInput: the kit is damaged, or no wheels fit.
+        BadInput: the kit or its signature is damaged, or no wheels fit.
         RegistryUnreachable: a wheel could not be asked for.
     """
-    kit = Kit.open(wanted.kit)
-    kit.verify()
+    brought = open_brought(wanted.kit)
+    check_files(brought.source, brought.kit.files)
+    signer_of(brought)
     output.mkdir(parents=True, exist_ok=True)
-    target = output / f"edgefuse-{file_stem(kit)}-{wanted.platform}.run"
+    target = output / f"edgefuse-{file_stem(brought.kit)}-{wanted.platform}.run"
     if target.exists():
         raise BadInput(f"{target} already exists; choose another output or remove it first.")
     with tempfile.TemporaryDirectory(prefix=".edgefuse-", dir=output) as name:
+        kit = write_out(brought, Path(name, "kit"))
         carried = Path(name, "carried")
         facts = collect(wanted, kit, carried, say)
         payload = Path(name, "payload.tar")
         write_payload(carried, payload)
         shutil.rmtree(carried)
+        shutil.rmtree(kit.folder)
         files = write_run_file(target, payload, facts, part_bytes=wanted.part_bytes)
     package = target.with_suffix(".deb")
     if len(files) > 1:
@@ -121,7 +128,7 @@ def collect(wanted: Wanted, kit: Kit, folder: Path, say: Callable[[str], None]) 
     write_bytes(folder / "sbom.cdx.json", bill_of_materials(carried, kit))
     return {
         "edgefuse": __version__,
-        "kit": {"name": kit.name, "version": kit.version, "digest": kit.digest},
+        "kit": {"name": kit.name, "version": kit.version, "digest": kit.digest, "signer": _signer(kit)},
         "id": f"{__version__}-{_key(folder, kit)}",
         "machine": MACHINES[wanted.platform],
         "pythons": list(reversed(wanted.pythons)),
@@ -130,6 +137,12 @@ def collect(wanted: Wanted, kit: Kit, folder: Path, say: Callable[[str], None]) 
         "memory": least_memory(kit),
         "disk": {python: disk_bytes(carried, of_python[python], folder / "kit") for python in wanted.pythons},
     }
+
+
+def _signer(kit: Kit) -> str | None:
+    """Fingerprint of the key that signed the kit."""
+    signer = signer_of(open_brought(kit.folder))
+    return signer.fingerprint if signer else None
 
 
 def file_stem(kit: Kit) -> str:

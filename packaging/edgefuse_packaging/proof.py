@@ -99,7 +99,8 @@ def _try_package(root: Root, deb: Path, environment: Mapping[str, str]) -> None:
     """As the administrator installs the package, a user answers with its kit, and the administrator removes it."""
     shutil.copyfile(deb, root.folder / deb.name)
     _checked(root, "dpkg", "--install", f"/{deb.name}", environment=environment, user="root")
-    golden = "/opt/edgefuse/current/kit/golden/0"
+    (picture,) = root.outside(Path("/opt/edgefuse/kits")).glob("*/*/golden/0.png")
+    golden = f"/{picture.relative_to(root.folder).with_suffix('')}"
     words = ["edgefuse", "classify", f"{golden}.png", "--text", f"{golden}.txt"]
     answer = _checked(root, *words, environment={**environment, "EDGEFUSE_HOME": str(root.home / "another")})
     _say(f"the Debian package, for a user who has no kit of his own:\n{answer}")

@@ -11,10 +11,11 @@ import pytest
 
 from edgefuse_packaging.deb import ARCHITECTURES, package_version, write_deb
 
+SIGNER = "SHA256:" + "a" * 42 + "/"
 FACTS = {
     "edgefuse": "0.1.0",
     "id": "0.1.0-abc",
-    "kit": {"name": "$(reboot)", "version": "1", "digest": "00"},
+    "kit": {"name": "$(reboot)", "version": "1", "digest": "00", "signer": None},
     "machine": platform.machine(),
     "pythons": ["3.13", "3.12", "3.11"],
     "glibc": [2, 17],
@@ -72,6 +73,26 @@ def test_its_scripts_are_valid_and_hold_no_name_out_of_a_kit(package: Path, tmp_
         assert subprocess.run(["sh", "-n", tmp_path / "control" / name], check=False).returncode == 0
     shell = (tmp_path / "control" / "preinst").read_bytes().partition(b"\n#PROGRAM\n")[0]
     assert b"reboot" not in shell + (tmp_path / "control" / "control").read_bytes()
+
+
+@pytest.mark.parametrize(("signer", "option"), [(None, "--allow-unsigned"), (SIGNER, f"--trust={SIGNER}")])
+def test_it_takes_its_kit_as_it_was_packed(tmp_path: Path, signer: str | None, option: str) -> None:
+    carried = tmp_path / "tiny.run"
+    carried.write_bytes(bytes(10))
+    write_deb(tmp_path / "tiny.deb", carried, FACTS | {"kit": {"name": "a", "version": "1", "signer": signer}})
+    dpkg("--control", tmp_path / "tiny.deb", tmp_path / "control")
+
+    assert f"edgefuse.run --system {option}\n" in (tmp_path / "control" / "postinst").read_text()
+
+
+def test_what_is_no_fingerprint_reaches_no_shell(tmp_path: Path) -> None:
+    (tmp_path / "tiny.run").write_bytes(bytes(10))
+    with pytest.raises(ValueError, match="is no fingerprint"):
+        write_deb(
+            tmp_path / "tiny.deb",
+            tmp_path / "tiny.run",
+            FACTS | {"kit": {"version": "1", "signer": f"{SIGNER};reboot"}},
+        )
 
 
 def test_a_device_that_does_not_fit_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:

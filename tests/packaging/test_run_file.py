@@ -27,7 +27,7 @@ DEVICE = install.Device(
 FACTS: dict[str, Any] = {
     "edgefuse": "0.1.0",
     "id": "0.1.0-abc",
-    "kit": {"name": "tiny", "version": "1", "digest": "00"},
+    "kit": {"name": "tiny", "version": "1", "digest": "00", "signer": None},
     "machine": "aarch64",
     "pythons": ["3.13", "3.11"],
     "glibc": [2, 28],
@@ -90,7 +90,7 @@ def test_parts_are_no_larger_than_asked_and_give_all_back(content: Path, tmp_pat
 
     assert [file.name for file in files] == ["tiny.run", "tiny.run.2", "tiny.run.3", "tiny.run.4"]
     assert max(file.stat().st_size for file in files) <= 250_000
-    unpack(parts_of(files[0], facts), tmp_path / "back")
+    unpack(parts_of(files[0], facts), tmp_path / "back", facts["parts"])
     assert files_of(tmp_path / "back") == files_of(content)
 
 
@@ -219,8 +219,39 @@ def test_what_does_not_belong_in_the_tar_is_refused(tmp_path: Path, kind: str) -
             archive.addfile(entry)
 
     with pytest.raises(Refused, match="does not belong there"):
-        unpack([file], tmp_path / "inside")
+        unpack([file], tmp_path / "inside", [{"bytes": file.stat().st_size - HEADER_BYTES, "sha256": "0" * 64}])
     assert not (tmp_path / "out").exists()
+
+
+def test_holes_that_a_small_file_would_fill_the_disk_with_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "wide").write_bytes(b"x")
+    os.truncate(tmp_path / "wide", GIB)
+    made = subprocess.run(
+        ["tar", "--sparse", "--format=gnu", "-cf", tmp_path / "holes.tar", "-C", tmp_path, "wide"], check=False
+    )
+    assert made.returncode == 0
+    file = tmp_path / "evil.run"
+    file.write_bytes(bytes(HEADER_BYTES) + (tmp_path / "holes.tar").read_bytes())
+    assert file.stat().st_size < GIB // 1000
+
+    with pytest.raises(Refused, match="does not belong there"):
+        unpack([file], tmp_path / "inside", [{"bytes": file.stat().st_size - HEADER_BYTES, "sha256": "0" * 64}])
+    assert files_of(tmp_path / "inside") == {}
+
+
+@pytest.mark.parametrize("where", ["in what is carried", "in the frame of the tar", "at the end"])
+def test_a_stick_that_gives_other_bytes_the_second_time_is_found(content: Path, tmp_path: Path, where: str) -> None:
+    files, facts = make(content, tmp_path / "tiny.run", part_bytes=600_000)
+    paths = parts_of(files[0], facts)
+    place = {"in what is carried": (files[1], 5000), "in the frame of the tar": (files[0], HEADER_BYTES + 3)}.get(
+        where, (files[1], files[1].stat().st_size - 1)
+    )
+    with place[0].open("r+b") as file:
+        file.seek(place[1])
+        file.write(b"!")
+
+    with pytest.raises(Refused, match=r"was changed while it was read; copy it again"):
+        unpack(paths, tmp_path / "back", facts["parts"])
 
 
 def test_a_shell_on_another_processor_says_so(content: Path, tmp_path: Path) -> None:

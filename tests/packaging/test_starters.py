@@ -41,7 +41,9 @@ def test_for_everyone_the_kit_is_in_the_installation_unless_the_user_chose_anoth
     starters.write_starters(root, is_system=True)
     command = root / "bin" / "edgefuse"
 
-    assert call(command).stdout == f"kit={root}/current/kit home= path= args=-I -m edgefuse\n"
+    assert call(command).stdout == "kit= home= path= args=-I -m edgefuse\n"
+    (root / "active-kit").write_text(f"{root}/kits/a 'b'\n")
+    assert call(command).stdout == f"kit={root}/kits/a 'b' home= path= args=-I -m edgefuse\n"
     assert "kit=/mine.kit " in call(command, EDGEFUSE_KIT="/mine.kit").stdout
     (tmp_path / "active-kit").write_text("/other.kit\n")
     assert "kit= " in call(command, EDGEFUSE_HOME=str(tmp_path)).stdout

@@ -3,10 +3,15 @@
 It needs Python's standard library alone, neither pip nor venv. Where things come to lie, below ROOT (/opt/edgefuse for
 the administrator, else the user's data folder):
 
-    ROOT/versions/ID/       a whole installation: Python packages, kit, list of parts; never changed once it is there
+    ROOT/versions/ID/       a whole installation: Python packages and the list of parts; never changed once it is there
     ROOT/current            link to the one that is used; changed by one rename
     ROOT/previous           link to the one before, for ROOT/bin/edgefuse-rollback
     ROOT/bin/               what the user starts
+    ROOT/kits/, objects/    the kit, which the new edgefuse takes over as `edgefuse kits install` does
+    ROOT/active-kit         names it, and ROOT/trusted_keys the key that signed it
+
+Nothing of the kit is run, and nothing but its manifest read, before its signature was held against the trusted keys
+and its files against the manifest.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ from typing import IO, Any
 
 HEADER_BYTES = 65536
 """Shell and program at the beginning of the file; what is carried follows."""
+PIECE = 1 << 20
+"""Bytes that are copied at a time."""
 BAD_INPUT, DOES_NOT_FIT, INTERRUPTED = 2, 7, 130
 """Exit codes, the same as edgefuse's."""
 
@@ -137,43 +144,72 @@ def parts_of(file: Path, facts: Mapping[str, Any]) -> list[Path]:
     return paths
 
 
-def unpack(paths: list[Path], folder: Path) -> None:
+def unpack(paths: list[Path], folder: Path, parts: Sequence[Mapping[str, Any]]) -> None:
     """Write what the parts hold into the new folder `folder`: plain files and folders, and nothing outside it.
 
-    By hand, since Python 3.11.2, which Debian 12 has, knows no filter for it.
+    By hand, since Python 3.11.2, which Debian 12 has, knows no filter for it. The bytes are hashed as they are read,
+    since a stick may give others than it gave to `parts_of`.
+
+    Args:
+        paths: of the parts.
+        folder: to make; what is in it is right only if this returns.
+        parts: "bytes" and "sha256" of each.
+
+    Raises:
+        Refused: the parts are others than they should be, or hold what does not belong there.
     """
     folder.mkdir()
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("rb")) for path in paths]
         files[0].seek(HEADER_BYTES)
-        with tarfile.open(fileobj=_Joined(files), mode="r|") as archive:
-            for entry in archive:
-                path = folder / entry.name
-                if not path.resolve().is_relative_to(folder.resolve()) or not (entry.isfile() or entry.isdir()):
-                    raise Refused(f"this file holds {entry.name!r}, which does not belong there; do not use it.")
-                if entry.isdir():
-                    path.mkdir()
-                    continue
-                content = archive.extractfile(entry)
-                assert content is not None
-                with path.open("xb") as target:
-                    shutil.copyfileobj(content, target, 1 << 20)
+        joined = _Hashed(files, parts)
+        try:
+            with tarfile.open(fileobj=joined, mode="r|") as archive:
+                for entry in archive:
+                    path = folder / entry.name
+                    is_plain = entry.isdir() or (entry.isfile() and not entry.issparse())
+                    if not path.resolve().is_relative_to(folder.resolve()) or not is_plain:
+                        raise Refused(f"this file holds {entry.name!r}, which does not belong there; do not use it.")
+                    if entry.isdir():
+                        path.mkdir()
+                        continue
+                    content = archive.extractfile(entry)
+                    assert content is not None
+                    with path.open("xb") as target:
+                        shutil.copyfileobj(content, target, PIECE)
+        except tarfile.TarError:
+            joined.read_on()  # if it was changed, that is what has to be told
+            raise
+        joined.read_on()
 
 
-class _Joined(io.RawIOBase):
-    """Files read one after the other."""
+class _Hashed(io.RawIOBase):
+    """Parts read one after the other; the end of one that was changed is never passed."""
 
-    def __init__(self, files: Sequence[IO[bytes]]) -> None:
+    def __init__(self, files: Sequence[IO[bytes]], parts: Sequence[Mapping[str, Any]]) -> None:
         super().__init__()
-        self._files = list(files)
+        self._parts = list(zip(files, parts, strict=True))
+        self._hash, self._left = hashlib.sha256(), parts[0]["bytes"]
 
     def read(self, size: int = -1) -> bytes:
-        while self._files:
-            data = self._files[0].read(size)
+        while self._parts:
+            file, part = self._parts[0]
+            data = file.read(min(self._left, PIECE if size < 0 else size))
+            self._hash.update(data)
+            self._left -= len(data)
             if data:
                 return data
-            self._files.pop(0)
+            if self._left or self._hash.hexdigest() != part["sha256"]:
+                raise Refused(f"{Path(file.name).name} was changed while it was read; copy it again.")
+            self._parts.pop(0)
+            if self._parts:
+                self._hash, self._left = hashlib.sha256(), self._parts[0][1]["bytes"]
         return b""
+
+    def read_on(self) -> None:
+        """Hash what is left."""
+        while self.read(PIECE):
+            pass
 
 
 def fill(version: Path, carried: Path, python: str, *, compiled: bool) -> None:
@@ -238,16 +274,20 @@ def install(
     facts: Mapping[str, Any],
     *,
     say: Callable[[str], None],
-    kit_options: Sequence[str] | None = None,
+    kit_options: Sequence[str],
+    compiled: bool,
 ) -> Path:
     """Unpack, fill and try out a new version beside what is there; then make it the current one.
+
+    The kit is checked by the new edgefuse before it is tried out, and taken over by it afterwards.
 
     Args:
         root: see the beginning of this file.
         file: the .run file.
         facts: what it says of itself.
         say: takes the name of each step.
-        kit_options: what to add to `edgefuse kits install`, which takes the kit over; None leaves it in the version.
+        kit_options: what to add to `edgefuse kits install`, which takes the kit over.
+        compiled: see `fill`.
 
     Returns:
         The folder of the version.
@@ -262,21 +302,22 @@ def install(
     with _only_one(root):
         for leftover in (root / "versions").glob(".*.part"):
             shutil.rmtree(leftover)
-        if not (version.exists() and (kit_options is None or _has_kit(version, root, facts["kit"]["digest"]))):
+        if not (version.exists() and _has_kit(version, root, facts["kit"])):
             part = version.with_name(f".{version.name}.part")
             part.mkdir()
             try:
                 say("unpacking")
-                unpack(paths, part / "carried")
+                unpack(paths, part / "carried", facts["parts"])
                 say("installing")
                 python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-                fill(part, part / "carried", python, compiled=kit_options is None)
+                fill(part, part / "carried", python, compiled=compiled)
                 shutil.rmtree(part / "carried")
+                say("checking the kit")
+                options = _require_trust(part, root, facts["kit"]["digest"], kit_options)
                 say("trying it out on a golden sample")
                 try_out(part)
-                if kit_options is not None:
-                    say("installing the kit")
-                    _hand_over(part, root, kit_options)
+                say("installing the kit")
+                _hand_over(part, root, options)
                 os.sync()
                 if version.exists():  # and only its kit was missing
                     shutil.rmtree(part)
@@ -293,20 +334,44 @@ def install(
     return version
 
 
-def _has_kit(version: Path, root: Path, digest: str) -> bool:
-    """Whether the kit is installed, which a person may have removed since."""
+def _has_kit(version: Path, root: Path, kit: Mapping[str, Any]) -> bool:
+    """Whether the kit is installed, which a person may have removed since, or have taken without its signature."""
     command = [*edgefuse(version), "kits", "list", "--json"]
     said = json.loads(_run(command, "its kits cannot be listed", EDGEFUSE_HOME=str(root)))
-    return any(kit["digest"] == digest for kit in said["kits"])
+    return any(one["digest"] == kit["digest"] and (one["signer"] or not kit["signer"]) for one in said["kits"])
+
+
+def _require_trust(version: Path, root: Path, digest: str, options: Sequence[str]) -> list[str]:
+    """Have edgefuse check who signed the kit and hash its files, before anything of it is run.
+
+    It asks a person who is there whether a first signer is to be trusted.
+
+    Returns:
+        The options with which the kit is taken over without being asked about again.
+
+    Raises:
+        Refused: it is not to be trusted, or damaged.
+    """
+    said = json.loads(_install_kit(version, root, [*options, "--check", "--json"]))
+    if said["digest"] != digest:
+        raise Refused("the kit is another one than this file says; do not use it.")
+    return [*options, f"--trust={said['signer']}"] if said["signer"] else [*options]
 
 
 def _hand_over(version: Path, root: Path, options: Sequence[str]) -> None:
-    """Have the kit installed by edgefuse, which asks a person who is there whether its signer is to be trusted."""
+    """Have the kit installed by edgefuse."""
+    print(_install_kit(version, root, options), end="", flush=True)
+    shutil.rmtree(version / "kit")
+
+
+def _install_kit(version: Path, root: Path, options: Sequence[str]) -> str:
+    """What `edgefuse kits install` prints; what it asks and complains of goes to the person."""
     command = [*edgefuse(version), "kits", "install", str(version / "kit"), *options]
-    done = subprocess.run(command, check=False, env=_environment(EDGEFUSE_HOME=str(root)))
+    environment = _environment(EDGEFUSE_HOME=str(root))
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise Refused("the kit was not taken; nothing was changed.", done.returncode)
-    shutil.rmtree(version / "kit")
+    return done.stdout
 
 
 def make_current(root: Path, version: Path) -> None:
@@ -377,7 +442,7 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
     parser.add_argument("--system", action="store_true", help="install for everyone, as the administrator does")
     parser.add_argument("--check", action="store_true", help="only see whether it can be installed here")
     parser.add_argument("--no-menu", action="store_true", help="make no icon and no command, only the folder")
-    kit_options = parser.add_argument_group("the kit, where it is not for everyone")
+    kit_options = parser.add_argument_group("the kit")
     kit_options.add_argument("--trust", metavar="SHA256:...", help="trust the key with this fingerprint")
     kit_options.add_argument("--allow-unsigned", action="store_true", help="take a kit that nobody known signed")
     kit_options.add_argument("--allow-downgrade", action="store_true", help="take a lower version")
@@ -395,12 +460,14 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
         options = [f"--trust={asked.trust}"] if asked.trust else []
         options += ["--allow-unsigned"] if asked.allow_unsigned else []
         options += ["--allow-downgrade"] if asked.allow_downgrade else []
+        options += ["--use"] if is_system else []  # nobody chooses for everyone
         version = install(
             root,
             file,
             facts,
             say=lambda step: print(f"{step} ...", file=sys.stderr),
-            kit_options=None if is_system else options,
+            kit_options=options,
+            compiled=is_system,
         )
         words = ["--system" if is_system else "--user", *(["--no-menu"] if asked.no_menu else [])]
         module = ["-I", "-m", "edgefuse_packaging.device.starters"]

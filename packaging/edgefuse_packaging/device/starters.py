@@ -31,8 +31,9 @@ export EDGEFUSE_HOME="${EDGEFUSE_HOME:-$ROOT}"\
 
 KIT_FOR_EVERYONE = """\
 home="${EDGEFUSE_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/edgefuse}"
-if [ -z "${EDGEFUSE_KIT-}" ] && [ ! -e "$home/active-kit" ]; then
-    export EDGEFUSE_KIT="$ROOT/current/kit"
+if [ -z "${EDGEFUSE_KIT-}" ] && [ ! -e "$home/active-kit" ] && [ -r "$ROOT/active-kit" ]; then
+    EDGEFUSE_KIT="$(cat "$ROOT/active-kit")"
+    export EDGEFUSE_KIT
 fi\
 """
 
@@ -79,7 +80,7 @@ def write_starters(root: Path, *, is_system: bool) -> None:
 
     Args:
         root: of the installation, an absolute path.
-        is_system: whether it is for everyone: then the kit lies in it, and each user's results in his own home.
+        is_system: whether it is for everyone: then its kit is that of all, and each user's results are in his own home.
     """
     programs = root / "bin"
     programs.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from edgefuse.home import home
 from edgefuse.kits.active import active_kit, find_kit
+from edgefuse.kits.kit import Kit
 from edgefuse.trust.keys import PublicKey
 from edgefuse.trust.pinned import pin
 
@@ -70,6 +72,31 @@ def test_a_pipe_in_the_place_of_a_kit_is_refused_without_waiting_for_it(
     os.mkfifo(pipe)
     for verb in (["kits", "show"], ["kits", "install"], ["verify"]):
         assert cli(*verb, pipe).refusal.startswith(f"{pipe} is neither a folder nor a file;")
+
+
+def test_a_check_says_what_would_be_installed_and_writes_nothing(
+    cli: Callable[..., Any], bring: Callable[..., Path], fingerprint: str
+) -> None:
+    kit = bring()
+    said = cli("kits", "install", kit, f"--trust={fingerprint}", "--check")
+    assert (said.code, said.out) == (0, f"This would be installed: tiny 1 (signed by {fingerprint}).\n")
+    facts = json.loads(cli("kits", "install", kit, f"--trust={fingerprint}", "--check", "--json").out)
+    assert facts == {"name": "tiny", "version": "1", "digest": Kit.open(kit).digest, "signer": fingerprint}
+    assert "is not signed" in cli("kits", "install", bring(seed=None), "--check").refusal
+    (kit / "golden" / "0.png").write_bytes(b"x" * (kit / "golden" / "0.png").stat().st_size)
+    assert "is damaged" in cli("kits", "install", kit, f"--trust={fingerprint}", "--check").refusal
+    assert not home().exists()
+
+
+def test_another_kit_becomes_the_active_one_where_that_is_asked(
+    cli: Callable[..., Any], bring: Callable[..., Path]
+) -> None:
+    cli("kits", "install", bring(seed=None), "--allow-unsigned")
+    other = bring(seed=None, name="other")
+    assert "use it with 'edgefuse kits use other'" in cli("kits", "install", other, "--allow-unsigned").out
+    facts = json.loads(cli("kits", "install", other, "--allow-unsigned", "--use", "--json").out)
+    assert (facts["name"], facts["signer"]) == ("other", None)
+    assert find_kit() == find_kit(Path("other")) == find_kit(find_kit().parent)
 
 
 def test_a_folder_that_nobody_known_signed_is_not_used_where_keys_are_trusted(
