@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,16 @@ def home() -> Path:
         return Path(named)
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else home_folder() / ".local" / "share") / "edgefuse"
+
+
+def installation() -> Path | None:
+    """The folder that an installer put this edgefuse into, whose kits and keys are those of all who use it.
+
+    None where it came in another way.
+    """
+    version = Path(sys.prefix)
+    root = version.parent.parent
+    return root if version.parent.name == "versions" and (root / "current").is_symlink() else None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgefuse.commands.options import (
+    chosen_kit,
     engine_option,
     keep_inputs_option,
     kit_option,
@@ -45,7 +46,6 @@ def command(
     """
     from edgefuse.answering.classifier import Classifier
     from edgefuse.asking.conversation import converse
-    from edgefuse.kits.active import find_kit
     from edgefuse.results.storing import open_storing
 
     with contextlib.suppress(ImportError):
@@ -57,7 +57,7 @@ def command(
     def open_classifier(keep_open: bool) -> Classifier:
         click.echo("Loading the kit ...")
         return Classifier.open(
-            find_kit(kit), engine=engine, threads=threads, memory=memory, precision=precision, keep_open=keep_open
+            chosen_kit(kit), engine=engine, threads=threads, memory=memory, precision=precision, keep_open=keep_open
         )
 
     with open_storing(keep=keep_inputs, say=partial(click.echo, err=True)) as storing:

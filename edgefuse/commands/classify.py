@@ -15,6 +15,7 @@ import click
 
 from edgefuse.commands.options import (
     FOLDER,
+    chosen_kit,
     engine_option,
     keep_inputs_option,
     kit_option,
@@ -91,7 +92,6 @@ def command(
     sample that cannot be answered is listed at the end, and the exit code is 4.
     """
     from edgefuse.answering.classifier import Classifier
-    from edgefuse.kits.active import find_kit
     from edgefuse.results.storing import open_storing
 
     if no_log and (case is not None or keep_inputs):
@@ -108,10 +108,10 @@ def command(
         if str(output) == "-":
             raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
         with storing:
-            return _answer_all(image, output, lambda: open_classifier(find_kit(kit)), storing)
+            return _answer_all(image, output, lambda: open_classifier(chosen_kit(kit)), storing)
     _check_one(image, text, note)
     with storing:
-        _answer_one(image, text, note, lambda: open_classifier(find_kit(kit), keep_open=False), storing, as_json)
+        _answer_one(image, text, note, lambda: open_classifier(chosen_kit(kit), keep_open=False), storing, as_json)
     if storing.complaint is not None:
         raise NotStored(storing.complaint)
     return 0

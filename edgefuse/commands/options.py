@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,28 @@ planned_memory_option = click.option(
     help="low: less memory at a time, slower with many samples; auto: low for one answer, for many normal where half "
     "of the memory stays free.",
 )
+
+
+def chosen_kit(named: Path | None) -> Path:
+    """The folder of the kit to answer with; where nobody whom this device trusts signed it, a note says so.
+
+    Raises:
+        BadInput: none is named and none is active, or its signature is not over it.
+    """
+    from edgefuse.kits.active import find_kit
+    from edgefuse.kits.standing import standing
+
+    kit = find_kit(named)
+    note = standing(kit)
+    if note is not None:
+        _say_once(f"note: {note}")
+    return kit
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    """On stderr, once in a process: `ask` opens its kit for every answer."""
+    click.echo(sentence, err=True)
 
 
 def say_leaks(dataset: Mapping[str, Any], *, err: bool = False) -> None:

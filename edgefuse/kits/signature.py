@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgefuse.kits.brought import Brought
@@ -40,15 +41,23 @@ def signer_of(brought: Brought) -> PublicKey | None:
     """The key that signed the kit; None where it has no signature.
 
     Raises:
-        BadInput: the signature is damaged or not over this manifest, or there is no library to check it with.
+        BadInput: as `signer_over`.
     """
     if brought.signature is None:
         return None
-    path = brought.source.path
-    signature = sshsig.read_signature(brought.signature, f"of the kit {path}")
-    if not sshsig.is_good(signature, brought.manifest, NAMESPACE):
+    return signer_over(brought.manifest, brought.signature, brought.source.path)
+
+
+def signer_over(manifest: bytes, signature_file: bytes, kit: Path) -> PublicKey:
+    """The key that signed the manifest of the kit at `kit`.
+
+    Raises:
+        BadInput: the signature is damaged or not over this manifest, or there is no library to check it with.
+    """
+    signature = sshsig.read_signature(signature_file, f"of the kit {kit}")
+    if not sshsig.is_good(signature, manifest, NAMESPACE):
         raise BadInput(
-            f"The signature of the kit {path} is not over this kit: the kit or its signature was changed; do not use "
+            f"The signature of the kit {kit} is not over this kit: the kit or its signature was changed; do not use "
             "it, and ask for it again."
         )
     return signature.key

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from edgefuse.home import closed_to_others, home
+from edgefuse.home import closed_to_others, home, installation
 from edgefuse.trust.keys import KIND, PublicKey, public_key
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
@@ -25,18 +25,14 @@ def pinned_path() -> Path:
 
 
 def pinned_keys() -> list[PublicKey]:
-    """The keys that this device trusts; none where nothing was pinned yet.
+    """The keys that this device trusts, of an installation for everyone too; none where nothing was pinned yet.
 
     Raises:
         BadInput: a line of the file cannot be read; it is never passed over, since it may say less than it seems to.
     """
-    path = pinned_path()
-    try:
-        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        return []
-    found = [_key(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
-    return [key for key in found if key is not None]
+    root = installation()
+    paths = [pinned_path(), *([] if root is None else [root / pinned_path().name])]
+    return list(dict.fromkeys(key for path in paths for key in _keys_in(path)))
 
 
 def pin(key: PublicKey) -> None:
@@ -50,6 +46,15 @@ def pin(key: PublicKey) -> None:
     line = f'{PRINCIPAL} namespaces="{NAMESPACE}" {KIND} {key.base64} {key.fingerprint}\n'
     with closed_to_others():  # never so for a moment either: who has the file open may go on writing to it
         write_bytes(path, before + line.encode())
+
+
+def _keys_in(path: Path) -> list[PublicKey]:
+    try:
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = [_key(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    return [key for key in found if key is not None]
 
 
 def _key(line: str, where: str) -> PublicKey | None:

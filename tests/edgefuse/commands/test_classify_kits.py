@@ -36,6 +36,21 @@ def test_a_kit_is_named_by_option_then_environment_then_the_active_one(
     assert cli(*ask).refusal == f"There is no kit at {missing}; check the path."
 
 
+def test_a_kit_that_nobody_trusted_signed_answers_with_a_note(
+    cli: Callable[..., Any], bring: Callable[..., Path], fingerprint: str, picture: Path
+) -> None:
+    cli("kits", "install", bring("1"), "--trust", fingerprint)
+    other = bring("2", seed=2)
+    done = cli("classify", picture, "--note", "a note", "--engine", "numpy", "--kit", other)
+    assert (done.code, done.err.count("note: The kit")) == (0, 1)
+    assert f"note: The kit {other} is signed by SHA256:" in done.err
+    assert "a key that this device does not trust" in done.err
+    assert cli("classify", picture, "--note", "a note", "--engine", "numpy").err == ""
+    (other / "kit.json.sig").write_bytes((bring("3") / "kit.json.sig").read_bytes())
+    done = cli("classify", picture, "--note", "a note", "--engine", "numpy", "--kit", other)
+    assert "is not over this kit: the kit or its signature was changed" in done.refusal
+
+
 def test_every_changed_byte_of_the_manifest_is_seen(
     cli: Callable[..., Any], tiny_kit: Path, picture: Path, tmp_path: Path
 ) -> None:
