@@ -75,6 +75,7 @@ def builds(kit: Path, *, build: Callable[[Path], dict[str, Any]]) -> Found:
 PARTS: Mapping[str, Callable[[Path], Found]] = {
     "batches": tests("tests/packaging/test_killing.py", KILLS=200),
     "installs": tests("tests/edgefuse/kits/test_survival.py", "tests/packaging/test_installer.py", INSTALL_KILLS=25),
+    "exports": tests("tests/edgefuse/kits/test_killed_makers.py", EXPORT_KILLS=50),
     "mutants": tests("tests/edgefuse/hostile", "tests/edgefuse/answering/test_mutated_inputs.py", MUTANTS=2000),
     "arm": partial(processors, machine="aarch64"),
     "old-x86": partial(processors, machine="x86_64"),
