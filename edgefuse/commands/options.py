@@ -76,6 +76,21 @@ planned_memory_option = click.option(
 )
 
 
+def private_key(path: Path) -> Any:
+    """The key that signs; a person is asked for its passphrase, if it has one.
+
+    Raises:
+        BadInput: it is none, the passphrase is wrong, or the library for it is missing.
+    """
+    from edgefuse.trust.keys import load_private_key
+
+    def passphrase() -> str:
+        words: str = click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
+        return words
+
+    return load_private_key(path, passphrase)
+
+
 def chosen_kit(named: Path | None) -> Path:
     """The folder of the kit to answer with; where nobody whom this device trusts signed it, a note says so.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, FiniteRange, say_leaks
+from edgefuse.commands.options import FOLDER, FiniteRange, private_key, say_leaks
 
 EXAMPLE = """\b
 Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.kit
@@ -77,12 +77,12 @@ def command(
     from edgefuse.kits.encoders import Encoders
     from edgefuse.kits.packing import About, contents_of, thinned, write_kit
     from edgefuse.progress import bar, in_bytes
-    from edgefuse.trust.keys import load_private_key, public_of
+    from edgefuse.trust.keys import public_of
     from edgefuse_runtimes.files import read_json
     from edgefuse_runtimes.folders import require_new
 
     require_new(output)
-    private = None if key is None else load_private_key(key, lambda: _passphrase(key))
+    private = None if key is None else private_key(key)
     encoders = Encoders.open(encoders_folder)
     path = head_folder / EVALUATION
     again = f"run 'edgefuse evaluate {head_folder}' again"
@@ -96,8 +96,3 @@ def command(
     signed = "not signed" if private is None else f"signed by {public_of(private).fingerprint}"
     click.echo(f"{output}: kit {name} {version}, {len(evaluation['classes'])} classes, {in_bytes(size)}, {signed}.")
     say_leaks(evaluation["dataset"], err=True)
-
-
-def _passphrase(key: Path) -> str:
-    passphrase: str = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
-    return passphrase

@@ -1,6 +1,6 @@
 """The keys whose kits this device takes: a file in the form that `ssh-keygen -Y verify` reads (ALLOWED SIGNERS).
 
-edgefuse-kit namespaces="edgefuse-kit" ssh-ed25519 AAAA... SHA256:...
+edgefuse-kit namespaces="edgefuse-kit,edgefuse-installer" ssh-ed25519 AAAA... SHA256:...
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ PRINCIPAL = "edgefuse-kit"
 """What `ssh-keygen -Y verify -I` is given."""
 NAMESPACE = "edgefuse-kit"
 """What a kit's signature is for: `ssh-keygen -Y sign -n`."""
+INSTALLER = "edgefuse-installer"
+"""What an installer's signature is for."""
 
 
 def pinned_path() -> Path:
@@ -24,40 +26,40 @@ def pinned_path() -> Path:
     return home() / "trusted_keys"
 
 
-def pinned_keys() -> list[PublicKey]:
-    """The keys that this device trusts, of an installation for everyone too; none where nothing was pinned yet.
+def pinned_keys(namespace: str = NAMESPACE) -> list[PublicKey]:
+    """The keys that this device trusts for a purpose, those of an installation for everyone too.
 
     Raises:
         BadInput: a line of the file cannot be read; it is never passed over, since it may say less than it seems to.
     """
     root = installation()
     paths = [pinned_path(), *([] if root is None else [root / pinned_path().name])]
-    return list(dict.fromkeys(key for path in paths for key in _keys_in(path)))
+    return list(dict.fromkeys(key for path in paths for key in _keys_in(path, namespace)))
 
 
 def pin(key: PublicKey) -> None:
-    """Trust kits that `key` signed, from now on."""
+    """Trust kits and installers that `key` signed, from now on."""
     if key in pinned_keys():
         return
     path = pinned_path()
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    line = f'{PRINCIPAL} namespaces="{NAMESPACE}" {KIND} {key.base64} {key.fingerprint}\n'
+    line = f'{PRINCIPAL} namespaces="{NAMESPACE},{INSTALLER}" {KIND} {key.base64} {key.fingerprint}\n'
     with closed_to_others():  # never so for a moment either: who has the file open may go on writing to it
         write_bytes(path, before + line.encode())
 
 
-def _keys_in(path: Path) -> list[PublicKey]:
+def _keys_in(path: Path, namespace: str) -> list[PublicKey]:
     try:
         lines = path.read_bytes().decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return []
-    found = [_key(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    found = [_key(line, f"{path}, line {number}", namespace) for number, line in enumerate(lines, start=1)]
     return [key for key in found if key is not None]
 
 
-def _key(line: str, where: str) -> PublicKey | None:
+def _key(line: str, where: str, namespace: str) -> PublicKey | None:
     """The key of a line; None where it is empty, a comment, or a key for another purpose."""
     if not line.strip() or line.lstrip().startswith("#"):
         return None
@@ -76,6 +78,6 @@ def _key(line: str, where: str) -> PublicKey | None:
             raise BadInput(f"{where}, has the option {name!r}, which edgefuse does not know; remove the line.")
         if "=" in value:  # an option after a comma, which may set a last day
             raise BadInput(f"{where}, has several options in one word, which edgefuse does not read; remove the line.")
-        if NAMESPACE not in value.split(","):
+        if namespace not in value.split(","):
             return None
     return key

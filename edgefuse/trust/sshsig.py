@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from importlib import util
+from pathlib import Path
 from typing import Any
 
 from edgefuse.extras import importable
@@ -65,7 +67,7 @@ def read_signature(armoured: bytes, where: str) -> Signature:
         return Signature(PublicKey.from_blob(key), namespace.decode(), hash_name.decode(), raw)
     except (ValueError, binascii.Error) as error:  # UnicodeDecodeError is a ValueError
         why = "its text is damaged" if isinstance(error, UnicodeDecodeError | binascii.Error) else error
-        raise BadInput(f"The signature {where} cannot be read ({why}); ask for the kit again, signed anew.") from error
+        raise BadInput(f"The signature {where} cannot be read ({why}); ask for it again, signed anew.") from error
 
 
 def can_check() -> bool:
@@ -73,8 +75,8 @@ def can_check() -> bool:
     return util.find_spec("cryptography") is not None
 
 
-def is_good(signature: Signature, message: bytes, namespace: str) -> bool:
-    """Whether the key that the signature names signed `message` for `namespace`.
+def is_good(signature: Signature, message: bytes | Path, namespace: str) -> bool:
+    """Whether the key that the signature names signed `message`, or the file of that path, for `namespace`.
 
     Raises:
         BadInput: the library `cryptography`, which tells, is not installed.
@@ -91,11 +93,11 @@ def is_good(signature: Signature, message: bytes, namespace: str) -> bool:
     return True
 
 
-def sign(message: bytes, private: Any, namespace: str) -> bytes:
+def sign(message: bytes | Path, private: Any, namespace: str) -> bytes:
     """The content of a signature file, byte for byte what `ssh-keygen -Y sign` writes.
 
     Args:
-        message: content of the file to sign.
+        message: content of the file to sign, or the path of one too large to hold.
         private: see `edgefuse.trust.keys.load_private_key`.
         namespace: what the signature is for.
     """
@@ -107,5 +109,7 @@ def sign(message: bytes, private: Any, namespace: str) -> bytes:
     return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""]).encode()
 
 
-def _signed_words(message: bytes, namespace: str, hash_name: str) -> bytes:
-    return MAGIC + packed(namespace.encode(), b"", hash_name.encode(), hashlib.new(hash_name, message).digest())
+def _signed_words(message: bytes | Path, namespace: str, hash_name: str) -> bytes:
+    with io.BytesIO(message) if isinstance(message, bytes) else message.open("rb") as file:
+        digest = hashlib.file_digest(file, hash_name).digest()
+    return MAGIC + packed(namespace.encode(), b"", hash_name.encode(), digest)

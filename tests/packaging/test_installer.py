@@ -24,6 +24,8 @@ from click.testing import CliRunner
 
 from edgefuse.answering.classifier import Classifier
 from edgefuse.kits.kit import Kit
+from edgefuse.trust.keys import public_of
+from edgefuse.verification.installers import verify_installer
 from edgefuse_packaging import run_file
 from edgefuse_packaging.commands.installer import command
 from edgefuse_packaging.installer import Wanted, collect, file_stem
@@ -322,8 +324,17 @@ def test_a_killed_first_installation_is_finished_by_the_rerun(
     record_property("reruns", reruns)
 
 
-def test_the_verb_tells_the_file_and_its_hash(tiny_kit: Path, edgefuse_wheel: Path, tmp_path: Path) -> None:
+def test_the_verb_tells_the_file_and_its_hash_and_signs_it(
+    tiny_kit: Path, edgefuse_wheel: Path, tmp_path: Path
+) -> None:
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs the files")
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
     arguments = ["--platform", "linux-aarch64", "--python", "3.11", "--wheel", str(edgefuse_wheel), "--no-onnxruntime"]
+
+    private = ed25519.Ed25519PrivateKey.generate()
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    (tmp_path / "key").write_bytes(private.private_bytes(*form))
+    arguments += ["--sign", str(tmp_path / "key")]
 
     done = CliRunner().invoke(command, [str(tiny_kit), *arguments, "--output", str(tmp_path / "stick")])
 
@@ -332,7 +343,11 @@ def test_the_verb_tells_the_file_and_its_hash(tiny_kit: Path, edgefuse_wheel: Pa
     assert done.exit_code == 0, done.output
     files = sorted((tmp_path / "stick").iterdir())
     stem = f"edgefuse-{file_stem(Kit.open(tiny_kit))}-linux-aarch64"
-    assert [file.name for file in files] == [f"{stem}.deb", f"{stem}.run"]
+    assert [file.name for file in files] == [f"{stem}.{end}" for end in ("deb", "deb.sig", "run", "run.sig")]
+    files = [file for file in files if file.suffix != ".sig"]
+    for file in files:
+        signer = verify_installer(file, fingerprint=public_of(private).fingerprint).signer
+        assert f"signed by {signer.fingerprint}" in done.output
     for line in subprocess.run(["sha256sum", *files], capture_output=True, text=True, check=True).stdout.splitlines():
         assert f"sha256 {line[:64]}" in done.output
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER
+from edgefuse.commands.options import FOLDER, private_key
 
 EXAMPLE = "Example: edgefuse installer my.kit --platform linux-aarch64 --python 3.11,3.13 --output stick"
 PLATFORMS = ("linux-x86_64", "linux-aarch64")
@@ -55,6 +55,13 @@ def _glibc(context: click.Context, parameter: click.Parameter, value: str) -> st
     metavar="MiB",
     help="No file is larger; a stick with FAT32 takes less than 4096.",
 )
+@click.option(
+    "--sign",
+    "key",
+    type=FOLDER,
+    metavar="KEY",
+    help="Sign each file with this ssh Ed25519 private key: FILE.sig beside it, which 'edgefuse verify' checks.",
+)
 def command(
     kit: Path,
     platform: str,
@@ -65,15 +72,19 @@ def command(
     llama_wheel: Path | None,
     no_onnxruntime: bool,
     part_size: int,
+    key: Path | None,
 ) -> None:
     """Put KIT, edgefuse and every Python package that a device needs into one file for a memory stick.
 
     On the device: sh FILE.run. It needs no network, no administrator, no pip, and Python's standard library only.
     """
     from edgefuse.progress import in_bytes
+    from edgefuse.trust.keys import public_of
+    from edgefuse.verification.installers import sign_installer
     from edgefuse_packaging.installer import Wanted, build_installer
     from edgefuse_runtimes.files import sha256
 
+    private = None if key is None else private_key(key)
     wanted = Wanted(
         kit=kit,
         platform=platform,
@@ -87,3 +98,7 @@ def command(
     files = build_installer(wanted, output, lambda remark: click.echo(f"note: {remark}", err=True))
     for file in files:
         click.echo(f"{file}: {in_bytes(file.stat().st_size)}, sha256 {sha256(file)}")
+    if private is not None:
+        for file in files:
+            sign_installer(file, private)
+        click.echo(f"signed by {public_of(private).fingerprint}: copy the .sig files, too.", err=True)
