@@ -65,7 +65,7 @@ def prove(
         file, deb = build_installer(wanted, Path(name, "stick"), lambda remark: _say(f"note: {remark}"))
         root = copied_root(bare_root(machine), Path(name, "root"))
         inside = root.home / file.name
-        shutil.copyfile(file, root.outside(inside))
+        installer_bytes = shutil.copyfile(file, root.outside(inside)).stat().st_size
         first = _qemu(machine, processors[0])
         _say(f"{machine}: installing as an ordinary user without a network, pip or venv")
         started = time.monotonic()
@@ -88,7 +88,7 @@ def prove(
         "machine": machine,
         "kit": {"name": opened.name, "version": opened.version, "digest": opened.digest},
         "installer": file.name,
-        "installer_bytes": file.stat().st_size,
+        "installer_bytes": installer_bytes,
         "install_seconds": round(install_seconds, 1),
         "answers": found,
         "verified": verified,
