@@ -15,7 +15,7 @@ from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, SIGNATURE
 from edgefuse.kits.record import Record, read_record, write_record
 from edgefuse.kits.room import require_room
-from edgefuse.kits.signature import Confirm, Trust, no_one, require_trust
+from edgefuse.kits.signature import Confirm, Trust, no_one, require_trust, signer_of
 from edgefuse.kits.source import Source, check_files, copy_file, hash_files
 from edgefuse.kits.store import (
     Installed,
@@ -29,7 +29,9 @@ from edgefuse.kits.store import (
     version_key,
 )
 from edgefuse.progress import Progress, silent
-from edgefuse.trust.pinned import pin
+from edgefuse.trust.keys import PublicKey
+from edgefuse.trust.pinned import pin, pinned_keys
+from edgefuse.trust.sshsig import can_check
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import new_file, sha256, write_bytes
 from edgefuse_runtimes.folders import new_folder
@@ -105,7 +107,8 @@ def install(
                 with new_folder(folder) as part:
                     _fill(part, brought)
                     Kit.open(part).require_complete()
-            elif brought.signature is not None:  # it may have come without one before
+            elif brought.signature is not None and (trust.signer or not (folder / SIGNATURE).exists()):
+                # it came without a signature before, or with one of another key
                 write_bytes(folder / SIGNATURE, brought.signature)
                 (folder / SIGNATURE).chmod(0o444)
             write_record(folder, _record(Kit.open(folder), trust))
@@ -197,15 +200,21 @@ def _is_whole(folder: Path, brought: Brought) -> bool:
 
 def _record(kit: Kit, trust: Trust) -> Record:
     known = read_record(kit.folder)
-    signer = trust.signer.fingerprint if trust.signer else None
-    if signer is None and known is not None and known.digest == kit.digest and (kit.folder / SIGNATURE).exists():
-        signer = known.signer  # the very kit was signed when it came before
+    signer = trust.signer or _known_signer(kit.folder)
     others = [item.record.sequence for item in installed() if item.record.name == kit.name]
     return Record(
         name=kit.name,
         version=kit.version,
         digest=kit.digest,
-        signer=signer,
+        signer=signer.fingerprint if signer else None,
         sequence=known.sequence if known else 1 + max(others, default=0),
         written_ns={name: kit.file(name).stat().st_mtime_ns for name in kit.files},
     )
+
+
+def _known_signer(folder: Path) -> PublicKey | None:
+    """The trusted key whose signature the installed kit has already: it stays signed when it comes again without."""
+    with contextlib.suppress(BadInput):  # a signature that the card has damaged is none
+        signer = signer_of(open_brought(folder)) if can_check() else None
+        return signer if signer in pinned_keys() else None
+    return None

@@ -255,10 +255,23 @@ def test_the_signature_of_a_kit_that_came_without_is_taken_over(bring: Bring, fi
     Kit.open(done.folder).verify()
 
 
-def test_a_signed_kit_stays_signed_when_it_comes_again_without(bring: Bring, fingerprint: str) -> None:
-    install(bring("1"), fingerprint=fingerprint)
-    done = install(bring("1", seed=None), allow_unsigned=True)
-    assert (done.record.signer, (done.folder / "kit.json.sig").is_file()) == (fingerprint, True)
+@pytest.mark.parametrize("seed", [None, 2])
+def test_a_signed_kit_stays_signed_when_it_comes_again_without(
+    bring: Bring, fingerprint: str, seed: int | None
+) -> None:
+    kit = bring("1")
+    install(kit, fingerprint=fingerprint)
+    done = install(bring("1", seed=seed), allow_unsigned=True)
+    assert done.record.signer == fingerprint
+    assert (done.folder / "kit.json.sig").read_bytes() == (kit / "kit.json.sig").read_bytes()
+
+
+def test_a_damaged_kit_that_comes_again_with_a_foreign_signature_is_not_called_signed(
+    bring: Bring, fingerprint: str
+) -> None:
+    done = install(bring("1"), fingerprint=fingerprint)
+    (done.folder / "golden" / "0.txt").unlink()
+    assert install(bring("1", seed=2), allow_unsigned=True).record.signer is None
 
 
 def test_a_file_that_was_only_touched_is_hashed_and_right(bring: Bring, fingerprint: str) -> None:
