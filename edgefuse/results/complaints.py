@@ -33,7 +33,7 @@ def why(error: Exception, folder: Path) -> str:
     code = _code(error)
     if isinstance(error, InUse):
         return "another edgefuse has it open; let that one finish first"
-    if _is_full(error, folder):
+    if is_full(error, folder):
         return f"the disk of {folder} is full; free some room"
     if code in _LOCKED:
         return "another program keeps it locked; let that one finish first"
@@ -43,13 +43,8 @@ def why(error: Exception, folder: Path) -> str:
     return f"{getattr(error, 'strerror', None) or error}; check the disk of {folder}"
 
 
-def _code(error: Exception) -> int | None:
-    """SQLite's primary result code."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else int(code) & 0xFF
-
-
-def _is_full(error: Exception, folder: Path) -> bool:
+def is_full(error: Exception, folder: Path) -> bool:
+    """Whether it comes from the disk of `folder`, which has no room."""
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
         return True
     if _code(error) != sqlite3.SQLITE_IOERR:
@@ -58,3 +53,9 @@ def _is_full(error: Exception, folder: Path) -> bool:
         return shutil.disk_usage(folder).free < _LEAST_ROOM
     except OSError:
         return False
+
+
+def _code(error: Exception) -> int | None:
+    """SQLite's primary result code."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else int(code) & 0xFF

@@ -1,4 +1,4 @@
-"""Logs that are read without being written: on a disk that is read-only, or set aside because they are damaged."""
+"""Logs that are read without being written: on a full or read-only disk, or set aside because they are damaged."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from edgefuse.results.complaints import Damaged, InUse, is_damage, why
+from edgefuse.results.complaints import Damaged, InUse, is_damage, is_full, why
 from edgefuse.results.copies import copied
 from edgefuse.results.schema import bring_up, require_ours
 from edgefuse.results.set_aside import FILE, last_number, set_aside
 from edgefuse_runtimes.closing import Closing
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.files import make_folder, sync_folder
 
 T = TypeVar("T")
@@ -38,6 +38,8 @@ class LogFile(Closing):
         self.remarks: list[str] = []
         """That a damaged log was set aside, as sentences."""
         self._connection: sqlite3.Connection | None = None
+        self._reading: sqlite3.Connection | None = None
+        """To a copy, where the log itself cannot be opened."""
         self._in_use: int | None = None
         self._inode: int | None = None
         """Of the database that was opened last; None: there was none."""
@@ -72,29 +74,33 @@ class LogFile(Closing):
 
         Raises:
             BadInput: the log was damaged and was set aside, or cannot be read.
+            DoesNotFit: it cannot be read, since there is no room for what SQLite writes beside it.
         """
         try:
-            return work(self._connected())
+            return work(self._reading or self._connected())
         except (sqlite3.Error, OSError) as error:
             if is_damage(error):
                 self._set_aside(error)
                 if self.remarks:
                     raise BadInput(self.remarks.pop()) from error
-            elif getattr(error, "errno", None) == errno.EROFS:
-                self._connect_to_copy()
-            else:
-                raise BadInput(f"The results log {self.path} cannot be read: {why(error, self.folder)}.") from error
-            return work(self._connected())
+                return work(self._connected())
+            full = is_full(error, self.folder)
+            if self._reading is None and (full or getattr(error, "errno", None) == errno.EROFS):
+                with contextlib.suppress(sqlite3.Error, OSError):
+                    return work(self._connected_to_copy())
+            refusal = DoesNotFit if full else BadInput
+            raise refusal(f"The results log {self.path} cannot be read: {why(error, self.folder)}.") from error
 
     def close(self) -> None:
         """Let the file go."""
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
+        for connection in (self._connection, self._reading):
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
         if self._in_use is not None:
             os.close(self._in_use)
         self._copy.close()
-        self._connection = self._in_use = None
+        self._connection = self._reading = self._in_use = None
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -137,18 +143,20 @@ class LogFile(Closing):
             if is_new:
                 sync_folder(self.folder)
             fcntl.flock(self._in_use, fcntl.LOCK_SH)
+            self._reading = None
         except BaseException:
             self.close()
             raise
         return self._connection
 
-    def _connect_to_copy(self) -> None:
-        """Of a disk that may only be read, as the system makes of a failing memory card."""
+    def _connected_to_copy(self) -> sqlite3.Connection:
+        """Of a disk that is full, or may only be read, as the system makes of a failing memory card."""
         self.close()
         path = self._copy.enter_context(copied(self.path))
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        require_ours(self._connection)
-        bring_up(self._connection)
+        self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        require_ours(self._reading)
+        bring_up(self._reading)
+        return self._reading
 
     def _inode_now(self) -> int | None:
         try:

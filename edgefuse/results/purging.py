@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from edgefuse.results.complaints import why
+from edgefuse.results.complaints import is_full, why
 from edgefuse.results.inputs import FOLDER, remove_pictures
 from edgefuse.results.log_file import LogFile
 from edgefuse.results.records import Wanted
@@ -22,7 +22,8 @@ def purge(file: LogFile, wanted: Wanted) -> int:
 
     Raises:
         BadInput: another process has the log open, or it cannot be written.
-        DoesNotFit: the answers are gone, but traces may be left in the file, which there is no room to write anew.
+        DoesNotFit: the disk is full and nothing was purged; or the answers are gone, but traces may be left in the
+            file, which there is no room to write anew.
     """
     if not file.exists:
         return 0
@@ -35,7 +36,8 @@ def purge(file: LogFile, wanted: Wanted) -> int:
             count = connection.execute(f"DELETE FROM answers WHERE {where}", values).rowcount  # noqa: S608
             _write_anew(connection)
     except (sqlite3.Error, OSError) as error:
-        raise BadInput(f"The results log {file.path} cannot be purged: {why(error, file.folder)}.") from error
+        refusal = DoesNotFit if is_full(error, file.folder) else BadInput
+        raise refusal(f"The results log {file.path} cannot be purged: {why(error, file.folder)}.") from error
     return count
 
 

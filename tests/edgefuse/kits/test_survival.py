@@ -10,13 +10,13 @@ import hashlib
 import os
 import random
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_disks import SmallDisk
 
 from edgefuse.answering.classifier import Classifier
 from edgefuse.home import home
@@ -42,37 +42,13 @@ print("begun", flush=True)
 install(Path(sys.argv[1]), allow_unsigned=True)
 """
 
-IN_A_SMALL_FOLDER = """
-import os, shutil, sys
-from pathlib import Path
+FILLED_AFTER_THE_CHECK = """
+import shutil
 from edgefuse.cli import run
 from edgefuse.kits import room
-from edgefuse.kits.installing import install
 
-first, second, told, left = sys.argv[1:]
-home = Path(os.environ["EDGEFUSE_HOME"])
-asked = room.shutil.disk_usage
-room.shutil.disk_usage = lambda path: shutil._ntuple_diskusage(1 << 40, 0, 1 << 40)  # the disk fills after the check
-install(Path(first), allow_unsigned=True)
-if told == "truth":
-    room.shutil.disk_usage = asked
-free = os.statvfs(home)
-with (home.parent / "ballast").open("wb") as ballast:
-    ballast.write(bytes(max(0, free.f_bavail * free.f_frsize - int(left) * 1024)))
-before = sorted(path for path in home.rglob("*"))
-sys.argv = ["edgefuse", "kits", "install", second, "--allow-unsigned"]
-try:
-    run()
-finally:
-    (home.parent / "ballast").unlink()
-    same = sorted(path for path in home.rglob("*")) == before
-    print("as before" if same else sorted(set(home.rglob("*")) ^ set(before)), file=sys.stderr)
-    from edgefuse.kits.active import find_kit
-    from edgefuse.kits.kit import Kit
-    from edgefuse.kits.store import installed
-    for item in installed():
-        Kit.open(item.folder).verify()
-        print("whole:", item.record.version, item.in_use, file=sys.stderr)
+room.shutil.disk_usage = lambda path: shutil._ntuple_diskusage(1 << 40, 0, 1 << 40)
+run()
 """
 
 
@@ -160,38 +136,55 @@ def test_a_killed_first_installation_is_finished_by_the_rerun(
     record_property("reruns", reruns)
 
 
-@pytest.fixture
-def in_little_disk(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python with EDGEFUSE_HOME on a disk of 4 MiB that only the process sees."""
-    place = tmp_path / "small"
-    place.mkdir()
-    inside = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
-    mount = f"mount -t tmpfs -o size=4m tmpfs '{place}'"
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*inside, mount], check=False, capture_output=True).returncode != 0
-    ):
-        pytest.skip("needs the right to mount a tmpfs in a namespace of its own (unshare --mount --map-root-user)")
-
-    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [*inside, f'{mount} && exec "$0" "$@"', sys.executable, *map(str, words)]
-        environment = os.environ | {"EDGEFUSE_HOME": str(place / "home")}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    return run
-
-
-@pytest.mark.parametrize(("told", "left"), [("truth", 3000), ("lies", 0), ("lies", 40), ("lies", 200), ("lies", 600)])
-def test_a_full_disk_leaves_what_was_there_and_ends_with_7(
+@pytest.mark.parametrize("kilobytes", [0, 40, 200, 600])
+def test_a_disk_that_fills_up_leaves_what_was_there(
     bring: Callable[..., Path],
     newer: Path,
-    in_little_disk: Callable[..., subprocess.CompletedProcess[str]],
-    told: str,
-    left: int,
+    small_disk: SmallDisk,
+    record_property: Callable[[str, object], None],
+    kilobytes: int,
 ) -> None:
-    first = bring("1", seed=None)
-    done = in_little_disk("-c", IN_A_SMALL_FOLDER, first, newer, told, str(left))
-    assert done.returncode == 7, done.stderr
-    assert "as before" in done.stderr
-    assert "whole: 1 True" in done.stderr
-    assert "Traceback" not in done.stderr
+    python = ["env", f"EDGEFUSE_HOME={small_disk.place}/home", sys.executable, "-c", FILLED_AFTER_THE_CHECK]
+    first = [*python, "kits", "install", bring("1", seed=None), "--allow-unsigned"]
+    second = [*python, "kits", "install", newer, "--allow-unsigned"]
+
+    done = small_disk.run(*second, before=[first], free=kilobytes << 10, again=True)
+
+    assert done.code == 7, done.err
+    assert done.err.count("edgefuse: ") == 1, done.err
+    assert "Traceback" not in done.err
+    assert done.changed == []  # version 1 as well
+    assert (done.code_again, done.hidden) == (0, []), done.err_again
+    record_property("full_disks", 1)
+
+
+@pytest.mark.parametrize("kilobytes", [0, 40, 200, 600])
+def test_a_disk_that_fills_up_leaves_nothing_of_a_first_kit_and_trusts_nobody(
+    bring: Callable[..., Path],
+    fingerprint: str,
+    small_disk: SmallDisk,
+    record_property: Callable[[str, object], None],
+    kilobytes: int,
+) -> None:
+    python = ["env", f"EDGEFUSE_HOME={small_disk.place}/home", sys.executable, "-c", FILLED_AFTER_THE_CHECK]
+    command = [*python, "kits", "install", bring("1"), "--trust", fingerprint]
+
+    done = small_disk.run(*command, free=kilobytes << 10, again=True)
+
+    assert done.code == 7, done.err
+    assert [name for name in done.changed if name.endswith(("kit.json", "trusted_keys", "active-kit"))] == []
+    assert (done.code_again, done.hidden) == (0, []), done.err_again
+    record_property("full_disks", 1)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(
+    bring: Callable[..., Path], newer: Path, small_disk: SmallDisk
+) -> None:
+    python = ["env", f"EDGEFUSE_HOME={small_disk.place}/home", sys.executable]
+    first = [*python, "-c", FILLED_AFTER_THE_CHECK, "kits", "install", bring("1", seed=None), "--allow-unsigned"]
+
+    done = small_disk.run(*python, "-m", "edgefuse", "kits", "install", newer, "--allow-unsigned", before=[first])
+
+    assert done.code == 7
+    assert "make room, for example with 'edgefuse kits remove'" in done.err
+    assert done.changed == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_disks import SmallDisk
 
 SMALL = """
 set -e
@@ -31,16 +31,6 @@ exit $code
 
 
 @pytest.fixture
-def namespace(tmp_path: Path) -> list[str]:
-    """What a command is prefixed with that may mount a small disk, which goes away with it."""
-    prefix = ["unshare", "--map-root-user", "--mount"]
-    trial = [*prefix, "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)]
-    if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True, check=False).returncode:
-        pytest.skip("needs a kernel that lets this user mount a tmpfs in a namespace of its own (unshare)")
-    return prefix
-
-
-@pytest.fixture
 def on_a_full_disk(tmp_path: Path, namespace: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command three times with its home on a disk that is full the second time."""
     small = tmp_path / "small"
@@ -52,6 +42,47 @@ def on_a_full_disk(tmp_path: Path, namespace: list[str]) -> Callable[..., subpro
         return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
 
     return run
+
+
+def test_answers_can_be_read_from_a_full_disk_and_none_is_purged(small_disk: SmallDisk, tiny_kit: Path) -> None:
+    edgefuse = ["env", f"EDGEFUSE_HOME={small_disk.place}", sys.executable, "-m", "edgefuse"]
+    ask = [*edgefuse, "classify", tiny_kit / "golden" / "1.png", "--note", "new", "--kit", tiny_kit]
+    listed = small_disk.run(*edgefuse, "results", "list", "--json", before=[ask], free=0)
+    assert listed.code == 0
+    assert json.loads(listed.out)["number"] == 1
+    assert listed.err == ""
+    exported = small_disk.run(*edgefuse, "results", "export", "csv", before=[ask], free=0)
+    assert len(exported.out.splitlines()) == 2
+
+    purged = small_disk.run(*edgefuse, "results", "purge", "--all", "--yes", before=[ask], free=0, again=True)
+
+    assert purged.code == 7
+    assert purged.err.count("\n") == 1
+    assert "cannot be purged: the disk of" in purged.err
+    assert "results/results.sqlite" not in purged.changed
+    assert "1 answer removed" in purged.err_again
+
+
+NOWHERE_TO_COPY = """
+from edgefuse.cli import run
+from edgefuse.results import log_file
+
+def full(path):
+    raise OSError(28, "No space left on device")
+
+log_file.copied = full
+run()
+"""
+
+
+def test_a_full_disk_from_which_nothing_can_be_copied_is_told(small_disk: SmallDisk, tiny_kit: Path) -> None:
+    python = ["env", f"EDGEFUSE_HOME={small_disk.place}", sys.executable]
+    ask = [*python, "-m", "edgefuse", "classify", tiny_kit / "golden" / "1.png", "--note", "new", "--kit", tiny_kit]
+
+    listed = small_disk.run(*python, "-c", NOWHERE_TO_COPY, "results", "list", before=[ask], free=0)
+
+    assert (listed.code, listed.out) == (7, "")
+    assert listed.err.endswith(f"cannot be read: the disk of {small_disk.place}/results is full; free some room.\n")
 
 
 @pytest.mark.parametrize("free", [0, 1])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_disks import SmallDisk
 
 from edgefuse.kits.encoders import Encoders
 from edgefuse_export import resources, room, vision
@@ -175,30 +175,29 @@ def test_a_failure_on_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+FILLED_AFTER_THE_CHECK = """
+from edgefuse.cli import run
+from edgefuse_export import encoders_folder, llama
+
+encoders_folder.require_room = llama.require_room = lambda *_: None
+run()
+"""
+
+
 @pytest.mark.parametrize("kilobytes", [100, 1300, 1900, 2300])
 def test_a_disk_that_becomes_full_in_the_middle_leaves_nothing(
-    sources: dict[str, Path], tmp_path: Path, kilobytes: int
+    sources: dict[str, Path], small_disk: SmallDisk, record_property: Callable[[str, object], None], kilobytes: int
 ) -> None:
-    """On a small disk of its own, with the check before the work taken out."""
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs unshare and the right to mount a small disk (tmpfs) in a namespace of its own")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    child = (
-        "from edgefuse_export import encoders_folder, llama; from edgefuse.cli import run; "
-        "encoders_folder.require_room = llama.require_room = lambda *_: None; run()"
-    )
-    script = 'mount -t tmpfs -o size=$1 tmpfs "$2" && disk="$2" && shift 2 && "$@"; code=$?; ls -A "$disk"; exit $code'
-    done = subprocess.run(
-        [unshare, "-rm", "sh", "-c", script, "sh", f"{kilobytes}k", disk, sys.executable, "-c", child, "export",
-         "--image-encoder", sources["image"], "--text-encoder", sources["text"], "--precision", "fp32",
-         "--output", disk / "E"],
-        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    assert done.returncode == 7, done
-    assert done.stderr.count("edgefuse: ") == 1, done.stderr
-    assert done.stdout == ""
+    named = ["--image-encoder", sources["image"], "--text-encoder", sources["text"], "--output", small_disk.place / "E"]
+    command = [sys.executable, "-c", FILLED_AFTER_THE_CHECK, "export", *named, "--precision", "fp32"]
+
+    done = small_disk.run(*command, free=kilobytes << 10)
+
+    assert done.code == 7, done
+    assert done.err.count("edgefuse: ") == 1, done.err
+    assert done.out == ""
+    assert done.changed == []
+    record_property("full_disks", 1)
 
 
 def test_threads_and_memory_reach_every_library(
