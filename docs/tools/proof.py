@@ -48,7 +48,8 @@ def _tests(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _processors(figures: Mapping[str, Any]) -> Iterator[str]:
-    yield f"\nInstalled in {figures['install_seconds']:.0f} s (emulated)."
+    size, first = figures["installer_bytes"] / 2**20, figures["answers"][0]["processor"]
+    yield f"\nThe file of {size:.0f} MiB was installed in {figures['install_seconds']:.0f} s ({first})."
     yield from _table(
         ("processor", "engines", "golden sample", "label", "probabilities within"),
         [

@@ -9,6 +9,7 @@ so. A part that fails is written down as well; only then the exit code is 3.
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ import click
 from edgefuse.card import machine_words
 from edgefuse_packaging.builds import build_twice, build_wheels_again
 from edgefuse_packaging.counted_tests import ROOT, run_tests
-from edgefuse_packaging.proof import PROCESSORS, prove
+from edgefuse_packaging.proof import NATIVE, PROCESSORS, prove
 from edgefuse_packaging.root import missing_tools
 from edgefuse_runtimes.errors import BadInput, EdgefuseError, QualityGate
 from edgefuse_runtimes.files import write_json
@@ -53,12 +54,13 @@ def tests(*paths: str, **counts: int) -> Callable[[Path], Found]:
 
 
 def processors(kit: Path, *, machine: str) -> Found:
-    """Install in a bare Debian and answer, replay and measure as each processor."""
+    """Install in a bare Debian and answer, replay and measure as each processor, this machine's own one among them."""
     missing = missing_tools(machine)
     if missing:
         raise BadInput(f"{', '.join(missing)} is missing; run 'apt-get install debootstrap qemu-user-static'.")
     try:
-        return Found(True, prove(kit, machine, PROCESSORS[machine], samples=1, verify=True, package=True))
+        own = (NATIVE,) if machine == platform.machine() else ()
+        return Found(True, prove(kit, machine, own + PROCESSORS[machine], samples=1, verify=True, package=True))
     except BadInput as error:
         return Found(False, {"wrong": str(error)})
 
@@ -78,7 +80,7 @@ PARTS: Mapping[str, Callable[[Path], Found]] = {
     "exports": tests("tests/edgefuse/kits/test_killed_makers.py", EXPORT_KILLS=50),
     "mutants": tests("tests/edgefuse/hostile", "tests/edgefuse/answering/test_mutated_inputs.py", MUTANTS=2000),
     "arm": partial(processors, machine="aarch64"),
-    "old-x86": partial(processors, machine="x86_64"),
+    "x86-64": partial(processors, machine="x86_64"),
     "installers": partial(builds, build=build_twice),
     "llama-wheels": partial(builds, build=build_wheels_again),
 }

@@ -44,11 +44,12 @@ def test_processors_have_a_row_each(hook: ModuleType) -> None:
     used = {"file": "image.onnx", "engine": "numpy", "used": True, "cosine": 0.99, "shift": 0.01, "flipped": 0}
     unused = {"file": "text.gguf", "engine": "llama.cpp", "used": False, "reason": "it | died"}
     verified = {"cortex-a72": {"replayed": [used, unused]}}
-    figures = {"install_seconds": 61.2, "answers": [answer], "verified": verified}
+    figures = {"installer_bytes": 30 << 20, "install_seconds": 61.2, "answers": [answer], "verified": verified}
     hook.FILE.write_text(json.dumps({"parts": {"arm": part(figures)}}))
 
     page = hook.on_page_markdown("<!-- proof: arm -->")
 
+    assert "The file of 30 MiB was installed in 61 s (cortex-a72)." in page
     assert "| cortex-a72 | onnxruntime, llama.cpp | 0 | round | 0.001 |" in page
     assert "| cortex-a72 | image.onnx | numpy | 0.99000 | 0.01 | 0 |" in page
     assert "| cortex-a72 | text.gguf | llama.cpp | not used: it &#124; died |  |  |" in page
