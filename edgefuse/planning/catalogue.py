@@ -27,19 +27,19 @@ def _dinov2(size: str, layers: int, width: int, feed_forward: int, *, gated: boo
 CATALOGUE = {
     "dinov2-small": _dinov2("S", 12, 384, 1536),
     "dinov2-base": _dinov2("B", 12, 768, 3072),
-    "clip-vit-b32-image": Known(
-        "CLIP ViT-B/32, pictures", "image",
-        VisionTransformer(12, 768, 3072, 32, 50, is_dinov2=False, projection=512),
-    ),
     "clip-vit-b16-image": Known(
         "CLIP ViT-B/16, pictures", "image",
         VisionTransformer(12, 768, 3072, 16, 197, is_dinov2=False, projection=512),
     ),
+    "clip-vit-b32-image": Known(
+        "CLIP ViT-B/32, pictures", "image",
+        VisionTransformer(12, 768, 3072, 32, 50, is_dinov2=False, projection=512),
+    ),
+    "dinov2-large": _dinov2("L", 24, 1024, 4096),
     "clip-vit-l14-image": Known(
         "CLIP ViT-L/14, pictures", "image",
         VisionTransformer(24, 1024, 4096, 14, 257, is_dinov2=False, projection=768),
     ),
-    "dinov2-large": _dinov2("L", 24, 1024, 4096),
     "dinov2-giant": _dinov2("g", 40, 1536, 4096, gated=True),
     "all-minilm-l6": Known(
         "all-MiniLM-L6-v2", "text",
@@ -53,11 +53,11 @@ CATALOGUE = {
         "CLIP ViT-B/16, notes", "text",
         TextTransformer(12, 512, 2048, 49408, 77, 77, tokenizer_bytes=2_224_041, projection=512),
     ),
+    "smollm2-135m": Known("SmolLM2-135M", "text", Llama(30, 576, 1536, 9, 3, 49152, shares_embeddings=True)),
     "clip-vit-l14-text": Known(
         "CLIP ViT-L/14, notes", "text",
         TextTransformer(12, 768, 3072, 49408, 77, 77, tokenizer_bytes=2_224_041, projection=768),
     ),
-    "smollm2-135m": Known("SmolLM2-135M", "text", Llama(30, 576, 1536, 9, 3, 49152, shares_embeddings=True)),
     "smollm2-360m": Known("SmolLM2-360M", "text", Llama(32, 960, 2560, 15, 5, 49152, shares_embeddings=True)),
     "tinyllama-1.1b": Known("TinyLlama-1.1B", "text", Llama(22, 2048, 5632, 32, 4, 32000)),
     "smollm2-1.7b": Known("SmolLM2-1.7B", "text", Llama(24, 2048, 8192, 32, 32, 49152, shares_embeddings=True)),
