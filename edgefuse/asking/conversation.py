@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from edgefuse.answering.class_names import class_names, shown
 from edgefuse.answering.classifier import Classifier
 from edgefuse.answering.note import given_words, read_note
 from edgefuse.answering.prediction import Prediction
@@ -52,7 +54,7 @@ class Sample:
     case: str | None
 
 
-def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) -> None:
+def converse(open_classifier: Callable[[bool], Classifier], storing: Storing, language: str | None = None) -> None:
     """Ask for samples and answer them until the person leaves.
 
     Whatever is wrong with one sample is said, and the next question comes.
@@ -60,12 +62,13 @@ def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) ->
     Args:
         open_classifier: opens the kit; its argument is whether encoders stay in memory for the next sample.
         storing: where answers go.
+        language: in which classes are named, see `class_names`.
 
     Raises:
         BadInput: the kit cannot be used.
     """
-    with Answering(open_classifier) as answering:
-        say(welcome(answering.kit_name, answering.classes, refers=answering.refers))
+    with Answering(open_classifier, language) as answering:
+        say(welcome(answering.kit_name, [*answering.names.values()], refers=answering.refers))
         try:
             while True:
                 answer(answering, ask_sample(), storing)
@@ -77,11 +80,12 @@ def converse(open_classifier: Callable[[bool], Classifier], storing: Storing) ->
 class Answering(Closing):
     """The classifier, which is opened again where an answer was interrupted or did not fit beside another encoder."""
 
-    def __init__(self, open_classifier: Callable[[bool], Classifier]) -> None:
+    def __init__(self, open_classifier: Callable[[bool], Classifier], language: str | None) -> None:
         self._open, self._keep_open = open_classifier, True
         self._classifier: Classifier | None = open_classifier(True)
         kit = self._classifier.kit
-        self.kit_name, self.classes, self.drawn = f"{kit.name} {kit.version}", kit.classes, kit.drawn
+        self.kit_name, self.drawn = f"{kit.name} {kit.version}", kit.drawn
+        self.names = class_names(kit, language, os.environ)
         self.refers = kit.head.referral is not None
 
     def predict(self, picture: Path | None, note: str | None) -> Prediction:
@@ -216,7 +220,7 @@ def answer(answering: Answering, sample: Sample, storing: Storing) -> None:
         return
     prediction = dataclasses.replace(prediction, notes=sample.remarks + prediction.notes)
     prediction = storing.store(prediction, given, sample.case)
-    say(answer_page(prediction, drawn=answering.drawn))
+    say(answer_page(shown(prediction, answering.names), drawn=answering.drawn))
     if storing.not_stored > complaints:
         say([click.style("\n".join(wrapped(f"WRITE THE ANSWER DOWN. {storing.complaint}")), fg="red", bold=True)])
 

@@ -15,6 +15,7 @@ from edgefuse.commands.options import (
     engine_option,
     keep_inputs_option,
     kit_option,
+    language_option,
     planned_memory_option,
     precision_option,
     threads_option,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @threads_option
 @planned_memory_option
 @keep_inputs_option
+@language_option
 def command(
     kit: Path | None,
     engine: str,
@@ -39,6 +41,7 @@ def command(
     threads: int | None,
     memory: MemorySetting,
     keep_inputs: bool,
+    language: str | None,
 ) -> int:
     """Ask for a picture, a note and a case in plain words, answer, store the answer, and ask for the next.
 
@@ -62,7 +65,7 @@ def command(
 
     with open_storing(keep=keep_inputs, say=partial(click.echo, err=True)) as storing:
         try:
-            converse(open_classifier, storing)
+            converse(open_classifier, storing, language)
         except EdgefuseError as error:
             click.echo(f"edgefuse: {error}", err=True)
             with contextlib.suppress(click.Abort):  # a window that an icon opened closes with us

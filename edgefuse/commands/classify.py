@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +20,7 @@ from edgefuse.commands.options import (
     engine_option,
     keep_inputs_option,
     kit_option,
+    language_option,
     planned_memory_option,
     precision_option,
     threads_option,
@@ -63,6 +65,7 @@ SOME_FAILED = 4
     type=FOLDER,
     help="The answers of a folder or a table, one JSON line a sample; run again, it goes on where it stopped.",
 )
+@language_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the page.")
 def command(
     image: Path | None,
@@ -78,6 +81,7 @@ def command(
     keep_inputs: bool,
     no_log: bool,
     output: Path | None,
+    language: str | None,
     as_json: bool,
 ) -> int:
     """Answer for the picture IMAGE and its note, offline.
@@ -105,13 +109,17 @@ def command(
             raise click.UsageError("With --output name a folder or a table, which has the notes too, and nothing else.")
         if as_json:
             raise click.UsageError("--output writes JSON lines already; leave out --json.")
+        if language is not None:
+            raise click.UsageError("--output names classes as the kit does, in any language; leave out --lang.")
         if str(output) == "-":
             raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
         with storing:
             return _answer_all(image, output, lambda: open_classifier(chosen_kit(kit)), storing)
     _check_one(image, text, note)
     with storing:
-        _answer_one(image, text, note, lambda: open_classifier(chosen_kit(kit), keep_open=False), storing, as_json)
+        _answer_one(
+            image, text, note, lambda: open_classifier(chosen_kit(kit), keep_open=False), storing, as_json, language
+        )
     if storing.complaint is not None:
         raise NotStored(storing.complaint)
     return 0
@@ -134,7 +142,9 @@ def _answer_one(
     open_classifier: Callable[[], Classifier],
     storing: Storing,
     as_json: bool,
+    language: str | None,
 ) -> None:
+    from edgefuse.answering.class_names import class_names, shown
     from edgefuse.answering.note import given_words, read_note
     from edgefuse.answering.page import render
     from edgefuse.progress import ticking
@@ -147,6 +157,7 @@ def _answer_one(
         words, remarks = given_words(note)
     given = storing.given(image, words, text)
     with open_classifier() as classifier:
+        names = class_names(classifier.kit, language, os.environ)
         with ticking("answering"):
             prediction = classifier.predict(image, words)
         drawn = classifier.kit.drawn
@@ -155,7 +166,7 @@ def _answer_one(
         click.echo(json.dumps(prediction.to_json()))
     else:
         encoding = codecs.lookup(sys.stdout.encoding or "ascii").name
-        page = render(prediction, drawn=drawn, unicode=encoding == "utf-8")
+        page = render(shown(prediction, names), drawn=drawn, unicode=encoding == "utf-8")
         click.echo(page.encode(encoding, "backslashreplace").decode(encoding))
 
 

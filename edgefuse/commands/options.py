@@ -51,6 +51,13 @@ precision_option = click.option(
     help="Run the encoder files of this precision where the kit has them, such as fp32.  [default: its main files]",
 )
 
+language_option = click.option(
+    "--lang",
+    "language",
+    metavar="CODE",
+    help="Show the classes' names in this language, such as fr.  [default: $LANG's, where the kit has it]",
+)
+
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),

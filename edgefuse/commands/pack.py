@@ -53,6 +53,13 @@ Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.
     metavar="MS",
     help="The longest that an answer may take there.",
 )
+@click.option(
+    "--class-names",
+    "class_names",
+    type=FOLDER,
+    metavar="TABLE.csv",
+    help="What people call the classes: the column 'class', and one for each language, such as 'fr'.",
+)
 def command(
     encoders_folder: Path,
     head_folder: Path,
@@ -67,6 +74,7 @@ def command(
     limits: tuple[str, ...],
     budget_mib: int | None,
     budget_ms: float | None,
+    class_names: Path | None,
 ) -> None:
     """Put encoders, head, golden samples and evaluation into one kit that a device needs nothing beside.
 
@@ -75,7 +83,7 @@ def command(
     from edgefuse.evaluation.record import evaluate_folder
     from edgefuse.heads import EVALUATION
     from edgefuse.kits.encoders import Encoders
-    from edgefuse.kits.packing import About, contents_of, thinned, write_kit
+    from edgefuse.kits.packing import About, contents_of, read_class_names, thinned, write_kit
     from edgefuse.progress import bar, in_bytes
     from edgefuse.trust.keys import public_of
     from edgefuse_runtimes.files import read_json
@@ -87,7 +95,8 @@ def command(
     path = head_folder / EVALUATION
     again = f"run 'edgefuse evaluate {head_folder}' again"
     evaluation = read_json(path, again) if path.exists() else evaluate_folder(head_folder)
-    about = About(purpose, intended_for, limits, budget_mib and budget_mib << 20, budget_ms)
+    names = {} if class_names is None else read_class_names(class_names)
+    about = About(purpose, intended_for, limits, budget_mib and budget_mib << 20, budget_ms, names)
     contents = contents_of(encoders, head_folder, evaluation, name=name, version=version, about=about, private=private)
     if thin:
         contents = thinned(contents, encoders)

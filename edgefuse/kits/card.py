@@ -35,7 +35,11 @@ def model_card(kit: Kit, signer: str) -> str:
     card, data = _table(said, "card"), _table(said, "dataset")
     size = in_bytes(sum(kit.hashes.values()))
     parts = {
-        "What": [_text(card.get("purpose")) or NOT_TOLD, f"answers: {', '.join(map(_text, kit.classes))}"],
+        "What": [
+            _text(card.get("purpose")) or NOT_TOLD,
+            f"answers: {', '.join(map(_text, kit.classes))}",
+            *_names(kit),
+        ],
         "For whom": [_text(card.get("intended_for")) or NOT_TOLD],
         "Data": _data(kit, data),
         "How good": [DRAWN] if kit.drawn else _figures(_table(said, "evaluation")),
@@ -49,6 +53,14 @@ def model_card(kit: Kit, signer: str) -> str:
     for title, sentences in parts.items():
         lines += ["", f"  {click.style(title, bold=True, fg='blue')}", *(f"    {sentence}" for sentence in sentences)]
     return "\n".join([*lines, ""])
+
+
+def _names(kit: Kit) -> list[str]:
+    """What classes are called, a line for each language."""
+    return [
+        f"{language}: {', '.join(f'{name} = {names[name]}' for name in kit.classes if name in names)}"
+        for language, names in sorted(kit.class_names.items())
+    ]
 
 
 def _data(kit: Kit, data: Mapping[str, Any]) -> list[str]:

@@ -153,6 +153,11 @@ class Kit:
         """The labels, in the order of the probabilities."""
         return list(self._said("classes"))
 
+    @property
+    def class_names(self) -> dict[str, dict[str, str]]:
+        """What classes are called, by language; {} where nobody said."""
+        return dict(self.manifest.get("class_names", {}))
+
     @cached_property
     def image(self) -> EncoderSpec:
         """The image encoder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +24,9 @@ MOST_DIGITS = 300
 """Of a whole number; a float has no more."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+_JOINERS = re.compile("[\u200c\u200d]")
+"""Without width, yet part of how Persian and Hindi are written."""
 
 
 def compose(content: dict[str, Any], files: Mapping[str, Path]) -> bytes:
@@ -91,6 +94,24 @@ def is_readable(text: Any) -> bool:
     return isinstance(text, str) and 0 < len(text) <= LONGEST and text.isprintable()
 
 
+def wrong_class_names(said: Any, classes: Sequence[str]) -> str:
+    """What is wrong with the classes' names in other languages, {language: {class: name}}; "" where nothing is."""
+    if not isinstance(said, dict) or not all(isinstance(names, dict) for names in said.values()):
+        return "its class names are no table of languages"
+    for language, names in said.items():
+        if not _LANGUAGE.fullmatch(language):
+            return f"{language[:LONGEST]!r} is no code of a language, such as 'fr'"
+        unknown = sorted(names.keys() - set(classes))
+        if unknown:
+            return f"it names a class {unknown[0][:LONGEST]!r} in {language}, and has none"
+        if not all(isinstance(name, str) and is_readable(_JOINERS.sub("", name)) for name in names.values()):
+            return f"its class names in {language} are no short, plain texts"
+        shown = [names.get(name, name) for name in classes]
+        if len(set(shown)) < len(shown):
+            return f"two of its classes have one name in {language}"
+    return ""
+
+
 def _problem(manifest: dict[str, Any]) -> str:
     """What a manifest says that none may say; "" where nothing is wrong. What is missing is told by who needs it."""
     for key in ("name", "version"):
@@ -99,6 +120,9 @@ def _problem(manifest: dict[str, Any]) -> str:
     classes = manifest.get("classes", [])
     if not isinstance(classes, list) or not all(is_readable(name) for name in classes):
         return "its classes are no list of short, plain texts"
+    wrong = wrong_class_names(manifest.get("class_names", {}), classes)
+    if wrong:
+        return wrong
     for key in ("files", "encoders", "head", "dataset"):
         if not isinstance(manifest.get(key, {}), dict):
             return f"its {key} are no table"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgefuse import __version__
+from edgefuse.datasets.csv_file import read_rows
 from edgefuse.heads import ARRAYS, Head, open_head
 from edgefuse.kits.archive import write_archive
 from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.golden import NOTES, PICTURES, golden_vectors
 from edgefuse.kits.kit import Kit
-from edgefuse.kits.manifest import MANIFEST, SIGNATURE, compose, is_readable
+from edgefuse.kits.manifest import MANIFEST, SIGNATURE, compose, is_readable, wrong_class_names
 from edgefuse.kits.signature import signature_over
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
@@ -42,12 +43,15 @@ class About:
     """The most memory that an answer may take on the devices it is meant for."""
     latency_ms: float | None = None
     """The longest that an answer may take there."""
+    class_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What classes are called, by language, see `read_class_names`."""
 
     def to_json(self) -> dict[str, Any]:
-        """What the manifest says of it: "card" and "budget", each only where something is known."""
+        """What the manifest says of it: "card", "budget" and "class_names", each only where something is known."""
         card = {"purpose": self.purpose, "intended_for": self.intended_for, "limits": list(self.limits)}
         budget = {"ram_bytes": self.ram_bytes, "latency_ms": self.latency_ms}
-        parts: dict[str, dict[str, Any]] = {"card": card, "budget": budget}
+        names = {language: dict(names) for language, names in self.class_names.items()}
+        parts: dict[str, dict[str, Any]] = {"card": card, "budget": budget, "class_names": names}
         known = {part: {name: value for name, value in said.items() if value} for part, said in parts.items()}
         return {part: said for part, said in known.items() if said}
 
@@ -105,6 +109,9 @@ def contents_of(
         if not is_readable(text):
             raise BadInput(f"The kit's {what} {text!r} is no short, plain text; choose another one.")
     head = open_head(head_folder)
+    wrong = wrong_class_names(about.to_json().get("class_names", {}), head.classes)
+    if wrong:
+        raise BadInput(f"The kit cannot be packed, since {wrong}; repair the table of --class-names.")
     _check_identity(encoders, head, head_folder)
     if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
         raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
@@ -159,6 +166,22 @@ def write_kit(output: Path, contents: Contents, *, archive: bool = False, progre
 def thinned(contents: Contents, encoders: Encoders) -> Contents:
     """The same kit without what comes from the encoders folder, for devices that have it; the manifest is the same."""
     return {name: content for name, content in contents.items() if name not in encoders.files}
+
+
+def read_class_names(path: Path) -> dict[str, dict[str, str]]:
+    """What classes are called, by language, out of a CSV table: the column `class`, and one for each language.
+
+    Raises:
+        BadInput: it is no such table.
+    """
+    names: dict[str, dict[str, str]] = {}
+    for row in read_rows(path, ["class"]):
+        for language, name in row.items():
+            if language != "class" and name:
+                names.setdefault(language, {})[row["class"]] = name
+    if not names:
+        raise BadInput(f"{path} names no class; give it the column 'class' and one for each language, such as 'fr'.")
+    return names
 
 
 def shortened(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,23 @@ def test_what_a_person_knows_stands_in_the_manifest(
     assert manifest["budget"] == {"ram_bytes": 300 << 20}
 
 
+def test_a_table_names_the_classes_in_peoples_languages(
+    pack: Callable[..., Any], tiny_encoders: Path, tiny_workshop: Path, tmp_path: Path
+) -> None:
+    table, words = tmp_path / "names.csv", ("--name", "k", "--class-names", str(tmp_path / "names.csv"))
+    for content, sentence in (
+        ("class,fr\nnv,grain\n", "it names a class 'nv' in fr, and has none; repair the table of --class-names"),
+        ("class\nlumo\n", "names no class; give it the column 'class' and one for each language"),
+        ("name,fr\nlumo,a\n", "class"),
+    ):
+        table.write_text(content)
+        assert sentence in pack(tiny_encoders, tiny_workshop / "head", *words).refusal
+    table.write_text("class,fr,sw\nlumo,tache lisse,\npavi,tache ancienne,doa\n", encoding="utf-8")
+    assert pack(tiny_encoders, tiny_workshop / "head", *words).code == 0
+    kit = Kit.open(tmp_path / "new.kit")
+    assert kit.class_names == {"fr": {"lumo": "tache lisse", "pavi": "tache ancienne"}, "sw": {"pavi": "doa"}}
+
+
 @pytest.mark.parametrize("name", ["", "two\nlines", "\x1b[2J", "x" * 101])
 def test_a_name_that_is_none_is_refused(
     pack: Callable[..., Any], tiny_encoders: Path, head: Path, tmp_path: Path, name: str
