@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
-from edgefuse.home import closed_to_others, home
-from edgefuse.kits.store import current_folder, kits_folder, versions_of
+from edgefuse.home import closed_to_others, home, installation
+from edgefuse.kits.store import current_folder, kit_folder, kits_folder, versions_of
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
 
@@ -55,14 +56,15 @@ def deactivate() -> None:
 
 
 def _installed(named: Path) -> Path | None:
-    """The folder of the version in use of the installed kit of that name; None where there is none."""
+    """The folder of the version in use of the kit of that name, this user's or else everyone's; None: there is none."""
     if named.exists() or len(named.parts) != 1:
         return None
-    try:
-        versions = versions_of(str(named))
-    except BadInput:
-        return None
-    return next((item.folder for item in versions if item.in_use), None)
+    with contextlib.suppress(BadInput):
+        return next((item.folder for item in versions_of(str(named)) if item.in_use), None)
+    root = installation()
+    with contextlib.suppress(BadInput):
+        return None if root is None else current_folder(kit_folder(str(named), root))
+    return None
 
 
 def _path() -> Path:

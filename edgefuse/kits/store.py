@@ -53,9 +53,18 @@ def objects_folder() -> Path:
     return home() / "objects"
 
 
+def kit_folder(name: str, root: Path | None = None) -> Path:
+    """Where a kit with all its versions is, or would be, below this user's or another home; any name may be asked for.
+
+    Raises:
+        BadInput: no kit of that name can be installed.
+    """
+    return (root or home()) / "kits" / _plain(name)
+
+
 def version_folder(name: str, version: str) -> Path:
     """Where a version of a kit is, or would be; the names may be anything a manifest may say."""
-    return kits_folder() / _plain(name) / _plain(version)
+    return kit_folder(name) / _plain(version)
 
 
 def current_folder(kit: Path) -> Path | None:

@@ -43,7 +43,7 @@ def bill_of_materials(wheels: Sequence[Path], kit: Kit) -> bytes:
         version=kit.version,
         bom_ref="kit",
         hashes=_hash(kit.digest),
-        components=[_encoder(spec) for spec in (kit.image, kit.text)],
+        components=[_encoder(spec) for spec in (*kit.encoders(), *kit.alternatives)],
     )
     bom = Bom(components=[*parts, model])
     bom.metadata.component = whole
@@ -78,7 +78,7 @@ def _encoder(spec: EncoderSpec) -> Component:
         name=spec.file,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         description=str(spec.source.get("name", "")) or None,
-        bom_ref=f"encoder-{spec.modality}",
+        bom_ref=f"encoder-{spec.file}",
         hashes=_hash(spec.sha256),
         licenses=_licences(spec.licence),
     )

@@ -87,6 +87,8 @@ def test_kits_and_keys_of_an_installation_for_everyone_count_for_all_its_users(
     monkeypatch.setattr(sys, "prefix", str(root / "versions" / "1"))
     assert [key.fingerprint for key in pinned_keys()] == [fingerprint]
     assert standing(find_kit(root / "kits" / "trial")) is None  # every answer tells
+    assert find_kit(Path("trial")) == root / "kits" / "trial" / "1"
+    assert find_kit(Path("another")) == Path("another")
     assert "does not trust" in str(standing(bring(seed=2)))
     with pytest.raises(BadInput, match="signed by a key that this device does not know"):
         install(bring(seed=2), confirm=lambda key: pytest.fail("a key is known"))
