@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -60,6 +63,15 @@ Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.
     metavar="TABLE.csv",
     help="What people call the classes: the column 'class', and one for each language, such as 'fr'.",
 )
+@click.option(
+    "--golden",
+    "golden_folder",
+    type=FOLDER,
+    metavar="DIR",
+    help="Golden samples of your own in place of drawn ones: 8 pictures with their notes, as 1.jpg and 1.txt.",
+)
+@click.option("--golden-consent", default="", metavar="WORDS", help="Who agreed that they travel in every kit.")
+@click.option("--golden-licence", default="", metavar="WORDS", help="Under which licence they do.")
 def command(
     encoders_folder: Path,
     head_folder: Path,
@@ -75,6 +87,9 @@ def command(
     budget_mib: int | None,
     budget_ms: float | None,
     class_names: Path | None,
+    golden_folder: Path | None,
+    golden_consent: str,
+    golden_licence: str,
 ) -> None:
     """Put encoders, head, golden samples and evaluation into one kit that a device needs nothing beside.
 
@@ -83,12 +98,16 @@ def command(
     from edgefuse.evaluation.record import evaluate_folder
     from edgefuse.heads import EVALUATION
     from edgefuse.kits.encoders import Encoders
+    from edgefuse.kits.own_golden import write_own_golden
     from edgefuse.kits.packing import About, contents_of, read_class_names, thinned, write_kit
     from edgefuse.progress import bar, in_bytes
     from edgefuse.trust.keys import public_of
     from edgefuse_runtimes.files import read_json
     from edgefuse_runtimes.folders import require_new
 
+    own_golden = (golden_folder, golden_consent, golden_licence)
+    if any(own_golden) and not all(own_golden):
+        raise click.UsageError("--golden needs --golden-consent and --golden-licence, and they need it.")
     require_new(output)
     private = None if key is None else private_key(key)
     encoders = Encoders.open(encoders_folder)
@@ -97,11 +116,22 @@ def command(
     evaluation = read_json(path, again) if path.exists() else evaluate_folder(head_folder)
     names = {} if class_names is None else read_class_names(class_names)
     about = About(purpose, intended_for, limits, budget_mib and budget_mib << 20, budget_ms, names)
-    contents = contents_of(encoders, head_folder, evaluation, name=name, version=version, about=about, private=private)
-    if thin:
-        contents = thinned(contents, encoders)
-    write_kit(output, contents, archive=archive, progress=bar)
-    size = sum(len(content) if isinstance(content, bytes) else content.stat().st_size for content in contents.values())
+    with ExitStack() as stack:
+        golden = None
+        if golden_folder is not None:
+            golden = Path(stack.enter_context(TemporaryDirectory(prefix="edgefuse-golden-")))
+            write_own_golden(golden_folder, encoders, golden, bar)
+            about = replace(about, golden={"consent": golden_consent, "licence": golden_licence})
+        contents = contents_of(
+            encoders, head_folder, evaluation,
+            name=name, version=version, about=about, private=private, golden=golden,
+        )  # fmt: skip
+        if thin:
+            contents = thinned(contents, encoders)
+        write_kit(output, contents, archive=archive, progress=bar)
+        size = sum(
+            len(content) if isinstance(content, bytes) else content.stat().st_size for content in contents.values()
+        )
     signed = "not signed" if private is None else f"signed by {public_of(private).fingerprint}"
     click.echo(f"{output}: kit {name} {version}, {len(evaluation['classes'])} classes, {in_bytes(size)}, {signed}.")
     say_leaks(evaluation["dataset"], err=True)

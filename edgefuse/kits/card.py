@@ -101,7 +101,11 @@ def _encoder(spec: EncoderSpec) -> str:
 def _licences(kit: Kit, data: Mapping[str, Any]) -> list[str]:
     mains = kit.encoders()
     licences = {f"{spec.modality} encoder": _text(spec.licence) for spec in mains}
-    return [f"{what}: {text or 'unknown'}" for what, text in (licences | {"data": _text(data.get("licence"))}).items()]
+    licences["data"] = _text(data.get("licence"))
+    given = _table(kit.manifest, "golden_source")
+    if given:
+        licences["golden samples"] = f"{_text(given.get('licence'))}; consent: {_text(given.get('consent'))}"
+    return [f"{what}: {text or 'unknown'}" for what, text in licences.items()]
 
 
 def _budget(kit: Kit) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image
 
 from edgefuse.datasets.drawn import draw
 from edgefuse.kits.golden import COUNT, FILES, NOTES, PICTURES, VECTORS, golden_name
@@ -116,8 +117,8 @@ def write_encoders(
         threads: of the engines; the physical cores where it is not given.
     """
     encoders = Encoders(folder, image, text, tuple(alternatives))
-    for _ in progress("golden samples", [None], 1):
-        _write_golden(encoders, threads)
+    drawn = [draw(FIRST_SEED + index) for index in range(COUNT)]
+    write_golden(folder, encoders, [(sample.image, sample.note) for sample in drawn], threads, progress)
     encoders = prove(encoders)
     specs: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
     if encoders.alternatives:
@@ -126,21 +127,33 @@ def write_encoders(
     return encoders
 
 
-def _write_golden(encoders: Encoders, threads: int | None) -> None:
-    """Draw the golden samples and store the vectors that the numpy engines give for them with every file."""
-    folder = encoders.folder
+def write_golden(
+    folder: Path,
+    encoders: Encoders,
+    samples: Sequence[tuple[Image, str]],
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Write golden samples, and the vectors that the numpy engines give for them with every file of `encoders`.
+
+    Args:
+        folder: where; it has no golden samples yet.
+        encoders: whose files lie in their own folder.
+        samples: COUNT pictures with their notes.
+        threads: of the engines; the physical cores where it is not given.
+        progress: shows the encoders' files.
+    """
     (folder / "golden").mkdir()
-    samples = [draw(FIRST_SEED + index) for index in range(COUNT)]
-    for sample, picture, note in zip(samples, PICTURES, NOTES, strict=True):
-        sample.image.save(folder / picture)
-        (folder / note).write_text(sample.note + "\n", encoding="utf-8")
+    pictures, notes = [image for image, _ in samples], [note for _, note in samples]
+    for image, note, picture_name, note_name in zip(pictures, notes, PICTURES, NOTES, strict=True):
+        image.save(folder / picture_name)
+        (folder / note_name).write_text(note + "\n", encoding="utf-8")
     vectors = {}
-    for spec in encoders.specs:
-        with open_encoder(spec, folder, engine="numpy", threads=threads) as encoder:
+    for spec in progress("golden samples", encoders.specs, len(encoders.specs)):
+        with open_encoder(spec, encoders.folder, engine="numpy", threads=threads) as encoder:
             if spec.modality == "image":
-                rows = encode_pictures(encoder, [sample.image for sample in samples])  # (COUNT, d_i)
+                rows = encode_pictures(encoder, pictures)  # (COUNT, d_i)
             else:
-                notes = [sample.note for sample in samples]
-                rows, _ = encode_notes(encoder, tokenizer_of(spec, folder.joinpath), notes)  # (COUNT, d_t)
+                rows, _ = encode_notes(encoder, tokenizer_of(spec, encoders.file), notes)  # (COUNT, d_t)
         vectors[golden_name(spec)] = rows
     np.savez(folder / VECTORS, **vectors)  # type: ignore[arg-type]  # its stub lets no name but allow_pickle pass

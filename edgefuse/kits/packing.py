@@ -13,7 +13,7 @@ from edgefuse.datasets.csv_file import read_rows
 from edgefuse.heads import ARRAYS, Head, open_head
 from edgefuse.kits.archive import write_archive
 from edgefuse.kits.encoders import Encoders
-from edgefuse.kits.golden import NOTES, PICTURES, golden_vectors
+from edgefuse.kits.golden import FILES, NOTES, PICTURES, golden_vectors
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, SIGNATURE, compose, is_readable, wrong_class_names
 from edgefuse.kits.signature import signature_over
@@ -45,13 +45,16 @@ class About:
     """The longest that an answer may take there."""
     class_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What classes are called, by language, see `read_class_names`."""
+    golden: Mapping[str, str] = field(default_factory=dict)
+    """Of golden samples that were given: "consent" of those whom they show, and "licence"; {} for drawn ones."""
 
     def to_json(self) -> dict[str, Any]:
-        """What the manifest says of it: "card", "budget" and "class_names", each only where something is known."""
+        """What the manifest says of it: "card", "budget", "class_names" and "golden_source", where they are known."""
         card = {"purpose": self.purpose, "intended_for": self.intended_for, "limits": list(self.limits)}
         budget = {"ram_bytes": self.ram_bytes, "latency_ms": self.latency_ms}
         names = {language: dict(names) for language, names in self.class_names.items()}
         parts: dict[str, dict[str, Any]] = {"card": card, "budget": budget, "class_names": names}
+        parts["golden_source"] = dict(self.golden)
         known = {part: {name: value for name, value in said.items() if value} for part, said in parts.items()}
         return {part: said for part, said in known.items() if said}
 
@@ -89,6 +92,7 @@ def contents_of(
     version: str,
     about: About = NOTHING_KNOWN,
     private: Any = None,
+    golden: Path | None = None,
 ) -> Contents:
     """All files of a kit, the manifest and its signature first.
 
@@ -100,6 +104,7 @@ def contents_of(
         version: of the kit.
         about: what only a person knows.
         private: signs it, see `edgefuse.trust.keys.load_private_key`; None: nobody does.
+        golden: a folder with golden samples that were given, see `own_golden`; None: those of the encoders folder.
 
     Raises:
         BadInput: the head was trained on vectors of other encoders, the evaluation is of another head, or name or
@@ -115,12 +120,14 @@ def contents_of(
     _check_identity(encoders, head, head_folder)
     if evaluation.get("head_sha256") != sha256(head_folder / ARRAYS):
         raise BadInput(f"The evaluation in {head_folder} is of another head; run 'edgefuse evaluate {head_folder}'.")
-    images, texts, *_ = (golden_vectors(encoders.file, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)
+    files = {file: encoders.file(file) for file in encoders.files} | {ARRAYS: head_folder / ARRAYS}
+    if golden is not None:
+        files |= {file: golden / file for file in FILES}
+    images, texts, *_ = (golden_vectors(files.__getitem__, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)
     probabilities = head.probabilities(texts, images)  # (k, C)
     described: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
     if encoders.alternatives:
         described["alternatives"] = [spec.to_json() for spec in encoders.alternatives]
-    files = {file: encoders.file(file) for file in encoders.files} | {ARRAYS: head_folder / ARRAYS}
     manifest = compose(
         {
             "name": name,
@@ -165,7 +172,8 @@ def write_kit(output: Path, contents: Contents, *, archive: bool = False, progre
 
 def thinned(contents: Contents, encoders: Encoders) -> Contents:
     """The same kit without what comes from the encoders folder, for devices that have it; the manifest is the same."""
-    return {name: content for name, content in contents.items() if name not in encoders.files}
+    theirs = {name: encoders.file(name) for name in encoders.files}
+    return {name: content for name, content in contents.items() if name not in theirs or content != theirs[name]}
 
 
 def read_class_names(path: Path) -> dict[str, dict[str, str]]:
