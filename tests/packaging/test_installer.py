@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from small_disks import SmallDisk
 
 from edgefuse.answering.classifier import Classifier
 from edgefuse.kits.kit import Kit
@@ -36,6 +37,7 @@ from .conftest import no_network
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 KILLS = int(os.environ.get("EDGEFUSE_INSTALL_KILLS", "1"))  # each takes as long as an installation
+DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
 SEED = int(os.environ.get("EDGEFUSE_SEED", "0"))
 
 
@@ -44,10 +46,10 @@ class Carried:
     payload: Path
     facts: dict[str, Any]
 
-    def run_file(self, folder: Path, number: int = 1) -> Path:
+    def run_file(self, folder: Path, number: int = 1, **facts: Any) -> Path:
         """The installer; another number is another version of the same."""
         folder.mkdir(exist_ok=True)
-        facts = self.facts | {"id": f"0.1.0-{number}"}
+        facts = self.facts | {"id": f"0.1.0-{number}"} | facts
         (file,) = run_file.write_run_file(folder / f"tiny-{number}.run", self.payload, facts)
         return file
 
@@ -322,6 +324,29 @@ def test_a_killed_first_installation_is_finished_by_the_rerun(
         shutil.rmtree(person.home)
     record_property("kills", kills)
     record_property("reruns", reruns)
+
+
+def test_a_disk_that_fills_up_after_the_check_leaves_the_version_before(
+    carried: Carried, first: Path, small_disk: SmallDisk, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    blind = carried.run_file(tmp_path / "stick", 2, disk={PYTHON: 0})  # it takes any disk for large enough
+    person = Person(small_disk.place)
+    environment = ["env", "-i", *(f"{name}={value}" for name, value in person.environment().items())]
+    before = [[*environment, *person.installing(first)]]
+    upgrade = [*environment, *person.installing(blind)]
+    whole = small_disk.run(*upgrade, before=before, size="1g")
+    assert whole.code == 0, whole.err
+
+    for k in range(DISKS):
+        free = whole.taken * (2 * k + 1) // (2 * DISKS)
+        done = small_disk.run(*upgrade, before=before, free=free, again=True, size="1g")
+
+        assert done.code == 7, (k, done.err)
+        assert "Traceback" not in done.err
+        assert done.err.splitlines()[-1].startswith("edgefuse: ")
+        assert done.changed == []
+        assert (done.code_again, done.hidden) == (0, []), done.err_again
+    record_property("full_disks", DISKS)
 
 
 def test_the_verb_tells_the_file_and_its_hash_and_signs_it(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
@@ -39,6 +40,9 @@ PIECE = 1 << 20
 """Bytes that are copied at a time."""
 BAD_INPUT, DOES_NOT_FIT, INTERRUPTED = 2, 7, 130
 """Exit codes, the same as edgefuse's."""
+
+FULL_BYTES = 1 << 20
+"""A disk with less than this is taken for full: not all that fails says why."""
 
 SYSTEM_ROOT = Path("/opt/edgefuse")
 SYSTEM_LINKS, SYSTEM_MENU = Path("/usr/local/bin"), Path("/usr/share/applications")
@@ -306,19 +310,20 @@ def install(
             part = version.with_name(f".{version.name}.part")
             part.mkdir()
             try:
-                say("unpacking")
-                unpack(paths, part / "carried", facts["parts"])
-                say("installing")
-                python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-                fill(part, part / "carried", python, compiled=compiled)
-                shutil.rmtree(part / "carried")
-                say("checking the kit")
-                options = _require_trust(part, root, facts["kit"]["digest"], kit_options)
-                say("trying it out on a golden sample")
-                try_out(part)
-                say("installing the kit")
-                _hand_over(part, root, options)
-                os.sync()
+                with _told_if_full(root):
+                    say("unpacking")
+                    unpack(paths, part / "carried", facts["parts"])
+                    say("installing")
+                    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+                    fill(part, part / "carried", python, compiled=compiled)
+                    shutil.rmtree(part / "carried")
+                    say("checking the kit")
+                    options = _require_trust(part, root, facts["kit"]["digest"], kit_options)
+                    say("trying it out on a golden sample")
+                    try_out(part)
+                    say("installing the kit")
+                    _hand_over(part, root, options)
+                    os.sync()
                 if version.exists():  # and only its kit was missing
                     shutil.rmtree(part)
                 else:
@@ -401,6 +406,30 @@ def sync_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
+def _told_if_full(root: Path) -> Iterator[None]:
+    """Tell a full disk as such, whatever failed of it: what runs here has words and exit codes of its own.
+
+    Raises:
+        Refused: the block failed since the disk is full.
+    """
+    try:
+        yield
+    except (Refused, OSError) as error:
+        no_room = os.strerror(errno.ENOSPC)  # which pip says, and then removes what filled the disk
+        free = os.statvfs(root)
+        if (
+            getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            or no_room in str(error)
+            or (free.f_bavail * free.f_frsize < FULL_BYTES)
+        ):
+            raise Refused(
+                f"the disk of {root} became full; make room and start this file again. What is installed stays.",
+                DOES_NOT_FIT,
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
 def _only_one(root: Path) -> Iterator[None]:
     with (root / ".installing").open("w") as lock:
         try:
@@ -471,7 +500,8 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
         )
         words = ["--system" if is_system else "--user", *(["--no-menu"] if asked.no_menu else [])]
         module = ["-I", "-m", "edgefuse_packaging.device.starters"]
-        _run([str(version / "bin" / "python"), *module, str(root), *words], "the icon cannot be made")
+        with _told_if_full(root):
+            _run([str(version / "bin" / "python"), *module, str(root), *words], "the icon cannot be made")
     except Refused as refusal:
         print(f"edgefuse: {refusal}", file=sys.stderr)
         return refusal.exit_code
@@ -480,7 +510,7 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
         return INTERRUPTED
     except (OSError, tarfile.TarError) as error:
         print(f"edgefuse: it cannot be installed ({error}); nothing was changed.", file=sys.stderr)
-        return BAD_INPUT
+        return DOES_NOT_FIT if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else BAD_INPUT
     print(f"edgefuse {facts['edgefuse']} is installed in {root}.")
     print(f"Open 'edgefuse' on the desktop or in the menu, or type:\n{root}/bin/edgefuse ask")
     return 0
