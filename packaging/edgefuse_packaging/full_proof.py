@@ -78,6 +78,12 @@ PARTS: Mapping[str, Callable[[Path], Found]] = {
     "batches": tests("tests/packaging/test_killing.py", KILLS=200),
     "installs": tests("tests/edgefuse/kits/test_survival.py", "tests/packaging/test_installer.py", INSTALL_KILLS=25),
     "exports": tests("tests/edgefuse/kits/test_killed_makers.py", EXPORT_KILLS=50),
+    "full-disks": tests(
+        "tests/edgefuse/test_full_disks.py",
+        "tests/edgefuse/results/test_full_disk.py",
+        "tests/edgefuse_export/commands/test_export_again.py",
+        FULL_DISKS=5,
+    ),
     "mutants": tests("tests/edgefuse/hostile", "tests/edgefuse/answering/test_mutated_inputs.py", MUTANTS=2000),
     "arm": partial(processors, machine="aarch64"),
     "x86-64": partial(processors, machine="x86_64"),
