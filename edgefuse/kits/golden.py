@@ -51,6 +51,18 @@ def golden_vectors(locate: Locate, spec: EncoderSpec) -> NDArray[np.float32]:
     return vectors
 
 
+def golden_note(path: Path) -> str:
+    """The words of the golden note in the file `path`.
+
+    Raises:
+        BadInput: the file is missing, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"The golden note {path} cannot be read ({error}); make or copy the folder again.") from error
+
+
 def probe_sample(locate: Locate, spec: EncoderSpec) -> Callable[[], ProbeSample]:
     """What an engine is tried on before it is trusted with `spec`'s file: read when called, which raises BadInput."""
 
@@ -61,7 +73,7 @@ def probe_sample(locate: Locate, spec: EncoderSpec) -> Callable[[], ProbeSample]
             batch = prepare(load_image(locate(PICTURES[0])), spec.preprocess)[None]  # (1, 3, H, W)
         else:
             assert spec.tokenization is not None
-            note = locate(NOTES[0]).read_text(encoding="utf-8")
+            note = golden_note(locate(NOTES[0]))
             batch = [tokenize(tokenizer_of(spec, locate), spec.tokenization, note).ids]
         return ProbeSample(batch, vectors[0], vectors.mean(axis=0))
 

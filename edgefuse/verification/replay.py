@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.kits.golden import NOTES, PICTURES, golden_vectors, probe_sample
+from edgefuse.kits.golden import NOTES, PICTURES, golden_note, golden_vectors, probe_sample
 from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.contract import Engine
 from edgefuse_runtimes.encoder import ENGINES, encode_notes, encode_pictures, is_installed, open_encoder
@@ -135,7 +135,7 @@ def _encode(kit: Kit, spec: EncoderSpec, engine: Engine, threads: int) -> tuple[
             if tokenizer is None:
                 rows.append(encode_pictures(encoder, [kit.file(picture)])[0])  # (d,)
             else:
-                words = kit.file(note).read_text(encoding="utf-8")
+                words = golden_note(kit.file(note))
                 rows.append(encode_notes(encoder, tokenizer, [words])[0][0])  # (d,)
             times.append((time.perf_counter() - started) * 1000)
     return np.stack(rows), float(np.median(times))

@@ -20,7 +20,7 @@ from PIL import Image
 COUNT = int(os.environ.get("EDGEFUSE_MUTANTS", "200"))
 TOGETHER = 20
 """Mutants of one test, so that a failure is near its seed and processes can share the work."""
-FOUND = [212, 372, 2602]
+FOUND = [212, 372, 520, 2602]
 """Seeds beyond the first ones whose mutants once found a fault."""
 
 

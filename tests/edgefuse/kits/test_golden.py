@@ -93,3 +93,9 @@ def test_other_arrays_are_refused(encoders: Encoders, arrays: dict[str, np.ndarr
     np.savez(encoders.file(VECTORS), **arrays)
     with pytest.raises(BadInput, match=said):
         golden_vectors(encoders.file, encoders.image)
+
+
+def test_a_golden_note_that_is_no_text_is_named(encoders: Encoders) -> None:
+    encoders.file(NOTES[0]).write_bytes(b"Age: \x80")
+    with pytest.raises(BadInput, match=r"The golden note .*0\.txt cannot be read \(.*0x80.*\); make or copy"):
+        probe_sample(encoders.file, encoders.text)()
