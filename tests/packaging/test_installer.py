@@ -265,6 +265,18 @@ def test_installing_again_brings_a_kit_back_that_was_removed(first: Path, carrie
     assert person.versions() == ["0.1.0-1"]
 
 
+def test_installing_again_repairs_a_kit_that_the_card_damaged(first: Path, person: Person) -> None:
+    (head,) = person.root.glob("kits/*/*/head.npz")
+    whole = head.read_bytes()
+    head.chmod(0o644)
+    head.write_bytes(whole[:-1] + b"!")
+
+    person.install(first)
+
+    assert head.read_bytes() == whole
+    assert person.answer()
+
+
 def test_a_version_with_a_damaged_kit_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
     content = tmp_path / "content"
     content.mkdir()

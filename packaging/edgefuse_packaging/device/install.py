@@ -340,10 +340,15 @@ def install(
 
 
 def _has_kit(version: Path, root: Path, kit: Mapping[str, Any]) -> bool:
-    """Whether the kit is installed, which a person may have removed since, or have taken without its signature."""
+    """Whether the kit is installed and whole: it may have been removed, taken unsigned, or damaged by the card."""
     command = [*edgefuse(version), "kits", "list", "--json"]
     said = json.loads(_run(command, "its kits cannot be listed", EDGEFUSE_HOME=str(root)))
-    return any(one["digest"] == kit["digest"] and (one["signer"] or not kit["signer"]) for one in said["kits"])
+    found = [one for one in said["kits"] if one["digest"] == kit["digest"] and (one["signer"] or not kit["signer"])]
+    if not found:
+        return False
+    look = "import pathlib, sys; from edgefuse.kits.kit import Kit; Kit.open(pathlib.Path(sys.argv[1])).verify()"
+    hashed = [str(version / "bin" / "python"), "-I", "-c", look, found[0]["folder"]]
+    return subprocess.run(hashed, capture_output=True, check=False, env=_environment()).returncode == 0
 
 
 def _require_trust(version: Path, root: Path, digest: str, options: Sequence[str]) -> list[str]:
