@@ -15,6 +15,7 @@ from edgefuse.kits.record import Record, read_record
 from edgefuse.kits.source import Folder, check_files
 from edgefuse.leaks import leak_sentences
 from edgefuse.progress import Progress, silent
+from edgefuse.trust.pinned import pinned_keys
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.spec import EncoderSpec
@@ -131,7 +132,13 @@ class Kit:
     @property
     def remarks(self) -> list[str]:
         """What every answer must say of the kit: who did not sign it, and what leaks."""
-        return [*(self.record.remarks if self.record else []), *self.leaks]
+        if self.record is None:
+            return self.leaks
+        try:
+            trusted = [key.fingerprint for key in pinned_keys()]
+        except BadInput as error:  # an answer is worth more than the file of trusted keys
+            return [str(error), *self.leaks]
+        return [*self.record.remarks(trusted), *self.leaks]
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from edgefuse_runtimes.files import write_json
 
 SCHEMA = 1
 UNSIGNED = "This kit was installed with --allow-unsigned: nobody's signature stands for it."
+REVOKED = "This kit was signed by {}, a key that this device does not trust any more: ask for another kit."
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,11 @@ class Record:
     written_ns: Mapping[str, int]
     """For each file the time of its last change, when it was known to be right."""
 
-    @property
-    def remarks(self) -> list[str]:
-        """What every answer of the kit must say."""
-        return [] if self.signer else [UNSIGNED]
+    def remarks(self, trusted: Collection[str]) -> list[str]:
+        """What every answer of the kit must say, where the device trusts the keys of these fingerprints."""
+        if self.signer is None:
+            return [UNSIGNED]
+        return [] if self.signer in trusted else [REVOKED.format(self.signer)]
 
 
 def record_path(folder: Path) -> Path:

@@ -15,9 +15,9 @@ from edgefuse.home import home
 from edgefuse.kits import installing, room
 from edgefuse.kits.installing import install
 from edgefuse.kits.kit import Kit
-from edgefuse.kits.record import UNSIGNED, read_record, record_path
+from edgefuse.kits.record import REVOKED, UNSIGNED, read_record, record_path
 from edgefuse.kits.store import installed, kits_folder, objects_folder, remove, rollback
-from edgefuse.trust.pinned import pinned_keys
+from edgefuse.trust.pinned import pinned_keys, pinned_path
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 
 Bring = Callable[..., Path]
@@ -82,6 +82,17 @@ def test_what_was_taken_unsigned_says_so_in_every_answer(bring: Bring, seed: int
     assert (done.record.signer, pinned_keys()) == (None, [])
     with Classifier.open(done.folder, engine="numpy", cache=False) as classifier:
         assert UNSIGNED in classifier.predict(done.folder / "golden/0.png", "a note").notes
+
+
+def test_a_key_that_is_trusted_no_more_is_told_in_every_answer_of_its_kits(bring: Bring, fingerprint: str) -> None:
+    done = install(bring(), fingerprint=fingerprint)
+    assert Kit.open(done.folder).remarks == []
+    pinned_path().write_text("# the key was lost\n")
+    with Classifier.open(done.folder, engine="numpy", cache=False) as classifier:
+        assert REVOKED.format(fingerprint) in classifier.predict(done.folder / "golden/0.png", "a note").notes
+        pinned_path().write_text("torn")
+        (note, *_) = classifier.predict(done.folder / "golden/0.png", "a note").notes
+        assert "trusted_keys, line 1, cannot be read" in note
 
 
 @pytest.mark.parametrize("damage", ["swapped", "changed", "cut", "emptied"])
