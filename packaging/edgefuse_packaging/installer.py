@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from edgefuse_packaging.wheelhouse import LOCK, build_edgefuse, build_wheelhouse
 from edgefuse_runtimes.encoder_facts import encoder_facts
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
+from edgefuse_runtimes.folders import scratch_folder
 from edgefuse_runtimes.memory_plan import least
 
 MACHINES = {"linux-x86_64": "x86_64", "linux-aarch64": "aarch64"}
@@ -68,6 +68,7 @@ def build_installer(wanted: Wanted, output: Path, say: Callable[[str], None]) ->
 
     Raises:
         BadInput: the kit or its signature is damaged, or no wheels fit.
+        DoesNotFit: the disk became full.
         RegistryUnreachable: a wheel could not be asked for.
     """
     brought = open_brought(wanted.kit)
@@ -77,11 +78,11 @@ def build_installer(wanted: Wanted, output: Path, say: Callable[[str], None]) ->
     target = output / f"edgefuse-{file_stem(brought.kit)}-{wanted.platform}.run"
     if target.exists():
         raise BadInput(f"{target} already exists; choose another output or remove it first.")
-    with tempfile.TemporaryDirectory(prefix=".edgefuse-", dir=output) as name:
-        kit = write_out(brought, Path(name, "kit"))
-        carried = Path(name, "carried")
+    with scratch_folder(target) as scratch:
+        kit = write_out(brought, scratch / "kit")
+        carried = scratch / "carried"
         facts = collect(wanted, kit, carried, say)
-        payload = Path(name, "payload.tar")
+        payload = scratch / "payload.tar"
         write_payload(carried, payload)
         shutil.rmtree(carried)
         shutil.rmtree(kit.folder)
@@ -90,7 +91,11 @@ def build_installer(wanted: Wanted, output: Path, say: Callable[[str], None]) ->
     if len(files) > 1:
         say("no Debian package is made, since it would be larger than one file may be.")
         return files
-    write_deb(package, target, facts)
+    try:
+        write_deb(package, target, facts)
+    except BaseException:  # without the file, so that the same command makes both
+        target.unlink()
+        raise
     return [*files, package]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.errors import BadInput, DoesNotFit
 
 _UNREACHABLE = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Failed to establish a new connection"
@@ -25,6 +27,7 @@ def run_pip(*arguments: str) -> None:
 
     Raises:
         BadInput: it failed, with its first error.
+        DoesNotFit: because the disk is full.
         RegistryUnreachable: because the registry did not answer.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet"]
@@ -33,6 +36,10 @@ def run_pip(*arguments: str) -> None:
         return
     if _UNREACHABLE.search(done.stderr):
         raise RegistryUnreachable("The package registry cannot be reached; wheels are collected with a network.")
+    if os.strerror(errno.ENOSPC) in done.stderr:
+        raise DoesNotFit(
+            f"The disk became full while pip {arguments[0]} wrote wheels; make room or choose another output."
+        )
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [done.stderr.strip()]
     raise BadInput(f"pip {arguments[0]} failed: {errors[0].removeprefix('ERROR: ')}")
 

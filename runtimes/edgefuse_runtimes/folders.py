@@ -149,6 +149,24 @@ def part_folder(path: Path, pieces: Mapping[str, Any]) -> Iterator[PartFolder]:
         _clear(root)
 
 
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` for what is needed until that is made; it vanishes in the end.
+
+    What a run left of it that was killed goes away when the same is made again.
+
+    Raises:
+        BadInput: another process is making `path`.
+    """
+    make_folder(path.parent)
+    with _locked(path) as root:
+        try:
+            PartFolder(root, {}).tidy()
+            yield root / WHOLE
+        finally:
+            _clear(root)
+
+
 def remove_leftover(path: Path) -> None:
     """Remove what a run that was ended left while it made `path`; nothing where another one is making it."""
     if _hidden(path).is_dir():

@@ -171,6 +171,23 @@ def test_what_was_left_right_after_the_last_step_is_removed_where_the_folder_is_
     assert (tmp_path / "kit" / "b").read_bytes() == OLD
 
 
+def test_a_scratch_folder_is_empty_and_vanishes_whatever_was_left_of_it(tmp_path) -> None:
+    with folders.scratch_folder(tmp_path / "file") as scratch:
+        (scratch / "a").write_bytes(OLD)
+        left = {path.name: path for path in scratch.parent.iterdir()}
+        assert sorted(left) == ["lock", "whole"]
+    assert list(tmp_path.iterdir()) == []
+
+    (tmp_path / ".file.part" / "whole").mkdir(parents=True)
+    (tmp_path / ".file.part" / "lock").touch()
+    (tmp_path / ".file.part" / "whole" / "a").write_bytes(OLD)
+    found: list[Path] = []
+    with pytest.raises(Crash), folders.scratch_folder(tmp_path / "file") as scratch:
+        crash(found.extend(scratch.iterdir()))
+    assert found == []
+    assert list(tmp_path.iterdir()) == []
+
+
 PIECES = {"a": {"of": "x"}, "b": {"of": "y"}}
 
 

@@ -1,0 +1,64 @@
+"""`edgefuse installer` on a disk that fills up, and after it was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_disks import SmallDisk
+
+DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
+
+
+@pytest.fixture
+def command(tiny_kit: Path, edgefuse_wheel: Path) -> list[str | Path]:
+    """All but the output."""
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    options = ["--platform", "linux-aarch64", "--python", python, "--wheel", edgefuse_wheel, "--no-onnxruntime"]
+    return [sys.executable, "-m", "edgefuse", "installer", tiny_kit, *options]
+
+
+def test_a_disk_that_fills_up_holds_no_installer(
+    command: list[str | Path], small_disk: SmallDisk, record_property: Callable[[str, object], None]
+) -> None:
+    making = [*command, "--output", small_disk.place]
+    whole = small_disk.run(*making, size="256m")
+    if "registry cannot be reached" in whole.err:
+        pytest.skip("collecting the wheels needs the package registry")
+    assert whole.code == 0, whole.err
+    assert [Path(name).suffix for name in whole.changed] == [".deb", ".run"]
+
+    for k in range(DISKS):
+        free = whole.taken * (2 * k + 1) // (2 * DISKS)
+        done = small_disk.run(*making, free=free, again=True, size="256m")
+
+        assert done.code == 7, (k, done.err)
+        assert [line[:10] for line in done.err.splitlines() if not line.startswith("note: ")] == ["edgefuse: "]
+        assert done.changed == []
+        assert (done.code_again, done.hidden) == (0, []), done.err_again
+    record_property("full_disks", DISKS)
+
+
+def test_what_a_killed_one_left_is_gone_when_the_same_is_made_again(command: list[str | Path], tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    making = [str(word) for word in [*command, "--output", stick]]
+    process = subprocess.Popen(making, start_new_session=True, stderr=subprocess.DEVNULL)
+    while not list(stick.glob(".*.part/whole/carried")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert [path.suffix for path in stick.iterdir()] == [".part"]
+
+    again = subprocess.run(making, capture_output=True, text=True, check=False)
+
+    if "registry cannot be reached" in again.stderr:
+        pytest.skip("collecting the wheels needs the package registry")
+    assert again.returncode == 0, again.stderr
+    assert sorted(path.suffix for path in stick.iterdir()) == [".deb", ".run"]
