@@ -29,7 +29,7 @@ def installation() -> Path | None:
 
     None where it came in another way.
     """
-    version = Path(sys.prefix)
+    version = Path(sys.prefix).resolve()  # it is started through the link ROOT/current
     root = version.parent.parent
     return root if version.parent.name == "versions" and (root / "current").is_symlink() else None
 

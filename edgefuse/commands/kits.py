@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -113,7 +114,9 @@ def list_kits(as_json: bool) -> None:
         click.echo(json.dumps({"kits": rows}))
         return
     if not rows:
-        click.echo(f"No kit is installed in {kits_folder()}.", err=True)
+        named = os.environ.get("EDGEFUSE_KIT")  # by an installation for everyone, for instance
+        used = f"; {named} is used" if named else ""
+        click.echo(f"No kit is installed in {kits_folder()}{used}.", err=True)
     width = max((len(item.record.name) for item in found), default=0)
     longest = max((len(item.record.version) for item in found), default=0)
     for row in rows:

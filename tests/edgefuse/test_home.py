@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from edgefuse.home import home
+from edgefuse.home import home, installation
 
 
 def test_the_named_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +21,16 @@ def test_else_it_is_in_the_users_data_folder(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert home() == tmp_path / ".local" / "share" / "edgefuse"
+
+
+def test_an_installation_is_known_through_the_link_that_it_is_started_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "versions" / "1").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(Path("versions", "1"))
+
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "current"))
+    assert installation() == tmp_path
+
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    assert installation() is None

@@ -41,6 +41,14 @@ def test_the_environment_names_another_for_once(
     assert str(tmp_path / "other.kit") in cli("classify", picture, "--note", "A new spot.").refusal
 
 
+def test_who_has_no_kit_of_his_own_is_told_which_one_is_used(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("kits", "list").err == f"No kit is installed in {home()}/kits.\n"
+    monkeypatch.setenv("EDGEFUSE_KIT", "/opt/edgefuse/kits/tiny/1")
+    assert cli("kits", "list").err == f"No kit is installed in {home()}/kits; /opt/edgefuse/kits/tiny/1 is used.\n"
+
+
 def test_a_kit_that_went_away_is_named(cli: Callable[..., Any], tiny_kit: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_kit, tmp_path / "copy.kit"))
     cli("kits", "use", copy)

@@ -84,7 +84,7 @@ def test_kits_and_keys_of_an_installation_for_everyone_count_for_all_its_users(
         install(bring("0", name="first"), fingerprint=fingerprint)
         install(bring(seed=None, name="trial"), allow_unsigned=True)
     assert pinned_keys() == []
-    monkeypatch.setattr(sys, "prefix", str(root / "versions" / "1"))
+    monkeypatch.setattr(sys, "prefix", str(root / "current"))
     assert [key.fingerprint for key in pinned_keys()] == [fingerprint]
     assert standing(find_kit(root / "kits" / "trial")) is None  # every answer tells
     assert find_kit(Path("trial")) == root / "kits" / "trial" / "1"
