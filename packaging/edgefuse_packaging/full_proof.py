@@ -82,6 +82,7 @@ PARTS: Mapping[str, Callable[[Path], Found]] = {
         "tests/edgefuse/test_full_disks.py",
         "tests/edgefuse/results/test_full_disk.py",
         "tests/edgefuse_export/commands/test_export_again.py",
+        "tests/packaging/test_making_installers.py",
         FULL_DISKS=5,
     ),
     "mutants": tests("tests/edgefuse/hostile", "tests/edgefuse/answering/test_mutated_inputs.py", MUTANTS=2000),

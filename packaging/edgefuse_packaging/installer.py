@@ -26,7 +26,7 @@ from edgefuse_packaging.sbom import bill_of_materials
 from edgefuse_packaging.wheelhouse import LOCK, build_edgefuse, build_wheelhouse, lock
 from edgefuse_runtimes.encoder_facts import encoder_facts
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import write_bytes
+from edgefuse_runtimes.files import sync_folder, write_bytes
 from edgefuse_runtimes.folders import scratch_folder
 from edgefuse_runtimes.memory_plan import least
 
@@ -86,17 +86,17 @@ def build_installer(wanted: Wanted, output: Path, say: Callable[[str], None]) ->
         write_payload(carried, payload)
         shutil.rmtree(carried)
         shutil.rmtree(kit.folder)
-        files = write_run_file(target, payload, facts, part_bytes=wanted.part_bytes)
-    package = target.with_suffix(".deb")
-    if len(files) > 1:
-        say("no Debian package is made, since it would be larger than one file may be.")
-        return files
-    try:
-        write_deb(package, target, facts)
-    except BaseException:  # without the file, so that the same command makes both
-        target.unlink()
-        raise
-    return [*files, package]
+        made = write_run_file(scratch / target.name, payload, facts, part_bytes=wanted.part_bytes)
+        payload.unlink()
+        if len(made) == 1:
+            made.append(scratch / target.with_suffix(".deb").name)
+            write_deb(made[1], made[0], facts)
+        else:
+            say("no Debian package is made, since it would be larger than one file may be.")
+        # The one to start is there last: it stands for all of them.
+        files = [path.replace(output / path.name) for path in reversed(made)]
+        sync_folder(output)
+    return files[::-1]
 
 
 def collect(wanted: Wanted, kit: Kit, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from small_disks import SmallDisk
 
+from edgefuse_packaging import installer
+from edgefuse_packaging.pip import RegistryUnreachable
+
 DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
 
 
@@ -43,6 +46,24 @@ def test_a_disk_that_fills_up_holds_no_installer(
         assert done.changed == []
         assert (done.code_again, done.hidden) == (0, []), done.err_again
     record_property("full_disks", DISKS)
+
+
+def test_without_its_debian_package_there_is_no_installer(
+    tiny_kit: Path, edgefuse_wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(installer, "write_deb", power_cut)
+    monkeypatch.setattr(installer, "cached_wheel", lambda machine: None)
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    wanted = installer.Wanted(tiny_kit, "linux-aarch64", (python,), "2.36", edgefuse_wheel, onnxruntime=False)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            installer.build_installer(wanted, tmp_path / "stick", lambda remark: None)
+    except RegistryUnreachable as error:
+        pytest.skip(f"collecting the wheels needs the package registry: {error}")
+    assert list((tmp_path / "stick").iterdir()) == []
 
 
 def test_what_a_killed_one_left_is_gone_when_the_same_is_made_again(command: list[str | Path], tmp_path: Path) -> None:
