@@ -517,7 +517,8 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
         print(f"edgefuse: it cannot be installed ({error}); nothing was changed.", file=sys.stderr)
         return DOES_NOT_FIT if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else BAD_INPUT
     print(f"edgefuse {facts['edgefuse']} is installed in {root}.")
-    print(f"Open 'edgefuse' on the desktop or in the menu, or type:\n{root}/bin/edgefuse ask")
+    place = "in the menu" if is_system else "on the desktop or in the menu"
+    print(f"Open 'edgefuse' {place}, or type:\n{root}/bin/edgefuse ask")
     return 0
 
 
