@@ -22,7 +22,7 @@ def purge(file: LogFile, wanted: Wanted) -> int:
 
     Raises:
         BadInput: another process has the log open, or it cannot be written.
-        DoesNotFit: the disk is full and nothing was purged; or the answers are gone, but traces may be left in the
+        DoesNotFit: the disk is full and no answer was removed; or the answers are gone, but traces may be left in the
             file, which there is no room to write anew.
     """
     if not file.exists:

@@ -173,9 +173,14 @@ def _remove_leftovers(path: Path) -> None:
     """Remove what processes that were killed while they wrote `path` left of it."""
     token = "[0-9a-f]" * 2 * TOKEN_BYTES
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.{token}.part"):
-        with contextlib.suppress(OSError), leftover.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
-            leftover.unlink()
+        with contextlib.suppress(OSError):
+            # Whatever else somebody called so: a link is not followed, a pipe not waited for.
+            handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
+                leftover.unlink()
+            finally:
+                os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -136,6 +136,17 @@ def test_what_a_killed_process_left_is_removed_by_who_writes_next(tmp_path) -> N
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "file"])
 
 
+def test_a_pipe_or_link_of_such_a_name_neither_blocks_nor_leads_elsewhere(tmp_path) -> None:
+    (tmp_path / "elsewhere").write_bytes(OLD)
+    os.mkfifo(tmp_path / ".file.0123456789abcdef.part")
+    (tmp_path / ".file.1123456789abcdef.part").symlink_to(tmp_path / "elsewhere")
+
+    files.write_bytes(tmp_path / "file", NEW)
+
+    assert (tmp_path / "file").read_bytes() == NEW
+    assert (tmp_path / "elsewhere").read_bytes() == OLD
+
+
 def test_what_another_writes_at_the_moment_is_no_leftover(tmp_path) -> None:
     path = tmp_path / "file"
     with files.new_file(path) as slow:
