@@ -93,20 +93,9 @@ def main(stick: Path, root: Path) -> None:
         make_desktop(root)
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as taken:
-        command = [
-            "unshare",
-            "--net",
-            "--mount",
-            "--uts",
-            "--pid",
-            "--fork",
-            "--propagation=private",
-            "sh",
-            "-c",
-            ENTER,
-        ]
+        command = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--propagation=private", "sh", "-c"]
         paths = (root.absolute(), place, stick.absolute(), taken, Path(__file__).absolute())
-        done = subprocess.run([*command, "sh", *map(str, paths)], check=False)
+        done = subprocess.run([*command, ENTER, "sh", *map(str, paths)], check=False)
         for picture in sorted(Path(taken).iterdir()):
             shrink(picture, PICTURES / picture.name)
     sys.exit(done.returncode)
@@ -116,10 +105,12 @@ def make_desktop(root: Path) -> None:
     """A Debian with what a desktop needs."""
     from edgefuse_packaging.root import bare_root
 
-    shutil.copytree(bare_root(os.uname().machine), root, symlinks=True)
+    made = root.with_name(f".{root.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    run("cp", "--archive", str(bare_root(os.uname().machine)), str(made))
     for words in ("update", f"install --yes --no-install-recommends {PACKAGES}"):
-        command = ["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words.split()]
-        subprocess.run(command, check=True)
+        run("chroot", str(made), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *words.split())
+    made.rename(root)
 
 
 def shrink(picture: Path, output: Path) -> None:
@@ -258,7 +249,7 @@ def window(title: str, x: int, y: int) -> None:
 
 def run(*words: str) -> None:
     """Run a program as the administrator, who sees the worker's screen."""
-    subprocess.run(words, check=True, env=os.environ | DISPLAY, stdout=subprocess.DEVNULL, timeout=120)
+    subprocess.run(words, check=True, env=os.environ | DISPLAY, stdout=subprocess.DEVNULL, timeout=1200)
 
 
 def said(*words: str) -> str:
