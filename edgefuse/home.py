@@ -36,9 +36,15 @@ def installation() -> Path | None:
 
 @contextlib.contextmanager
 def closed_to_others() -> Iterator[None]:
-    """What is made while the block runs, only its owner may write to, whatever the user's umask allows."""
+    """What is made while the block runs, only its owner may write to, whatever the user's umask allows.
+
+    In an installation for everyone all may read it, whatever the umask forbids.
+    """
+    root = installation()
+    is_everyones = root is not None and home().resolve() == root
     before = os.umask(0o022)
-    os.umask(before | 0o022)
+    if not is_everyones:
+        os.umask(before | 0o022)
     try:
         yield
     finally:

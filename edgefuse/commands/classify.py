@@ -115,6 +115,8 @@ def command(
             raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
         with storing:
             return _answer_all(image, output, lambda: open_classifier(chosen_kit(kit)), storing)
+    if as_json and language is not None:
+        raise click.UsageError("--json names classes as the kit does, in any language; leave out --lang.")
     _check_one(image, text, note)
     with storing:
         _answer_one(

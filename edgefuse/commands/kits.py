@@ -168,6 +168,7 @@ def use(kit: Path, version: str | None, fingerprint: str | None) -> None:
     from edgefuse.kits.brought import open_brought
     from edgefuse.kits.kit import Kit
     from edgefuse.kits.signature import require_trust
+    from edgefuse.kits.standing import standing
     from edgefuse.kits.store import switch
     from edgefuse.progress import bar
     from edgefuse.trust.pinned import pin, pinned_keys
@@ -182,6 +183,7 @@ def use(kit: Path, version: str | None, fingerprint: str | None) -> None:
             if trust.is_new and trust.signer is not None:
                 pin(trust.signer)
         else:
+            standing(kit)  # refuses a signature over something else
             opened.verify(bar)
         activate(kit)
         click.echo(f"The active kit is now {opened.name} {opened.version} ({kit.resolve()}).")

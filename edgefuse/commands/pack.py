@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -103,11 +102,13 @@ def command(
     from edgefuse.progress import bar, in_bytes
     from edgefuse.trust.keys import public_of
     from edgefuse_runtimes.files import read_json
-    from edgefuse_runtimes.folders import require_new
+    from edgefuse_runtimes.folders import remove_leftover, require_new, scratch_folder
 
     own_golden = (golden_folder, golden_consent, golden_licence)
     if any(own_golden) and not all(own_golden):
         raise click.UsageError("--golden needs --golden-consent and --golden-licence, and they need it.")
+    given = output.with_name(f"{output.name}.golden")
+    remove_leftover(given)  # people's pictures, of a run that was killed
     require_new(output)
     private = None if key is None else private_key(key)
     encoders = Encoders.open(encoders_folder)
@@ -119,7 +120,7 @@ def command(
     with ExitStack() as stack:
         golden = None
         if golden_folder is not None:
-            golden = Path(stack.enter_context(TemporaryDirectory(prefix="edgefuse-golden-")))
+            golden = stack.enter_context(scratch_folder(given))
             write_own_golden(golden_folder, encoders, golden, bar)
             about = replace(about, golden={"consent": golden_consent, "licence": golden_licence})
         contents = contents_of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgefuse.commands.options import FOLDER, engine_option, precision_option
+from edgefuse.commands.options import FOLDER, chosen_kit, engine_option, precision_option
 from edgefuse.sizes import SIZE
 
 if TYPE_CHECKING:
@@ -89,13 +89,12 @@ def _subject(
     kit: Path | None, image: str | None, text: str | None, precision: str | None
 ) -> tuple[Subject, Path | None]:
     """What is planned, and where the kit lies."""
-    from edgefuse.kits.active import find_kit
     from edgefuse.kits.kit import Kit
     from edgefuse.planning.subject import of_kit, of_names
 
     if image is not None and text is not None:
         return of_names(image, text, precision), None
-    place = find_kit(kit)
+    place = chosen_kit(kit)
     return of_kit(Kit.open(place), precision), place
 
 

@@ -67,6 +67,7 @@ def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try
     from edgefuse.doctor.kit import look_at_kit
     from edgefuse.doctor.machine import machine
     from edgefuse.doctor.remembered import verdict_json
+    from edgefuse.kits.standing import standing
     from edgefuse_runtimes.machine import cpu_model
     from edgefuse_runtimes.verdicts import records
 
@@ -77,12 +78,14 @@ def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try
         report["advice"].append("No kit is chosen; name one with --kit, or bring one with 'edgefuse kits install KIT'.")
     else:
         try:
+            note = standing(kit)
             report["kit"] = look_at_kit(kit, memory, try_engines)
-        except EdgefuseError as error:
+        except (EdgefuseError, OSError) as error:
             report["problems"].append(str(error))
             if named is None:
                 report["advice"].append("Choose another kit with 'edgefuse kits use KIT'.")
         else:
+            report["advice"] += [note] if note else []
             report["problems"] += [
                 encoder["problem"] for encoder in report["kit"]["encoders"] if encoder["main"] and encoder["problem"]
             ]

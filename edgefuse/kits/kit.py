@@ -138,6 +138,9 @@ class Kit:
             trusted = [key.fingerprint for key in pinned_keys()]
         except BadInput as error:  # an answer is worth more than the file of trusted keys
             return [str(error), *self.leaks]
+        except OSError as error:
+            why = f"{error.filename} cannot be read ({error.strerror})"
+            return [f"{why}, so it is not known whether this device still trusts who signed the kit.", *self.leaks]
         return [*self.record.remarks(trusted), *self.leaks]
 
     @property

@@ -30,11 +30,16 @@ def write_own_golden(samples: Path, encoders: Encoders, folder: Path, progress: 
         progress: shows the encoder files.
 
     Raises:
-        BadInput: there are more or fewer, one has no note, or one cannot be read.
+        BadInput: it is no folder, there are more or fewer, one has no note, or one cannot be read.
     """
+    wanted = f"{COUNT} pictures, each with its note, as 1.jpg and 1.txt"
+    if not samples.is_dir():
+        raise BadInput(f"{samples} is no folder; give one with {wanted}.")
     found, remarks = read_samples(samples)
-    if len(found) != COUNT or remarks:
-        raise BadInput(f"{samples} has {len(found)} pictures; give {COUNT}, each with its note, as 1.jpg and 1.txt.")
+    if len(found) != COUNT:
+        raise BadInput(f"{samples} has {len(found)} pictures; give {wanted}.")
+    if remarks:
+        raise BadInput(f"{samples} has text files without a picture of the same name; take them out, or rename them.")
     given = []
     for sample in found:
         if sample.note is None or sample.image is None:

@@ -22,6 +22,8 @@ def standing(kit: Path) -> str | None:
     """
     if any(kit.resolve().is_relative_to((root / "kits").resolve()) for root in (home(), installation()) if root):
         return None
+    if not (kit / MANIFEST).is_file():
+        return None  # no kit, which whoever opens it says
     keys = pinned_keys()
     signature = _read(kit / SIGNATURE)
     if signature is not None and can_check():

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgefuse import __version__
 from edgefuse.card import machine_card
+from edgefuse.home import closed_to_others
 from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.encoder import ENGINES
 from edgefuse_runtimes.errors import BadInput
@@ -60,7 +61,8 @@ def write_tuned(kit: Kit, choice: Choice, **more: Any) -> Path:
         **more,
         "machine": machine_card(),
     }
-    write_json(path, description)
+    with closed_to_others():
+        write_json(path, description)
     return path
 
 

@@ -93,14 +93,20 @@ class LogFile(Closing):
 
     def close(self) -> None:
         """Let the file go."""
-        for connection in (self._connection, self._reading):
-            if connection is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.close()
+        self._close_copy()
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
         if self._in_use is not None:
             os.close(self._in_use)
+        self._connection = self._in_use = None
+
+    def _close_copy(self) -> None:
+        if self._reading is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._reading.close()
+        self._reading = None
         self._copy.close()
-        self._connection = self._reading = self._in_use = None
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -143,7 +149,7 @@ class LogFile(Closing):
             if is_new:
                 sync_folder(self.folder)
             fcntl.flock(self._in_use, fcntl.LOCK_SH)
-            self._reading = None
+            self._close_copy()
         except BaseException:
             self.close()
             raise
@@ -153,10 +159,16 @@ class LogFile(Closing):
         """Of a disk that is full, or may only be read, as the system makes of a failing memory card."""
         self.close()
         path = self._copy.enter_context(copied(self.path))
-        self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        require_ours(self._reading)
-        bring_up(self._reading)
-        return self._reading
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            require_ours(connection)
+            bring_up(connection)
+        except BaseException:
+            connection.close()
+            self._close_copy()
+            raise
+        self._reading = connection
+        return connection
 
     def _inode_now(self) -> int | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from edgefuse_runtimes.files import write_bytes
 
 SUFFIX = ".sig"
 """Where `ssh-keygen -Y sign` puts a signature."""
+HEADER_BYTES = 65536
+"""Of a .run file: the shell and the program that start it, and last of all what it says of its parts."""
+_FACTS = b"\n#FACTS\n"
 _NAME = re.compile(r".+\.(run(\.[0-9]+)?|deb)")
 
 
@@ -23,7 +27,7 @@ class VerifiedInstaller:
     """An installer that is what its signer made."""
 
     files: tuple[Path, ...]
-    """The one that was named, and of a .run file the further parts there are."""
+    """The one that was named, and of a .run file its further parts."""
     signer: PublicKey
 
     def to_json(self) -> dict[str, Any]:
@@ -51,13 +55,9 @@ def verify_installer(path: Path, *, fingerprint: str | None = None) -> VerifiedI
         fingerprint: of the key that must have signed it, "SHA256:..."; None: one that this device trusts.
 
     Raises:
-        BadInput: it is not signed, changed, or signed by another key.
+        BadInput: it is not signed, changed, or signed by another key, or a part is missing.
     """
-    files = [path, *(part for part in sorted(path.parent.glob(f"{path.name}.*")) if is_installer(part))]
-    signers = {_signer(file) for file in files}
-    if len(signers) > 1:
-        raise BadInput(f"The parts of {path} are signed by different keys; ask for all of them again.")
-    (signer,) = signers
+    signer = _signer(path)
     if fingerprint is not None and signer.fingerprint != fingerprint:
         raise BadInput(f"{path} is signed by {signer.fingerprint}, not by {fingerprint}; do not start it.")
     if fingerprint is None and signer not in pinned_keys(INSTALLER):
@@ -65,7 +65,25 @@ def verify_installer(path: Path, *, fingerprint: str | None = None) -> VerifiedI
             f"{path} is signed by {signer.fingerprint}, which this device does not trust; compare that with the "
             f"fingerprint that you were given on paper and, if it is the same, add --trust {signer.fingerprint}"
         )
-    return VerifiedInstaller(tuple(files), signer)
+    further = [path.with_name(f"{path.name}.{number}") for number in range(2, _count_parts(path) + 1)]
+    for part in further:
+        if not part.is_file():
+            raise BadInput(f"{part} is missing; copy all {len(further) + 1} files of {path.name} into one folder.")
+        if _signer(part) != signer:
+            raise BadInput(f"The parts of {path} are signed by different keys; ask for all of them again.")
+    return VerifiedInstaller((path, *further), signer)
+
+
+def _count_parts(path: Path) -> int:
+    """How many files the installer `path` has: what the header of a .run file says, and 1 of any other file."""
+    if not path.name.endswith(".run"):
+        return 1
+    with path.open("rb") as file:
+        facts = file.read(HEADER_BYTES).rpartition(_FACTS)[2]
+    try:
+        return len(json.loads(facts)["parts"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadInput(f"{path} does not say which parts it has, so it is no installer; do not start it.") from error
 
 
 def _signer(path: Path) -> PublicKey:

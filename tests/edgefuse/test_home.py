@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from edgefuse.home import home, installation
+from edgefuse.home import closed_to_others, home, installation
 
 
 def test_the_named_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +35,23 @@ def test_an_installation_is_known_through_the_link_that_it_is_started_by(
 
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     assert installation() is None
+
+
+@pytest.mark.parametrize(("umask", "is_everyones", "mode"), [
+    (0o077, True, 0o644), (0o077, False, 0o600), (0o000, True, 0o644), (0o000, False, 0o644),
+])  # fmt: skip
+def test_others_may_never_write_and_all_may_read_what_is_for_everyone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, is_everyones: bool, mode: int
+) -> None:
+    (tmp_path / "opt" / "versions" / "1").mkdir(parents=True)
+    (tmp_path / "opt" / "current").symlink_to(Path("versions", "1"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "opt" / "current"))
+    monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / ("opt" if is_everyones else "mine")))
+    before = os.umask(umask)
+    try:
+        with closed_to_others():
+            (tmp_path / "file").touch()
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, FiniteRange
+from edgefuse.commands.options import FOLDER, FiniteRange, chosen_kit
 from edgefuse_bench.result import SCENARIOS
 from edgefuse_runtimes.encoder import ENGINE_NAMES
 
@@ -97,7 +97,6 @@ def run(
     Each combination of scenario, engine, threads and precision is measured in fresh processes. Golden samples are
     drawn: their times are real, and their answers mean nothing.
     """
-    from edgefuse.kits.active import find_kit
     from edgefuse.kits.kit import Kit
     from edgefuse_bench import harness
     from edgefuse_bench.result import as_json, write_results
@@ -114,7 +113,7 @@ def run(
         raise click.UsageError("--queries is not for --scenario sustained, which goes on for --minutes.")
     if repeats is not None and set(scenarios).isdisjoint(REPEATS):
         raise click.UsageError("--repeats is for --scenario single and offline; cold has a process for each query.")
-    kit = find_kit(kit)
+    kit = chosen_kit(kit)
     own = None if samples is None else own_samples(samples, Kit.open(kit))
     for sentence in () if own is None else own.remarks:
         click.echo(sentence, err=True)

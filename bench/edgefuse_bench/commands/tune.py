@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefuse.commands.options import FOLDER, FiniteRange
+from edgefuse.commands.options import FOLDER, FiniteRange, chosen_kit
 
 EXAMPLE = """\b
 Examples: edgefuse tune my.kit
@@ -36,8 +36,8 @@ def command(kit: Path | None, minutes: float, forget: bool, as_json: bool) -> No
     from edgefuse_bench.tuning.page import render
     from edgefuse_bench.tuning.running import require_writable, tune
 
-    folder = find_kit(kit)
     if forget:
+        folder = find_kit(kit)
         path = require_writable(folder)
         there = path.is_file()
         path.unlink(missing_ok=True)
@@ -46,5 +46,5 @@ def command(kit: Path | None, minutes: float, forget: bool, as_json: bool) -> No
         else:
             click.echo(f"{path} is removed." if there else f"Nothing was tuned for {folder}.")
         return
-    found = tune(folder, minutes * 60)
+    found = tune(chosen_kit(kit), minutes * 60)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else render(found))

@@ -68,12 +68,18 @@ def test_all_that_is_shown_is_named_and_nothing_else_changed(named_kit: Path) ->
     assert (french.kit, french.notes, french.number) == (answer.kit, answer.notes, answer.number)
 
 
-def test_the_page_is_in_the_language_and_json_and_log_are_not(cli: Callable[..., Any], named_kit: Path) -> None:
+def test_the_page_is_in_the_language_and_json_and_log_are_not(
+    cli: Callable[..., Any], named_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["classify", named_kit / "golden/0.png", "--note", "a note", "--kit", named_kit, "--engine", "numpy"]
     page = cli(*words, "--lang", "fr").out
     assert all(name in page for name in FRENCH.values())
     assert not any(name in page for name in FRENCH)
-    assert set(json.loads(cli(*words, "--lang", "fr", "--json").out)["probabilities"]) == set(FRENCH)
+    monkeypatch.setenv("LANG", "fr_FR.UTF-8")
+    assert set(json.loads(cli(*words, "--json").out)["probabilities"]) == set(FRENCH)
+    asked = cli(*words, "--lang", "fr", "--json")
+    assert (asked.code, asked.out) == (2, "")
+    assert "--json names classes as the kit does, in any language; leave out --lang" in asked.err
     assert "tache" not in cli("results", "list").out
     assert "choose of these: fr, hi" in cli(*words, "--lang", "sw").refusal
     assert "fr: lumo = tache lisse, pavi = tache ancienne, ziru = tache nouvelle" in cli("kits", "show", named_kit).out

@@ -14,6 +14,8 @@ import onnx
 import pytest
 
 from edgefuse.kits.manifest import MANIFEST, write_manifest
+from edgefuse.trust.keys import PublicKey
+from edgefuse.trust.pinned import pin
 from edgefuse_runtimes.files import sha256
 
 NOTE = "Age: 45 years. Sex: male. Localization: trunk."
@@ -49,6 +51,12 @@ def test_a_kit_that_nobody_trusted_signed_answers_with_a_note(
     (other / "kit.json.sig").write_bytes((bring("3") / "kit.json.sig").read_bytes())
     done = cli("classify", picture, "--note", "a note", "--engine", "numpy", "--kit", other)
     assert "is not over this kit: the kit or its signature was changed" in done.refusal
+
+
+def test_a_mistyped_kit_is_not_called_unsigned(cli: Callable[..., Any], picture: Path, tmp_path: Path) -> None:
+    pin(PublicKey(bytes(range(32))))
+    missing = tmp_path / "typo"
+    assert cli("classify", picture, "--kit", missing).refusal == f"There is no kit at {missing}; check the path."
 
 
 def test_every_changed_byte_of_the_manifest_is_seen(

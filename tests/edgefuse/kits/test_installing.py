@@ -13,10 +13,12 @@ import pytest
 from edgefuse.answering.classifier import Classifier
 from edgefuse.home import home
 from edgefuse.kits import installing, room
+from edgefuse.kits.active import activate
 from edgefuse.kits.installing import install
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.record import REVOKED, UNSIGNED, read_record, record_path
 from edgefuse.kits.store import installed, kits_folder, objects_folder, remove, rollback
+from edgefuse.kits.tuned import write_tuned
 from edgefuse.trust.pinned import pinned_keys, pinned_path
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 
@@ -51,6 +53,28 @@ def test_nobody_else_may_write_to_an_installed_kit(bring: Bring, fingerprint: st
     assert done.folder.is_relative_to(home())
     for path in (home(), *home().rglob("*")):
         assert path.stat().st_mode & 0o022 == 0, path
+
+
+def test_what_an_administrator_changes_for_everyone_all_may_read(
+    bring: Bring, fingerprint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "opt"
+    (root / "versions" / "1").mkdir(parents=True)
+    (root / "current").symlink_to("versions/1")
+    monkeypatch.setattr(sys, "prefix", str(root / "current"))
+    monkeypatch.setenv("EDGEFUSE_HOME", str(root))
+    first, second = bring("1"), bring("2")
+    before = os.umask(0o077)
+    try:
+        activate(install(first, fingerprint=fingerprint).folder)
+        install(second)
+        write_tuned(Kit.open(rollback("tiny").folder), {})
+    finally:
+        os.umask(before)
+    names = {path.name for path in root.rglob("*")}
+    assert names > {"current", "active-kit", "trusted_keys", "1.installed.json", "1.tuned.json", "highest.json"}
+    for path in root.rglob("*"):
+        assert path.stat().st_mode & 0o444 == 0o444, path
 
 
 def test_the_first_key_is_asked_about_and_pinned_and_others_are_refused(bring: Bring, fingerprint: str) -> None:
@@ -93,6 +117,10 @@ def test_a_key_that_is_trusted_no_more_is_told_in_every_answer_of_its_kits(bring
         pinned_path().write_text("torn")
         (note, *_) = classifier.predict(done.folder / "golden/0.png", "a note").notes
         assert "trusted_keys, line 1, cannot be read" in note
+        pinned_path().unlink()
+        pinned_path().mkdir()
+        (note, *_) = classifier.predict(done.folder / "golden/0.png", "a note").notes
+        assert note.startswith(f"{pinned_path()} cannot be read (Is a directory), so it is not known whether")
 
 
 @pytest.mark.parametrize("damage", ["swapped", "changed", "cut", "emptied"])

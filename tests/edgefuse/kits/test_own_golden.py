@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,10 +38,14 @@ def samples(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pack(cli: Callable[..., Any], tiny_encoders: Path, tiny_workshop: Path, samples: Path) -> Callable[..., Any]:
+def words(tiny_encoders: Path, tiny_workshop: Path) -> tuple[Path | str, ...]:
+    return ("pack", "--encoders", tiny_encoders, "--head", tiny_workshop / "head", "--name", "own", "--output")
+
+
+@pytest.fixture
+def pack(cli: Callable[..., Any], words: tuple[Path | str, ...], samples: Path) -> Callable[..., Any]:
     def run(output: Path, *options: str) -> Any:
-        words = ["--encoders", tiny_encoders, "--head", tiny_workshop / "head", "--name", "own", "--output", output]
-        return cli("pack", *words, "--golden", samples, *options)
+        return cli(*words, output, "--golden", samples, *options)
 
     return run
 
@@ -65,7 +73,33 @@ def test_a_picture_is_made_small_and_upright_and_tells_nothing_but_its_pixels(
         assert (picture.size, picture.mode, picture.info) == ((256, 768), "RGB", {})
     for path in (tmp_path / "kit").rglob("*"):
         assert path.is_dir() or not any(words in path.read_bytes() for words in (b"camera", b"name of a person"))
-    assert not list(tmp_path.glob("edgefuse-golden-*"))
+    assert {path.name for path in tmp_path.iterdir()} == {"samples", "kit"}
+
+
+KILLED = """
+import os, signal
+from edgefuse.cli import run
+from edgefuse.kits import packing
+
+packing.write_kit = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+run()
+"""
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_pictures_that_a_killed_run_left_go_away_with_the_next_one(
+    cli: Callable[..., Any], words: tuple[Path | str, ...], samples: Path, tmp_path: Path, goes_on: bool
+) -> None:
+    place, elsewhere = tmp_path / "place", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    golden = ("--golden", samples, *STATED)
+    command = [sys.executable, "-c", KILLED, *words, place / "kit", *golden]
+    done = subprocess.run(command, env=os.environ | {"TMPDIR": str(elsewhere)}, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(list(place.rglob("*.png"))) == COUNT
+    assert list(elsewhere.iterdir()) == []
+    assert cli(*words, place / "kit", *(golden if goes_on else ())).code == 0
+    assert list(place.iterdir()) == [place / "kit"]
 
 
 def test_the_card_says_who_agreed(cli: Callable[..., Any], pack: Callable[..., Any], tmp_path: Path) -> None:
@@ -97,5 +131,21 @@ def test_too_few_or_a_missing_note_is_a_sentence(pack: Callable[..., Any], sampl
     (samples / "3.txt").unlink()
     assert "has no note for 3.jpg; write it into a text file" in pack(tmp_path / "kit", *STATED).refusal
     (samples / "3.jpg").unlink()
-    assert f"has 7 pictures; give {COUNT}, each with its note" in pack(tmp_path / "kit", *STATED).refusal
+    assert f"has 7 pictures; give {COUNT} pictures, each with its note" in pack(tmp_path / "kit", *STATED).refusal
     assert not (tmp_path / "kit").exists()
+
+
+def test_a_text_without_a_picture_is_told_apart_from_too_few(
+    pack: Callable[..., Any], samples: Path, tmp_path: Path
+) -> None:
+    (samples / "README.txt").write_text("Who they are.\n")
+    sentence = f"{samples} has text files without a picture of the same name; take them out, or rename them."
+    assert pack(tmp_path / "kit", *STATED).refusal == sentence
+
+
+def test_what_is_no_folder_is_refused(cli: Callable[..., Any], words: tuple[Path | str, ...], tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("image,text\n" + "".join(f"{number}.jpg,a note\n" for number in range(COUNT)))
+    for given in (table, tmp_path / "missing"):
+        sentence = f"{given} is no folder; give one with {COUNT} pictures, each with its note, as 1.jpg and 1.txt."
+        assert cli(*words, tmp_path / "kit", "--golden", given, *STATED).refusal == sentence

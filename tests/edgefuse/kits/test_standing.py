@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgefuse.kits import signature
-from edgefuse.kits.active import find_kit
+from edgefuse.kits.active import active_kit, find_kit
 from edgefuse.kits.installing import install
 from edgefuse.kits.standing import standing
 from edgefuse.trust.pinned import pin, pinned_keys
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.verdicts import records
 
 Bring = Callable[..., Path]
 
@@ -50,6 +52,34 @@ def test_a_signature_over_something_else_is_refused_everywhere(bring: Bring, tru
     (kit / "kit.json.sig").write_bytes(b"")
     with pytest.raises(BadInput, match="cannot be read"):
         standing(kit)
+
+
+@pytest.fixture
+def swapped(bring: Bring) -> Path:
+    """A kit with the signature of another one."""
+    kit = bring("1")
+    (kit / "kit.json.sig").write_bytes((bring("2") / "kit.json.sig").read_bytes())
+    return kit
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["classify --note new --kit", "kits use", "kits show", "kits install", "verify", "plan --kit", "tune",
+     "bench run"],
+)  # fmt: skip
+def test_no_verb_takes_a_kit_with_a_signature_over_something_else(
+    cli: Callable[..., Any], swapped: Path, words: str
+) -> None:
+    assert f"The signature of the kit {swapped} is not over this kit" in cli(*words.split(), swapped).refusal
+    assert active_kit() is None
+
+
+def test_doctor_tells_of_a_signature_over_something_else_and_runs_nothing(
+    cli: Callable[..., Any], swapped: Path
+) -> None:
+    done = cli("doctor", "--probe", "--kit", swapped)
+    assert (done.code, "is not over this kit" in " ".join(done.out.split())) == (1, True)
+    assert records() == []
 
 
 @pytest.mark.usefixtures("trusting")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgefuse.answering.prediction import Prediction
-from edgefuse.results import clock
+from edgefuse.results import clock, log_file
 from edgefuse.results.inputs import Given, read_given
 from edgefuse.results.log import ResultsLog
 from edgefuse.results.records import Wanted
@@ -254,3 +256,45 @@ def test_a_log_that_another_program_keeps_locked_is_not_damaged(
     other.execute("ROLLBACK")
     other.close()
     assert log.store(prediction(), Given()) == 2
+
+
+@pytest.fixture
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where copies of a log that cannot be opened are made."""
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    return tmp_path / "copies"
+
+
+def read_only(log: log_file.LogFile) -> sqlite3.Connection:
+    raise OSError(errno.EROFS, "Read-only file system", str(log.path))
+
+
+def test_the_copy_goes_away_as_soon_as_the_log_can_be_written_again(
+    log: ResultsLog, prediction: Make, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.store(prediction(), Given())
+    log.close()
+    with monkeypatch.context() as while_read_only:
+        while_read_only.setattr(log_file.LogFile, "_connected", read_only)
+        assert log.count(Wanted()) == 1
+        assert len(list(copies.iterdir())) == 1
+    assert log.store(prediction(), Given()) == 2
+    assert list(copies.iterdir()) == []
+    assert log.count(Wanted()) == 2
+
+
+def test_a_copy_that_cannot_be_brought_up_to_date_is_not_read(
+    log: ResultsLog, prediction: Make, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    log.store(prediction(), Given())
+    log.close()
+    monkeypatch.setattr(log_file.LogFile, "_connected", read_only)
+    monkeypatch.setattr(log_file, "bring_up", fail)
+    for _ in range(2):
+        with pytest.raises(BadInput, match="cannot be read"):
+            log.count(Wanted())
+        assert list(copies.iterdir()) == []

@@ -12,7 +12,9 @@ import pytest
 
 from edgefuse.trust.keys import load_private_key, public_key
 from edgefuse.trust.pinned import INSTALLER, PRINCIPAL, pin, pinned_path
-from edgefuse.verification.installers import sign_installer, verify_installer
+from edgefuse.verification.installers import HEADER_BYTES, sign_installer, verify_installer
+from edgefuse_packaging.device import install
+from edgefuse_packaging.run_file import write_run_file
 from edgefuse_runtimes.errors import BadInput
 
 pytest.importorskip("cryptography", reason="signs installers")
@@ -32,8 +34,12 @@ def stick(tmp_path: Path, key: Path) -> Path:
     """A signed installer of two parts beside its Debian package."""
     folder = tmp_path / "stick"
     folder.mkdir()
+    payload = tmp_path / "payload"
+    payload.write_bytes(b"carried " * 20_000)
+    facts = {"machine": "aarch64", "pythons": ["3.11"]}
+    write_run_file(folder / "tiny.run", payload, facts, part_bytes=HEADER_BYTES + 100_000)
+    (folder / "tiny.deb").write_bytes(b"tiny.deb" * 100_000)
     for name in ("tiny.run", "tiny.run.2", "tiny.deb"):
-        (folder / name).write_bytes(name.encode() * 100_000)
         sign_installer(folder / name, load_private_key(key, lambda: ""))
     return folder
 
@@ -69,6 +75,29 @@ def test_a_changed_byte_of_any_part_is_found(cli: Callable[..., Any], stick: Pat
         file.seek(-1, 2)
         file.write(b"!")
     assert f"The signature of {stick / name} is not over this file" in cli("verify", stick / "tiny.run").refusal
+
+
+@pytest.mark.parametrize("name", ["a [1].run", "*.run", "a?.run"])
+def test_a_changed_part_is_found_whatever_the_name(cli: Callable[..., Any], stick: Path, name: str) -> None:
+    for path in sorted(stick.glob("tiny.run*")):
+        path.rename(stick / path.name.replace("tiny.run", name))
+    assert cli("verify", stick / name).code == 0
+    (stick / f"{name}.2").write_bytes(b"!")
+    assert f"The signature of {stick / name}.2 is not over this file" in cli("verify", stick / name).refusal
+
+
+def test_a_part_that_is_missing_is_named(cli: Callable[..., Any], stick: Path) -> None:
+    (stick / "tiny.run.2").unlink()
+    sentence = f"{stick / 'tiny.run.2'} is missing; copy all 2 files of tiny.run into one folder."
+    assert cli("verify", stick / "tiny.run").refusal == sentence
+
+
+def test_a_signed_file_that_is_no_installer_is_refused(cli: Callable[..., Any], stick: Path, key: Path) -> None:
+    assert HEADER_BYTES == install.HEADER_BYTES
+    for content in (b"#!/bin/sh\n", b"\n#FACTS\n[]", b'\n#FACTS\n{"parts": 2}', b"\n#FACTS\n" + b"[" * 60_000):
+        (stick / "tiny.run").write_bytes(content)
+        sign_installer(stick / "tiny.run", load_private_key(key, lambda: ""))
+        assert "does not say which parts it has" in cli("verify", stick / "tiny.run").refusal
 
 
 def test_a_missing_or_torn_signature_is_a_sentence(cli: Callable[..., Any], stick: Path) -> None:
