@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import tokenize
 import zipfile
@@ -33,6 +33,17 @@ MOST_PACKED = 100
 
 TOKEN_BYTES = 8
 """Of what tells temporary names of the same file apart."""
+_PART = re.compile(rf"\.(.+)\.[0-9a-f]{{{2 * TOKEN_BYTES}}}\.part", re.DOTALL)
+"""A temporary name; its group is the name of the file."""
+
+_looked_through: dict[tuple[int, int, int], list[str]] = {}
+"""Temporary names in folders as this process left them: device, inode and time stamp -> names.
+
+A folder that nobody else changed since is not looked through again, so n files in one folder do not cost n**2. What
+another process leaves within one tick of a time stamp is found by the next process only.
+"""
+MOST_FOLDERS = 64
+"""Of which that is remembered."""
 
 _UNREADABLE = (
     OSError, EOFError, MemoryError, OverflowError, RecursionError, ValueError, TypeError, AttributeError, RuntimeError,
@@ -143,19 +154,31 @@ def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise."""
-    make_folder(path.parent)
-    _remove_leftovers(path)
+    folder = path.parent
+    make_folder(folder)
+    others = _remove_leftovers(path)
     part = path.with_name(f".{path.name}.{secrets.token_hex(TOKEN_BYTES)}.part")
     try:  # the name is known before there is a file: an interrupt in the very moment it is made removes it, too
         with _new_locked(part) as file:
+            begun = _stamp(folder)
             yield file
             file.flush()
             os.fsync(file.fileno())
+            unchanged = _stamp(folder) == begun
             part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_folder(folder)
+    if unchanged:
+        if len(_looked_through) >= MOST_FOLDERS:
+            _looked_through.clear()
+        _looked_through[_stamp(folder)] = others
+
+
+def _stamp(folder: Path) -> tuple[int, int, int]:
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino, facts.st_mtime_ns
 
 
 def _new_locked(part: Path) -> BinaryIO:
@@ -169,10 +192,14 @@ def _new_locked(part: Path) -> BinaryIO:
         file.close()
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed while they wrote `path` left of it."""
-    token = "[0-9a-f]" * 2 * TOKEN_BYTES
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{token}.part"):
+def _remove_leftovers(path: Path) -> list[str]:
+    """Remove what processes that were killed while they wrote `path` left of it; the temporary names that stay."""
+    names = _looked_through.pop(_stamp(path.parent), None)
+    if names is None:
+        names = []
+        with contextlib.suppress(PermissionError):  # a folder that may be written and not read
+            names = [entry.name for entry in path.parent.iterdir() if _PART.fullmatch(entry.name)]
+    for leftover in [path.with_name(name) for name in names if _PART.sub(r"\1", name) == path.name]:
         with contextlib.suppress(OSError):
             # Whatever else somebody called so: a link is not followed, a pipe not waited for.
             handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -181,6 +208,7 @@ def _remove_leftovers(path: Path) -> None:
                 leftover.unlink()
             finally:
                 os.close(handle)
+    return [name for name in names if os.path.lexists(path.with_name(name))]
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -136,6 +136,30 @@ def test_what_a_killed_process_left_is_removed_by_who_writes_next(tmp_path) -> N
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "file"])
 
 
+def test_what_is_left_meanwhile_where_this_process_wrote_before_is_removed_too(tmp_path) -> None:
+    files.write_bytes(tmp_path / "file", OLD)
+    for name in ("file", "other"):
+        killed_child(f"os.fsync = power_cut; files.write_bytes(folder / {name!r}, b'new' * 2000)", tmp_path)
+
+    files.write_bytes(tmp_path / "file", NEW)
+    assert [path.name[:7] for path in tmp_path.glob(".*")] == [".other."]
+    files.write_bytes(tmp_path / "other", NEW)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]
+
+
+def test_a_folder_is_not_looked_through_again_for_each_of_many_files(tmp_path, monkeypatch) -> None:
+    looks = []
+    for name in ("listdir", "scandir"):
+        look = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda folder, look=look: looks.append(folder) or look(folder))
+
+    for number in range(20):
+        files.write_bytes(tmp_path / f"file-{number}", NEW)
+
+    assert [Path(look) for look in looks] == [tmp_path]
+
+
 def test_a_pipe_or_link_of_such_a_name_neither_blocks_nor_leads_elsewhere(tmp_path) -> None:
     (tmp_path / "elsewhere").write_bytes(OLD)
     os.mkfifo(tmp_path / ".file.0123456789abcdef.part")
