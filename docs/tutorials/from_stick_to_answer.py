@@ -92,13 +92,16 @@ def main(stick: Path, root: Path) -> None:
     if not root.exists():
         make_desktop(root)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as taken:
+    taken = tempfile.mkdtemp(prefix="walk-")
+    with tempfile.TemporaryDirectory() as place:
         command = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--propagation=private", "sh", "-c"]
         paths = (root.absolute(), place, stick.absolute(), taken, Path(__file__).absolute())
         done = subprocess.run([*command, ENTER, "sh", *map(str, paths)], check=False)
-        for picture in sorted(Path(taken).iterdir()):
-            shrink(picture, PICTURES / picture.name)
-    sys.exit(done.returncode)
+    if done.returncode != 0:
+        sys.exit(f"The walk ended with {done.returncode}; no picture was replaced, and those it took are in {taken}.")
+    for picture in sorted(Path(taken).iterdir()):
+        shrink(picture, PICTURES / picture.name)
+    shutil.rmtree(taken)
 
 
 def make_desktop(root: Path) -> None:
