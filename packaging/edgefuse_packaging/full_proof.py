@@ -76,7 +76,12 @@ def builds(kit: Path, *, build: Callable[[Path], dict[str, Any]]) -> Found:
 # Four tests kill installations, each so often: first ones and upgrades, of a kit and of the .run file.
 PARTS: Mapping[str, Callable[[Path], Found]] = {
     "batches": tests("tests/packaging/test_killing.py", KILLS=200),
-    "installs": tests("tests/edgefuse/kits/test_survival.py", "tests/packaging/test_installer.py", INSTALL_KILLS=25),
+    "installs": tests(
+        "tests/edgefuse/kits/test_survival.py",
+        "tests/packaging/test_installer.py",
+        INSTALL_KILLS=25,
+        FULL_DISKS=5,
+    ),
     "exports": tests("tests/edgefuse/kits/test_killed_makers.py", EXPORT_KILLS=50),
     "full-disks": tests(
         "tests/edgefuse/test_full_disks.py",

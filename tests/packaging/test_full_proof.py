@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from edgefuse_packaging import full_proof
 from edgefuse_packaging.builds import build_twice
+from edgefuse_packaging.counted_tests import ROOT, Counted
 from edgefuse_packaging.full_proof import Found
 from edgefuse_runtimes.errors import QualityGate
 
@@ -74,6 +76,25 @@ def test_a_change_that_is_not_committed_has_no_proof(prove: Callable[..., Result
     assert done.exit_code == 2
     assert "these files differ from it: M code.py" in done.stderr
     assert not (repository / "proof.json").exists()
+
+
+@pytest.mark.parametrize("name", ["batches", "installs", "exports", "full-disks", "mutants"])
+def test_a_part_sets_every_count_that_its_tests_take(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, int] = {}
+    files: list[Path] = []
+
+    def note(paths: tuple[str, ...], counts: dict[str, int]) -> Counted:
+        asked.update(counts)
+        for path in (ROOT / path for path in paths):
+            files.extend(path.rglob("*.py") if path.is_dir() else [path])
+        return Counted(1, (), (), {})
+
+    monkeypatch.setattr(full_proof, "run_tests", note)
+    assert full_proof.PARTS[name](Path("a.kit")).right
+    taken = {
+        count for file in files for count in re.findall(r'environ\.get\("(EDGEFUSE_\w+)", "\d+"', file.read_text())
+    }
+    assert taken - {"EDGEFUSE_SEED"} == set(asked)
 
 
 def test_builds_that_differ_are_named(tiny_kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
