@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -33,7 +33,7 @@ if importlib.util.find_spec("hypothesis") is not None:  # a field environment ha
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that takes longest comes first; those that need the starter kit come last, when it has made that one.
+    """The files that take longest come first; those that need the starter kit come last, when it has made that one.
 
     So no two processes that run the tests side by side wait for each other.
     """
@@ -42,7 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needed.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
 
     def turn(item: pytest.Item) -> int:
-        return 0 if "field_venv" in needed[item.path] else 2 if "starter_kit" in needed[item.path] else 1
+        if needed[item.path] & {"edgefuse_wheel", "filling"}:
+            return 0
+        return 2 if "starter_kit" in needed[item.path] else 1
 
     items.sort(key=turn)
 
@@ -89,6 +91,15 @@ def python_3_13() -> Path:
         if subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == "(3, 13)":
             return candidate
     pytest.skip("needs Python 3.13 as python3.13 on the PATH, as $EDGEFUSE_PYTHON313 or in ~/.pyenv")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pip_cache() -> Iterator[None]:
+    """What pip downloaded once serves all tests, though each has a cache folder of its own."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pip"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR") or str(cache))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from edgefuse_runtimes.errors import BadInput, DoesNotFit
 _UNREACHABLE = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Failed to establish a new connection"
     r"|Could not fetch URL|Connection refused|Network is unreachable"
+    r"|ReadTimeoutError|Read timed out|ConnectionResetError|Connection aborted|IncompleteRead"
 )
 
 

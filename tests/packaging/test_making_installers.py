@@ -69,9 +69,13 @@ def test_without_its_debian_package_there_is_no_installer(
 def test_what_a_killed_one_left_is_gone_when_the_same_is_made_again(command: list[str | Path], tmp_path: Path) -> None:
     stick = tmp_path / "stick"
     making = [str(word) for word in [*command, "--output", stick]]
-    process = subprocess.Popen(making, start_new_session=True, stderr=subprocess.DEVNULL)
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(making, start_new_session=True, stderr=stderr)
     while not list(stick.glob(".*.part/whole/carried")):
-        assert process.poll() is None
+        if process.poll() is not None and "registry cannot be reached" in said.read_text():
+            pytest.skip("collecting the wheels needs the package registry")
+        assert process.returncode is None, said.read_text()
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
