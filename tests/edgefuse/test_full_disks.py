@@ -61,14 +61,11 @@ STEP_BY_STEP = {
 
 BEFORE = {
     "{disk}/head": ["cp -r {head} {disk}"],
-    "{disk}/study": ["edgefuse study run {study} --output {disk}/study --jobs 1"],
+    "{disk}/study": ["cp -r {studied} {disk}/study"],
     "{disk}/tiny.kit": ["cp -r {kit} {disk}"],
     "{disk}/home": [
         "env EDGEFUSE_HOME={disk}/home edgefuse kits install {kit} --allow-unsigned",
         "env EDGEFUSE_HOME={disk}/home edgefuse kits install {second} --allow-unsigned",
-    ],
-    "{disk}/answered": [
-        "env EDGEFUSE_HOME={disk}/answered edgefuse classify {picture} --note new --kit {kit} --no-cache"
     ],
 }
 """What is done on the disk first for the verbs that name it."""
@@ -110,6 +107,7 @@ def places(
         "table": table,
         "csv": tmp_path / "table.csv",
         "study": tmp_path / "study.toml",
+        "studied": tmp_path / "studied",
         "photos": photos,
         "key": make_key(),
         "bench": tmp_path / "bench.json",
@@ -122,6 +120,7 @@ MADE_FOR = {
     "{csv}": "edgefuse embeddings export {table} --output {csv}",
     "{bench}": "edgefuse bench run {kit} --engine numpy --threads 1 --queries 2 --warmup 0 --json {bench}",
     "{second}": "edgefuse pack --encoders {encoders} --head {head} --name tiny --version 2 --output {second}",
+    "{studied}": "edgefuse study run {study} --output {studied} --jobs 1",
     "results export": "edgefuse classify {picture} --note new --kit {kit} --no-cache",
 }
 """What is done elsewhere first for the verbs that name it."""
@@ -167,6 +166,8 @@ class Filling:
             assert "Traceback" not in done.err
             assert done.code_again == 0, done
             assert done.hidden == [], done
+            different = {name for name, form in done.forms.items() if form != undisturbed.forms.get(name)}
+            assert different == set(), done
         return found
 
 
@@ -191,6 +192,20 @@ def test_what_is_finished_stays_whole_where_the_disk_has_no_room_for_the_rest(
     found = filling(words).on_full_disks()
     assert [name for done in found for name in done.changed if ".part" in name] == []
     record_property("full_disks", len(found))
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "torn"),
+    [
+        ("made.json", '{"n": 1}', '{"n": '),
+        ("made.jsonl", '{"n": 1}\n{"n": 2}\n', '{"n": 1}\n{"n"'),
+        ("made.csv", "n,seconds\n1,0.25\n2,3e-05\n", "n,seconds\n1,0.25\n2,"),
+    ],
+)
+def test_a_torn_file_under_its_final_name_is_seen(small_disk: SmallDisk, name: str, whole: str, torn: str) -> None:
+    write = ["sh", "-c", 'printf %s "$1" > "$0"', small_disk.place / name]
+    forms = [small_disk.run(*write, text).forms[name] for text in (whole, whole.replace("2", "7"), torn)]
+    assert forms[0] == forms[1] != forms[2]
 
 
 @pytest.mark.parametrize(
