@@ -25,10 +25,12 @@ from small_disks import SmallDisk
 
 from edgefuse.answering.classifier import Classifier
 from edgefuse.kits.kit import Kit
+from edgefuse.kits.manifest import MANIFEST, write_manifest
 from edgefuse.trust.keys import public_of
 from edgefuse.verification.installers import verify_installer
 from edgefuse_packaging import run_file
 from edgefuse_packaging.commands.installer import command
+from edgefuse_packaging.device import install
 from edgefuse_packaging.installer import Wanted, collect, file_stem
 from edgefuse_packaging.killing import run_for
 from edgefuse_packaging.pip import RegistryUnreachable
@@ -52,6 +54,29 @@ class Carried:
         facts = self.facts | {"id": f"0.1.0-{number}"} | facts
         (file,) = run_file.write_run_file(folder / f"tiny-{number}.run", self.payload, facts)
         return file
+
+    def with_kit_changed(self, folder: Path, change: Callable[[Path], object]) -> Carried:
+        """The same with another kit; `folder` is made for it."""
+        content = folder / "content"
+        content.mkdir(parents=True)
+        subprocess.run(["tar", "-xf", self.payload, "-C", content], check=True)
+        change(content / "kit")
+        manifest = json.loads((content / "kit" / MANIFEST).read_text())
+        run_file.write_payload(content, folder / "payload.tar")
+        shutil.rmtree(content)
+        kit = self.facts["kit"] | {name: manifest[name] for name in ("version", "digest")}
+        return Carried(folder / "payload.tar", self.facts | {"kit": kit})
+
+    def with_kit_version(self, folder: Path, version: int) -> Carried:
+        """The same with a newer kit."""
+
+        def change(kit: Path) -> None:
+            manifest = json.loads((kit / MANIFEST).read_text())
+            (kit / MANIFEST).unlink()
+            kept = {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")}
+            write_manifest(kit, kept | {"version": str(version)})
+
+        return self.with_kit_changed(folder, change)
 
 
 @dataclass(frozen=True)
@@ -94,10 +119,16 @@ class Person:
 
     def answer(self) -> str:
         """The label of the kit's first golden sample."""
-        (golden,) = self.root.glob("kits/*/*/golden")
+        golden = Path(self.kit()["folder"], "golden")
         words = ["classify", golden / "0.png", "--text", golden / "0.txt", "--json"]
         said = self.run(self.home / ".local/bin/edgefuse", *words)
         return str(json.loads(said.stdout)["label"])
+
+    def kit(self) -> dict[str, Any]:
+        """What is told of the active kit."""
+        said = self.run(self.root / "bin" / "edgefuse", "kits", "list", "--json").stdout
+        (active,) = (kit for kit in json.loads(said)["kits"] if kit["active"])
+        return dict(active)
 
     def current(self) -> str:
         return (self.root / "current").resolve().name
@@ -154,6 +185,8 @@ def person(installed_home: Person, first: Path, tmp_path: Path) -> Person:
     person = Person(tmp_path / "home", installed_home.took)
     shutil.copytree(installed_home.root, person.root, symlinks=True)
     shutil.rmtree(person.root / "bin")
+    active = person.root / "active-kit"  # the one thing that names the folder
+    active.write_text(active.read_text().replace(str(installed_home.root), str(person.root)))
     person.install(first)
     return person
 
@@ -277,15 +310,77 @@ def test_installing_again_repairs_a_kit_that_the_card_damaged(first: Path, perso
     assert person.answer()
 
 
-def test_a_version_with_a_damaged_kit_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
-    content = tmp_path / "content"
-    content.mkdir()
-    subprocess.run(["tar", "-xf", carried.payload, "-C", content], check=True)
-    (content / "kit" / "head.npz").write_bytes(b"another head")
-    payload = tmp_path / "other.tar"
-    run_file.write_payload(content, payload)
+def take_python_away(version: Path) -> None:
+    """As an upgrade of the system does."""
+    (version / "bin" / "python").unlink()
+    (version / "bin" / "python").symlink_to("/usr/bin/python3.0")
 
-    done = person.install(Carried(payload, carried.facts).run_file(tmp_path / "stick", 2), check=False)
+
+def empty_a_module(version: Path) -> None:
+    (module,) = version.glob("lib/*/site-packages/click/__init__.py")
+    module.write_bytes(b"")
+
+
+def empty_a_module_of_answers(version: Path) -> None:
+    (module,) = version.glob("lib/*/site-packages/PIL/Image.py")
+    module.write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [take_python_away, empty_a_module, empty_a_module_of_answers])
+def test_installing_again_repairs_a_version_that_does_not_run(
+    first: Path, person: Person, harm: Callable[[Path], None]
+) -> None:
+    harm(person.root / "versions" / "0.1.0-1")
+
+    person.install(first)
+
+    assert person.answer()
+    assert person.versions() == ["0.1.0-1"]
+    assert person.leftovers() == set()
+
+
+@pytest.mark.parametrize(
+    ("moment", "error", "code", "sentence", "kit"),
+    [
+        ("os.sync", KeyboardInterrupt, 130, "interrupted; nothing was changed.", "1"),
+        ("make_current", KeyboardInterrupt, 130, "interrupted; start this file again to finish.", "2"),
+        ("make_current", OSError, 2, "it is not finished (bad card); start this file again to finish.", "2"),
+    ],
+)
+def test_an_interrupted_upgrade_says_whether_anything_was_changed(
+    carried: Carried,
+    person: Person,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moment: str,
+    error: type[BaseException],
+    code: int,
+    sentence: str,
+    kit: str,
+) -> None:
+    def fail(*_: Path) -> None:
+        raise error("bad card")
+
+    file = carried.with_kit_version(tmp_path / "newer", 2).run_file(tmp_path / "stick", 2)
+    facts = json.loads(file.read_bytes()[: install.HEADER_BYTES].partition(b"\n#FACTS\n")[2])
+    with monkeypatch.context() as patch:
+        patch.setattr(f"edgefuse_packaging.device.install.{moment}", fail)
+        words = [str(file), "--allow-unsigned", "--no-menu", "--prefix", str(person.root)]
+        assert install.main(words, facts) == code
+
+    assert capsys.readouterr().err.splitlines()[-1] == f"edgefuse: {sentence}"
+    assert (person.current(), person.versions()) == ("0.1.0-1", ["0.1.0-1"])
+    assert person.kit()["version"] == kit
+    person.install(file)
+    assert (person.current(), person.kit()["version"]) == ("0.1.0-2", "2")
+    assert person.leftovers() == set()
+
+
+def test_a_version_with_a_damaged_kit_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
+    damaged = carried.with_kit_changed(tmp_path / "other", lambda kit: (kit / "head.npz").write_bytes(b"another head"))
+
+    done = person.install(damaged.run_file(tmp_path / "stick", 2), check=False)
 
     assert done.returncode == 2
     assert "the kit was not taken" in done.stderr
@@ -300,15 +395,19 @@ def test_a_killed_upgrade_leaves_the_version_before_and_the_rerun_finishes(
     number, kills, rng = 1, 0, random.Random(SEED)
     while kills < KILLS:
         number += 1
-        file = carried.run_file(tmp_path / "stick", number)
+        newer = carried.with_kit_version(tmp_path / f"kit-{number}", number)
+        file = newer.run_file(tmp_path / "stick", number)
+        newer.payload.unlink()
         before, after = f"0.1.0-{number - 1}", f"0.1.0-{number}"
         kills += person.killed_while_installing(file, rng.uniform(0, person.took))
         assert person.current() in (before, after)
+        assert person.kit()["version"] in (str(number), str(number - 1) if person.current() == before else None)
         assert person.answer()
 
         person.install(file)
 
         assert person.current() == after
+        assert person.kit()["version"] == str(number)
         assert person.answer()
         assert person.versions() == sorted([before, after])
         assert person.leftovers() == set()

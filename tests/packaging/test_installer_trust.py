@@ -130,16 +130,16 @@ def test_the_kit_that_was_checked_is_the_one_that_is_handed_over(
 ) -> None:
     asked = []
 
-    def checked(version: Path, root: Path, options: list[str]) -> str:
+    def checked(version: Path, kit: Path, root: Path, options: list[str], then: str) -> str:
         asked.append(options)
         return json.dumps({"digest": "00", "signer": signer})
 
     monkeypatch.setattr(install, "_install_kit", checked)
-    options = install._require_trust(tmp_path, tmp_path, "00", ["--allow-downgrade"])
+    options = install._require_trust(tmp_path, tmp_path, tmp_path, "00", ["--allow-downgrade"])
     assert asked == [["--allow-downgrade", "--check", "--json"]]
     assert options == ["--allow-downgrade", *([f"--trust={signer}"] if signer else [])]
     with pytest.raises(install.Refused, match="the kit is another one than this file says"):
-        install._require_trust(tmp_path, tmp_path, "01", [])
+        install._require_trust(tmp_path, tmp_path, tmp_path, "01", [])
 
 
 def test_what_was_taken_without_trust_becomes_signed_when_the_same_file_is_trusted(make: Make, home: Person) -> None:
@@ -160,6 +160,31 @@ def test_what_was_taken_without_trust_becomes_signed_when_the_same_file_is_trust
     again = start(home, file, "--allow-unsigned")
     assert "unpacking" not in again.stderr
     assert [kit["signer"] for kit in kits(home)] == [FINGERPRINT]
+
+
+def test_a_key_that_is_named_must_have_signed_the_kit_that_is_there(make: Make, home: Person) -> None:
+    file, other = make(), "SHA256:" + "A" * 43
+    start(home, file, f"--trust={FINGERPRINT}").check_returncode()
+
+    wrong = start(home, file, f"--trust={other}")
+    assert wrong.returncode == 2
+    assert f"is signed by {FINGERPRINT}, not by {other}" in wrong.stderr
+    assert wrong.stderr.splitlines()[-1] == "edgefuse: the kit was not taken; nothing was changed."
+    assert [kit["signer"] for kit in kits(home)] == [FINGERPRINT]
+
+    again = start(home, file, f"--trust={FINGERPRINT}")
+    assert (again.returncode, "unpacking" in again.stderr) == (0, False)
+
+
+def test_a_key_that_is_named_is_trusted_again(make: Make, home: Person) -> None:
+    file = make()
+    start(home, file, f"--trust={FINGERPRINT}").check_returncode()
+    (home.root / "trusted_keys").unlink()
+
+    done = start(home, file, f"--trust={FINGERPRINT}")
+
+    assert done.returncode == 0, done.stderr
+    assert FINGERPRINT in (home.root / "trusted_keys").read_text()
 
 
 def test_for_everyone_the_kit_is_checked_and_taken_over_too(make: Make, home: Person) -> None:

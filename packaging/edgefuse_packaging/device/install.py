@@ -3,7 +3,7 @@
 It needs Python's standard library alone, neither pip nor venv. Where things come to lie, below ROOT (/opt/edgefuse for
 the administrator, else the user's data folder):
 
-    ROOT/versions/ID/       a whole installation: Python packages and the list of parts; never changed once it is there
+    ROOT/versions/ID/       a whole installation: Python packages and the list of parts; replaced only if it fails
     ROOT/current            link to the one that is used; changed by one rename
     ROOT/previous           link to the one before, for ROOT/bin/edgefuse-rollback
     ROOT/bin/               what the user starts
@@ -29,6 +29,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,19 +249,18 @@ def fill(version: Path, carried: Path, python: str, *, compiled: bool) -> None:
         (carried / name).replace(version / name)
 
 
-def try_out(version: Path) -> None:
-    """See that the new installation gives the label of the kit's first golden sample, before anything refers to it.
+def try_out(version: Path, kit: Path) -> None:
+    """See that an installation gives the label of the kit's first golden sample.
 
     Raises:
         Refused: it does not, with what it said.
     """
-    kit, aside = version / "kit", version / "tmp"
     manifest = json.loads((kit / "kit.json").read_bytes())
     sample = manifest["golden"][0]
     words = ["classify", str(kit / sample["image"]), "--text", str(kit / sample["text"]), "--kit", str(kit)]
     command = [*edgefuse(version), *words, "--no-cache", "--json"]
-    said = json.loads(_run(command, "it does not run here", EDGEFUSE_HOME=str(aside), XDG_CACHE_HOME=str(aside)))
-    shutil.rmtree(aside, ignore_errors=True)
+    with tempfile.TemporaryDirectory(".part", ".", version.parent, ignore_cleanup_errors=True) as aside:
+        said = json.loads(_run(command, "it does not run here", EDGEFUSE_HOME=aside, XDG_CACHE_HOME=aside))
     probabilities = sample["probabilities"]
     expected = manifest["classes"][probabilities.index(max(probabilities))]
     if said["label"] != expected:
@@ -278,80 +278,126 @@ def install(
     facts: Mapping[str, Any],
     *,
     say: Callable[[str], None],
+    trust: str | None,
     kit_options: Sequence[str],
     compiled: bool,
 ) -> Path:
     """Unpack, fill and try out a new version beside what is there; then make it the current one.
 
-    The kit is checked by the new edgefuse before it is tried out, and taken over by it afterwards.
+    The kit is checked by the new edgefuse before it is tried out. All is on the disk before the kit is taken over, and
+    the new edgefuse is made current right after: an old one has the new kit for a moment alone.
 
     Args:
         root: see the beginning of this file.
         file: the .run file.
         facts: what it says of itself.
         say: takes the name of each step.
-        kit_options: what to add to `edgefuse kits install`, which takes the kit over.
+        trust: the fingerprint of the key that is to be trusted, or None.
+        kit_options: what else to add to `edgefuse kits install`, which takes the kit over.
         compiled: see `fill`.
 
     Returns:
         The folder of the version.
 
     Raises:
-        Refused: nothing was changed.
+        Refused: with what is left to do, if anything was changed.
     """
     say("checking the file")
     paths = parts_of(file, facts)
     (root / "versions").mkdir(parents=True, exist_ok=True)
     version = root / "versions" / str(facts["id"])
+    part, kit = version.with_name(f".{version.name}.part"), version.with_name(".kit.part")
     with _only_one(root):
         for leftover in (root / "versions").glob(".*.part"):
             shutil.rmtree(leftover)
-        if not (version.exists() and _has_kit(version, root, facts["kit"])):
-            part = version.with_name(f".{version.name}.part")
-            part.mkdir()
+        if _is_installed(version, root, facts["kit"], trust):
+            with _told_to_finish():
+                make_current(root, version)
+                _remove_unused(root)
+            return version
+        part.mkdir()
+        try:
+            with _told_if_full(root):
+                say("unpacking")
+                unpack(paths, part / "carried", facts["parts"])
+                say("installing")
+                python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+                fill(part, part / "carried", python, compiled=compiled)
+                shutil.rmtree(part / "carried")
+                (part / "kit").replace(kit)
+                say("checking the kit")
+                asked = [*([f"--trust={trust}"] if trust else []), *kit_options]
+                options = _require_trust(part, kit, root, facts["kit"]["digest"], asked)
+                say("trying it out on a golden sample")
+                try_out(part, kit)
+                os.sync()
+        except BaseException:
+            _remove_unused(root)
+            raise
+        with _told_to_finish():
             try:
                 with _told_if_full(root):
-                    say("unpacking")
-                    unpack(paths, part / "carried", facts["parts"])
-                    say("installing")
-                    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-                    fill(part, part / "carried", python, compiled=compiled)
-                    shutil.rmtree(part / "carried")
-                    say("checking the kit")
-                    options = _require_trust(part, root, facts["kit"]["digest"], kit_options)
-                    say("trying it out on a golden sample")
-                    try_out(part)
+                    _put_in_place(part, version, kit)
                     say("installing the kit")
-                    _hand_over(part, root, options)
-                    os.sync()
-                if version.exists():  # and only its kit was missing
-                    shutil.rmtree(part)
-                else:
-                    part.rename(version)
-                    sync_folder(version.parent)  # before a link names it
-            except BaseException:
-                shutil.rmtree(part, ignore_errors=True)
-                raise
-        make_current(root, version)
-        for old in (root / "versions").iterdir():
-            if old.resolve() not in ((root / name).resolve() for name in ("current", "previous")):
-                shutil.rmtree(old)
+                    said = _install_kit(version, kit, root, options, "start this file again to finish")
+                    make_current(root, version)
+                print(said, end="", flush=True)
+            finally:
+                _remove_unused(root)
     return version
 
 
-def _has_kit(version: Path, root: Path, kit: Mapping[str, Any]) -> bool:
-    """Whether the kit is installed and whole: it may have been removed, taken unsigned, or damaged by the card."""
-    command = [*edgefuse(version), "kits", "list", "--json"]
-    said = json.loads(_run(command, "its kits cannot be listed", EDGEFUSE_HOME=str(root)))
-    found = [one for one in said["kits"] if one["digest"] == kit["digest"] and (one["signer"] or not kit["signer"])]
-    if not found:
+def _is_installed(version: Path, root: Path, kit: Mapping[str, Any], trust: str | None) -> bool:
+    """Whether nothing is left to do: this version answers with the kit, which is whole and trusted as asked.
+
+    The kit may have been removed or taken unsigned, the card may have damaged anything, and the Python may have gone
+    with an upgrade of the system.
+    """
+    python = [str(version / "bin" / "python"), "-I", "-c"]
+    try:
+        listed = _run([*edgefuse(version), "kits", "list", "--json"], "no kits", EDGEFUSE_HOME=str(root))
+        same = [one for one in json.loads(listed)["kits"] if one["digest"] == kit["digest"]]
+        found = [one for one in same if (one["signer"] == trust if trust else one["signer"] or not kit["signer"])]
+        if not found:
+            return False
+        if trust:
+            keys = "from edgefuse.trust.pinned import pinned_keys; print(*(key.fingerprint for key in pinned_keys()))"
+            if trust not in _run([*python, keys], "no keys", EDGEFUSE_HOME=str(root)).split():
+                return False
+        look = "import pathlib, sys; from edgefuse.kits.kit import Kit; Kit.open(pathlib.Path(sys.argv[1])).verify()"
+        _run([*python, look, found[0]["folder"]], "the kit is damaged")
+    except (Refused, OSError):
         return False
-    look = "import pathlib, sys; from edgefuse.kits.kit import Kit; Kit.open(pathlib.Path(sys.argv[1])).verify()"
-    hashed = [str(version / "bin" / "python"), "-I", "-c", look, found[0]["folder"]]
-    return subprocess.run(hashed, capture_output=True, check=False, env=_environment()).returncode == 0
+    return _answers(version, Path(found[0]["folder"]))
 
 
-def _require_trust(version: Path, root: Path, digest: str, options: Sequence[str]) -> list[str]:
+def _answers(version: Path, kit: Path) -> bool:
+    try:
+        try_out(version, kit)
+    except (Refused, OSError):
+        return False
+    return True
+
+
+def _put_in_place(part: Path, version: Path, kit: Path) -> None:
+    """Give the new installation its name, unless there is one already that works, and only lacked its kit."""
+    if version.exists():
+        if _answers(version, kit):
+            return
+        version.replace(version.with_name(f".{version.name}.broken.part"))
+    part.replace(version)
+    sync_folder(version.parent)  # before a link names it
+
+
+def _remove_unused(root: Path) -> None:
+    """Remove all versions but the current and the previous one; what cannot be removed waits for the next time."""
+    used = [(root / name).resolve() for name in ("current", "previous")]
+    for old in list((root / "versions").iterdir()):
+        if old.resolve() not in used:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _require_trust(version: Path, kit: Path, root: Path, digest: str, options: Sequence[str]) -> list[str]:
     """Have edgefuse check who signed the kit and hash its files, before anything of it is run.
 
     It asks a person who is there whether a first signer is to be trusted.
@@ -362,25 +408,23 @@ def _require_trust(version: Path, root: Path, digest: str, options: Sequence[str
     Raises:
         Refused: it is not to be trusted, or damaged.
     """
-    said = json.loads(_install_kit(version, root, [*options, "--check", "--json"]))
+    said = json.loads(_install_kit(version, kit, root, [*options, "--check", "--json"], "nothing was changed"))
     if said["digest"] != digest:
         raise Refused("the kit is another one than this file says; do not use it.")
     return [*options, f"--trust={said['signer']}"] if said["signer"] else [*options]
 
 
-def _hand_over(version: Path, root: Path, options: Sequence[str]) -> None:
-    """Have the kit installed by edgefuse."""
-    print(_install_kit(version, root, options), end="", flush=True)
-    shutil.rmtree(version / "kit")
+def _install_kit(version: Path, kit: Path, root: Path, options: Sequence[str], then: str) -> str:
+    """What `edgefuse kits install` prints; what it asks and complains of goes to the person.
 
-
-def _install_kit(version: Path, root: Path, options: Sequence[str]) -> str:
-    """What `edgefuse kits install` prints; what it asks and complains of goes to the person."""
-    command = [*edgefuse(version), "kits", "install", str(version / "kit"), *options]
+    Raises:
+        Refused: the kit was not taken; the sentence ends with `then`.
+    """
+    command = [*edgefuse(version), "kits", "install", str(kit), *options]
     environment = _environment(EDGEFUSE_HOME=str(root))
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
     if done.returncode != 0:
-        raise Refused("the kit was not taken; nothing was changed.", done.returncode)
+        raise Refused(f"the kit was not taken; {then}.", done.returncode)
     return done.stdout
 
 
@@ -432,6 +476,21 @@ def _told_if_full(root: Path) -> Iterator[None]:
                 DOES_NOT_FIT,
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _told_to_finish() -> Iterator[None]:
+    """Once the kit may be in use, or the new version: say so of whatever comes between.
+
+    Raises:
+        Refused: the block was interrupted, or the disk failed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Refused("interrupted; start this file again to finish.", INTERRUPTED) from None
+    except OSError as error:
+        raise Refused(f"it is not finished ({error}); start this file again to finish.") from error
 
 
 @contextlib.contextmanager
@@ -491,8 +550,7 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
             parts_of(file, facts)
             print("This can be installed here.")
             return 0
-        options = [f"--trust={asked.trust}"] if asked.trust else []
-        options += ["--allow-unsigned"] if asked.allow_unsigned else []
+        options = ["--allow-unsigned"] if asked.allow_unsigned else []
         options += ["--allow-downgrade"] if asked.allow_downgrade else []
         options += ["--use"] if is_system else []  # nobody chooses for everyone
         version = install(
@@ -500,12 +558,13 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
             file,
             facts,
             say=lambda step: print(f"{step} ...", file=sys.stderr),
+            trust=asked.trust,
             kit_options=options,
             compiled=is_system,
         )
         words = ["--system" if is_system else "--user", *(["--no-menu"] if asked.no_menu else [])]
         module = ["-I", "-m", "edgefuse_packaging.device.starters"]
-        with _told_if_full(root):
+        with _told_to_finish(), _told_if_full(root):
             _run([str(version / "bin" / "python"), *module, str(root), *words], "the icon cannot be made")
     except Refused as refusal:
         print(f"edgefuse: {refusal}", file=sys.stderr)
