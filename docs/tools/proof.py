@@ -48,8 +48,8 @@ def _tests(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _processors(figures: Mapping[str, Any]) -> Iterator[str]:
-    size, first = figures["installer_bytes"] / 2**20, figures["answers"][0]["processor"]
-    yield f"\nThe file of {size:.0f} MiB was installed in {figures['install_seconds']:.0f} s ({first})."
+    size, seconds = figures["installer_bytes"] / 2**20, figures["install_seconds"]
+    yield f"\nThe file of {size:.0f} MiB was installed in {seconds:.0f} s ({figures['installed_as']})."
     yield from _table(
         ("processor", "engines", "golden sample", "label", "probabilities within"),
         [
@@ -70,6 +70,8 @@ def _processors(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not rows:
+        return
     yield from ("", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}")
     yield from (f"| {' | '.join(row)} |" for row in rows)
 

@@ -53,14 +53,19 @@ def tests(*paths: str, **counts: int) -> Callable[[Path], Found]:
     return run
 
 
-def processors(kit: Path, *, machine: str) -> Found:
-    """Install in a bare Debian and answer, replay and measure as each processor, this machine's own one among them."""
+def processors(kit: Path, *, machine: str, replay: bool) -> Found:
+    """Install in a bare Debian and answer as each processor, this machine's own one among them.
+
+    With `replay` every golden sample is replayed there instead of answering and installing the Debian package.
+    """
     missing = missing_tools(machine)
     if missing:
         raise BadInput(f"{', '.join(missing)} is missing; run 'apt-get install debootstrap qemu-user-static'.")
     try:
         own = (NATIVE,) if machine == platform.machine() else ()
-        return Found(True, prove(kit, machine, own + PROCESSORS[machine], samples=1, verify=True, package=True))
+        names = own + PROCESSORS[machine]
+        found = prove(kit, machine, names, samples=0 if replay else 1, verify=replay, package=not replay)
+        return Found(True, found)
     except BadInput as error:
         return Found(False, {"wrong": str(error)})
 
@@ -91,8 +96,10 @@ PARTS: Mapping[str, Callable[[Path], Found]] = {
         FULL_DISKS=5,
     ),
     "mutants": tests("tests/edgefuse/hostile", "tests/edgefuse/answering/test_mutated_inputs.py", MUTANTS=2000),
-    "arm": partial(processors, machine="aarch64"),
-    "x86-64": partial(processors, machine="x86_64"),
+    "arm": partial(processors, machine="aarch64", replay=False),
+    "x86-64": partial(processors, machine="x86_64", replay=False),
+    "arm-replay": partial(processors, machine="aarch64", replay=True),
+    "x86-64-replay": partial(processors, machine="x86_64", replay=True),
     "installers": partial(builds, build=build_twice),
     "llama-wheels": partial(builds, build=build_wheels_again),
 }

@@ -89,6 +89,7 @@ def prove(
         "kit": {"name": opened.name, "version": opened.version, "digest": opened.digest},
         "installer": file.name,
         "installer_bytes": installer_bytes,
+        "installed_as": processors[0],
         "install_seconds": round(install_seconds, 1),
         "answers": found,
         "verified": verified,

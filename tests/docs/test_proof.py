@@ -44,7 +44,13 @@ def test_processors_have_a_row_each(hook: ModuleType) -> None:
     used = {"file": "image.onnx", "engine": "numpy", "used": True, "cosine": 0.99, "shift": 0.01, "flipped": 0}
     unused = {"file": "text.gguf", "engine": "llama.cpp", "used": False, "reason": "it | died"}
     verified = {"cortex-a72": {"replayed": [used, unused]}}
-    figures = {"installer_bytes": 30 << 20, "install_seconds": 61.2, "answers": [answer], "verified": verified}
+    figures = {
+        "installer_bytes": 30 << 20,
+        "installed_as": "cortex-a72",
+        "install_seconds": 61.2,
+        "answers": [answer],
+        "verified": verified,
+    }
     hook.FILE.write_text(json.dumps({"parts": {"arm": part(figures)}}))
 
     page = hook.on_page_markdown("<!-- proof: arm -->")
