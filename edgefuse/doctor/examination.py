@@ -5,6 +5,7 @@ It must say something sensible on a machine where nothing works, so whatever may
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,10 +78,12 @@ def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try
     if kit is None:
         report["advice"].append("No kit is chosen; name one with --kit, or bring one with 'edgefuse kits install KIT'.")
     else:
+        note = None
         try:
-            note = standing(kit)
+            with contextlib.suppress(OSError):  # a user without a home has no trusted keys
+                note = standing(kit)
             report["kit"] = look_at_kit(kit, memory, try_engines)
-        except (EdgefuseError, OSError) as error:
+        except EdgefuseError as error:
             report["problems"].append(str(error))
             if named is None:
                 report["advice"].append("Choose another kit with 'edgefuse kits use KIT'.")
