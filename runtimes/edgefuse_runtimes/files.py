@@ -205,7 +205,8 @@ def _remove_leftovers(path: Path) -> list[str]:
             handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
-                leftover.unlink()
+                if os.path.samestat(os.fstat(handle), leftover.lstat()):  # else its writer has made it anew meanwhile
+                    leftover.unlink()
             finally:
                 os.close(handle)
     return [name for name in names if os.path.lexists(path.with_name(name))]

@@ -191,6 +191,25 @@ def test_many_who_write_the_same_file_do_not_remove_each_others(tmp_path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_was_made_anew_under_the_name_of_a_leftover_stays(tmp_path, monkeypatch) -> None:
+    leftover, flock, anew = tmp_path / f".file.{'0' * 16}.part", fcntl.flock, []
+    leftover.write_bytes(OLD)
+
+    def too_late(handle, how) -> None:
+        if how & fcntl.LOCK_NB and not anew:  # another took the first one away, and its writer made a second one
+            leftover.unlink()
+            anew.append(leftover.open("xb"))
+            flock(anew[0], fcntl.LOCK_EX)
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    files.write_bytes(tmp_path / "file", NEW)
+
+    assert anew
+    assert leftover.exists()
+    anew[0].close()
+
+
 def test_a_file_that_is_taken_for_a_leftover_before_it_is_locked_is_made_again(tmp_path, monkeypatch) -> None:
     path, flock, taken = tmp_path / "file", fcntl.flock, []
 
