@@ -15,9 +15,11 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
-from edgefuse_packaging.device.install import HEADER_BYTES
+from edgefuse_packaging.device.carried import HEADER_BYTES
 from edgefuse_runtimes.files import new_file
 
+PROGRAM = ("refused", "fitting", "carried", "versions", "install")
+"""Modules of `device` that the beginning holds, each after those that it imports; the last one has `main`."""
 PART_BYTES = 3_900 * 1024 * 1024
 """Of one file; below the 4 GiB of FAT32."""
 
@@ -45,7 +47,7 @@ def write_run_file(
     Args:
         output: NAME.run.
         payload: the tar.
-        facts: what the device must have; see `device.install.require_fit`.
+        facts: what the device must have; see `device.fitting.require_fit`.
         part_bytes: the size that no file exceeds.
 
     Returns:
@@ -81,12 +83,12 @@ def header(facts: Mapping[str, Any], arguments: str = "") -> bytes:
     """
     device = resources.files("edgefuse_packaging.device")
     shell = device.joinpath("start.sh").read_bytes()
-    program = device.joinpath("install.py").read_bytes()
+    modules = [f"#MODULE {name}\n".encode() + device.joinpath(f"{name}.py").read_bytes() for name in PROGRAM]
     told = f"MACHINE='{facts['machine']}'\nPYTHONS='{' '.join(facts['pythons'])}'\n".encode()
     if arguments:
         told += f"set -- {arguments}\n".encode()
     described = json.dumps(facts, sort_keys=True).encode()
-    rest = told + shell + b"\n#PROGRAM\n" + program + b"\n#FACTS\n" + described
+    rest = told + shell + b"\n#PROGRAM\n\n" + b"\n".join(modules) + b"\n#FACTS\n" + described
     first = b"#!/bin/sh\n"
     space = HEADER_BYTES - len(first) - len(b"# \n") - 64 - len(rest)
     assert space >= 0, "the program outgrew its place"

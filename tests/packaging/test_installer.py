@@ -363,7 +363,7 @@ def test_an_interrupted_upgrade_says_whether_anything_was_changed(
         raise error("bad card")
 
     file = carried.with_kit_version(tmp_path / "newer", 2).run_file(tmp_path / "stick", 2)
-    facts = json.loads(file.read_bytes()[: install.HEADER_BYTES].partition(b"\n#FACTS\n")[2])
+    facts = json.loads(file.read_bytes()[: run_file.HEADER_BYTES].partition(b"\n#FACTS\n")[2])
     with monkeypatch.context() as patch:
         patch.setattr(f"edgefuse_packaging.device.install.{moment}", fail)
         words = [str(file), "--allow-unsigned", "--no-menu", "--prefix", str(person.root)]

@@ -20,6 +20,7 @@ from edgefuse.kits.signature import signature_over
 from edgefuse.trust.keys import public_of
 from edgefuse_packaging import run_file
 from edgefuse_packaging.device import install
+from edgefuse_packaging.device.refused import Refused
 from edgefuse_packaging.installer import Wanted, build_installer, collect
 from edgefuse_packaging.pip import RegistryUnreachable
 
@@ -138,7 +139,7 @@ def test_the_kit_that_was_checked_is_the_one_that_is_handed_over(
     options = install._require_trust(tmp_path, tmp_path, tmp_path, "00", ["--allow-downgrade"])
     assert asked == [["--allow-downgrade", "--check", "--json"]]
     assert options == ["--allow-downgrade", *([f"--trust={signer}"] if signer else [])]
-    with pytest.raises(install.Refused, match="the kit is another one than this file says"):
+    with pytest.raises(Refused, match="the kit is another one than this file says"):
         install._require_trust(tmp_path, tmp_path, tmp_path, "01", [])
 
 

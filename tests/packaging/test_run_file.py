@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from edgefuse_packaging import run_file
-from edgefuse_packaging.device import install
-from edgefuse_packaging.device.install import HEADER_BYTES, Refused, parts_of, require_fit, unpack
+from edgefuse_packaging.device.carried import HEADER_BYTES, parts_of, unpack
+from edgefuse_packaging.device.fitting import Device, require_fit
+from edgefuse_packaging.device.refused import Refused
 
 GIB = 1 << 30
-DEVICE = install.Device(
+DEVICE = Device(
     machine="aarch64", bits=64, glibc=(2, 36), page=16384, python="3.11", memory=GIB, disk=GIB
 )  # a Raspberry Pi 5 with system 12
 FACTS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgefuse_packaging.device.install import make_current
+from edgefuse_packaging.device.versions import make_current
 
 
 def main(arguments: list[str]) -> int:

@@ -34,8 +34,16 @@ said, rest = head.split(b"\n", 2)[1:] if head.count(b"\n") > 1 else (b"", b"")
 if len(head) != 65536 or said[2:] != hashlib.sha256(rest).hexdigest().encode():
     print("edgefuse: the beginning of this file is damaged; copy it again.", file=sys.stderr)
     sys.exit(2)
-program, _, facts = rest.partition(b"\n#PROGRAM\n")[2].partition(b"\n#FACTS\n")
-exec(compile(program, "install.py", "exec"), {"__name__": "__main__", "FACTS": json.loads(facts)})
+programs, _, facts = rest.partition(b"\n#PROGRAM\n")[2].partition(b"\n#FACTS\n")
+modules, package = sys.modules, "edgefuse_packaging.device"
+for name in ("edgefuse_packaging", package):
+    modules[name] = type(sys)(name)
+    modules[name].__path__ = []
+for program in programs.split(b"\n#MODULE ")[1:]:
+    name, _, source = program.partition(b"\n")
+    module = modules[package + "." + name.decode()] = type(sys)(package + "." + name.decode())
+    exec(compile(source, name.decode() + ".py", "exec"), vars(module))
+sys.exit(module.main(sys.argv[1:], json.loads(facts)))
 '
 
 main "$@"

@@ -10,7 +10,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgefuse_packaging.device.install import SYSTEM_LINKS, SYSTEM_MENU, sync_folder
+from edgefuse_packaging.device.versions import sync_folder
+
+SYSTEM_LINKS, SYSTEM_MENU = Path("/usr/local/bin"), Path("/usr/share/applications")
+"""The menu's folder below /usr/local is missing on a new system, and a desktop looks into no folder that was missing
+when it began."""
 
 COMMAND = """\
 #!/bin/sh

@@ -13,7 +13,7 @@ import pytest
 from edgefuse.trust.keys import load_private_key, public_key
 from edgefuse.trust.pinned import INSTALLER, PRINCIPAL, pin, pinned_path
 from edgefuse.verification.installers import HEADER_BYTES, sign_installer, verify_installer
-from edgefuse_packaging.device import install
+from edgefuse_packaging.device import carried
 from edgefuse_packaging.run_file import write_run_file
 from edgefuse_runtimes.errors import BadInput
 
@@ -93,7 +93,7 @@ def test_a_part_that_is_missing_is_named(cli: Callable[..., Any], stick: Path) -
 
 
 def test_a_signed_file_that_is_no_installer_is_refused(cli: Callable[..., Any], stick: Path, key: Path) -> None:
-    assert HEADER_BYTES == install.HEADER_BYTES
+    assert HEADER_BYTES == carried.HEADER_BYTES
     for content in (b"#!/bin/sh\n", b"\n#FACTS\n[]", b'\n#FACTS\n{"parts": 2}', b"\n#FACTS\n" + b"[" * 60_000):
         (stick / "tiny.run").write_bytes(content)
         sign_installer(stick / "tiny.run", load_private_key(key, lambda: ""))
