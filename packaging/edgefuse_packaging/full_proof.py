@@ -83,7 +83,7 @@ PARTS: Mapping[str, Callable[[Path], Found]] = {
     "batches": tests("tests/packaging/test_killing.py", KILLS=200),
     "installs": tests(
         "tests/edgefuse/kits/test_survival.py",
-        "tests/packaging/test_installer.py",
+        "tests/packaging/test_interrupted_installer.py",
         INSTALL_KILLS=25,
         FULL_DISKS=5,
     ),

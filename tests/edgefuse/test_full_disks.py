@@ -3,7 +3,8 @@
 Each verb meets $EDGEFUSE_FULL_DISKS disks of 4 MiB, with less and more room, none of which has enough; each test has
 the property "full_disks", for `--junitxml`. The results log, `export`, `kits install` and installers have checks of
 their own: tests/edgefuse/results/test_full_disk.py, tests/edgefuse_export/commands/test_export_again.py,
-tests/edgefuse/kits/test_survival.py, tests/packaging/test_installer.py, tests/packaging/test_making_installers.py.
+tests/edgefuse/kits/test_survival.py, tests/packaging/test_interrupted_installer.py,
+tests/packaging/test_making_installers.py.
 """
 
 from __future__ import annotations

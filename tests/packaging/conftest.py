@@ -1,18 +1,25 @@
-"""Environments as the field has them: made without a network, with base dependencies only."""
+"""Environments and installations as the field has them: made without a network, with base dependencies only."""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from edgefuse_packaging import wheelhouse
+from edgefuse.kits.kit import Kit
+from edgefuse_packaging import run_file, wheelhouse
+from edgefuse_packaging.installer import Wanted, collect
 from edgefuse_packaging.pip import RegistryUnreachable
+
+from .installations import PYTHON, Carried, Person
+from .no_network import no_network
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,13 +60,6 @@ class FieldVenv:
         }
 
 
-def no_network() -> list[str]:
-    """What a command is prefixed with to have no network device at all, where the kernel lets us."""
-    prefix = ["unshare", "--map-root-user", "--net"]
-    allowed = shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True, check=False)
-    return prefix if allowed and allowed.returncode == 0 else []
-
-
 @pytest.fixture(scope="session")
 def edgefuse_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this repository."""
@@ -94,3 +94,53 @@ def field_venv(
         "--require-hashes", "-r", collected / wheelhouse.LOCK,
     )  # fmt: skip
     return venv
+
+
+@pytest.fixture(scope="session")
+def carried(tiny_kit: Path, edgefuse_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Carried:
+    folder = tmp_path_factory.mktemp("carried")
+    wanted = Wanted(
+        kit=tiny_kit,
+        platform=f"linux-{platform.machine()}",
+        pythons=(PYTHON,),
+        glibc=platform.libc_ver()[1],
+        edgefuse_wheel=edgefuse_wheel,
+        onnxruntime=False,
+    )
+    with pytest.MonkeyPatch.context() as patch:  # what this machine has built is not what is tested here
+        patch.setattr("edgefuse_packaging.installer.cached_wheel", lambda machine: None)
+        try:
+            facts = collect(wanted, Kit.open(tiny_kit), folder / "content", lambda remark: None)
+        except RegistryUnreachable as error:
+            pytest.skip(f"collecting the wheels needs the package registry: {error}")
+    payload = folder / "payload.tar"
+    run_file.write_payload(folder / "content", payload)
+    return Carried(payload, facts)
+
+
+@pytest.fixture(scope="session")
+def first(carried: Carried, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The installer of the first version."""
+    return carried.run_file(tmp_path_factory.mktemp("stick"))
+
+
+@pytest.fixture(scope="session")
+def installed_home(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Who installed the first version; tests must not change it."""
+    home = tmp_path_factory.mktemp("homes") / "ho me"  # a space must do no harm
+    home.mkdir()
+    started = time.monotonic()
+    Person(home).install(first)
+    return Person(home, time.monotonic() - started)
+
+
+@pytest.fixture
+def person(installed_home: Person, first: Path, tmp_path: Path) -> Person:
+    """Another one who installed the first version: its folder is copied, and the installer sees that it is there."""
+    person = Person(tmp_path / "home", installed_home.took)
+    shutil.copytree(installed_home.root, person.root, symlinks=True)
+    shutil.rmtree(person.root / "bin")
+    active = person.root / "active-kit"  # the one thing that names the folder
+    active.write_text(active.read_text().replace(str(installed_home.root), str(person.root)))
+    person.install(first)
+    return person

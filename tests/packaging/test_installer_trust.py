@@ -24,7 +24,7 @@ from edgefuse_packaging.device.refused import Refused
 from edgefuse_packaging.installer import Wanted, build_installer, collect
 from edgefuse_packaging.pip import RegistryUnreachable
 
-from .test_installer import PYTHON, Carried, Person
+from .installations import PYTHON, Carried, Person
 
 ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs kits")
 PRIVATE = ed25519.Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)

@@ -1,4 +1,4 @@
-"""`edgefuse installer` on a disk that fills up, and after it was killed."""
+"""`edgefuse installer`: the files that it tells, wrong options, a disk that fills up, and after it was killed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from small_disks import SmallDisk
 
+from edgefuse.kits.kit import Kit
+from edgefuse.trust.keys import public_of
+from edgefuse.verification.installers import verify_installer
 from edgefuse_packaging import installer
+from edgefuse_packaging.commands import installer as verb
+from edgefuse_packaging.installer import file_stem
 from edgefuse_packaging.pip import RegistryUnreachable
 
 DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
@@ -87,3 +93,49 @@ def test_what_a_killed_one_left_is_gone_when_the_same_is_made_again(command: lis
         pytest.skip("collecting the wheels needs the package registry")
     assert again.returncode == 0, again.stderr
     assert sorted(path.suffix for path in stick.iterdir()) == [".deb", ".run"]
+
+
+def test_the_verb_tells_the_file_and_its_hash_and_signs_it(
+    tiny_kit: Path, edgefuse_wheel: Path, tmp_path: Path
+) -> None:
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs the files")
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    arguments = ["--platform", "linux-aarch64", "--python", "3.11", "--wheel", str(edgefuse_wheel), "--no-onnxruntime"]
+
+    private = ed25519.Ed25519PrivateKey.generate()
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    (tmp_path / "key").write_bytes(private.private_bytes(*form))
+    arguments += ["--sign", str(tmp_path / "key")]
+
+    done = CliRunner().invoke(verb.command, [str(tiny_kit), *arguments, "--output", str(tmp_path / "stick")])
+
+    if isinstance(done.exception, RegistryUnreachable):
+        pytest.skip(f"collecting the wheels needs the package registry: {done.exception}")
+    assert done.exit_code == 0, done.output
+    files = sorted((tmp_path / "stick").iterdir())
+    stem = f"edgefuse-{file_stem(Kit.open(tiny_kit))}-linux-aarch64"
+    assert [file.name for file in files] == [f"{stem}.{end}" for end in ("deb", "deb.sig", "run", "run.sig")]
+    files = [file for file in files if file.suffix != ".sig"]
+    for file in files:
+        signer = verify_installer(file, fingerprint=public_of(private).fingerprint).signer
+        assert f"signed by {signer.fingerprint}" in done.output
+    for line in subprocess.run(["sha256sum", *files], capture_output=True, text=True, check=True).stdout.splitlines():
+        assert f"sha256 {line[:64]}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--python", "3.9"], "'3.9' is none of 3.11, 3.12, 3.13"),
+        (["--glibc", "3"], "'3' is no version of glibc"),
+        (["--platform", "windows"], "'windows' is not one of"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence(tiny_kit: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    given = ["--platform", "linux-aarch64", "--output", str(tmp_path / "stick"), *arguments]
+
+    done = CliRunner().invoke(verb.command, [str(tiny_kit), *given])
+
+    assert done.exit_code == 2
+    assert sentence in done.output
+    assert list(tmp_path.iterdir()) == []

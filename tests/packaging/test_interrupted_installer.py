@@ -1,0 +1,148 @@
+"""An installation that is interrupted, killed, or out of disk: nothing is lost, and the same file finishes it.
+
+$EDGEFUSE_INSTALL_KILLS says how many first installations are killed, and how many upgrades; $EDGEFUSE_SEED from which
+moment on. Both tests have the properties "kills" and "reruns", for `--junitxml`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_disks import SmallDisk
+
+from edgefuse_packaging import run_file
+from edgefuse_packaging.device import install
+
+from .installations import PYTHON, Carried, Person
+
+KILLS = int(os.environ.get("EDGEFUSE_INSTALL_KILLS", "1"))  # each takes as long as an installation
+DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
+SEED = int(os.environ.get("EDGEFUSE_SEED", "0"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "error", "code", "sentence", "kit"),
+    [
+        ("os.sync", KeyboardInterrupt, 130, "interrupted; nothing was changed.", "1"),
+        ("make_current", KeyboardInterrupt, 130, "interrupted; start this file again to finish.", "2"),
+        ("make_current", OSError, 2, "it is not finished (bad card); start this file again to finish.", "2"),
+    ],
+)
+def test_an_interrupted_upgrade_says_whether_anything_was_changed(
+    carried: Carried,
+    person: Person,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moment: str,
+    error: type[BaseException],
+    code: int,
+    sentence: str,
+    kit: str,
+) -> None:
+    def fail(*_: Path) -> None:
+        raise error("bad card")
+
+    file = carried.with_kit_version(tmp_path / "newer", 2).run_file(tmp_path / "stick", 2)
+    facts = json.loads(file.read_bytes()[: run_file.HEADER_BYTES].partition(b"\n#FACTS\n")[2])
+    with monkeypatch.context() as patch:
+        patch.setattr(f"edgefuse_packaging.device.install.{moment}", fail)
+        words = [str(file), "--allow-unsigned", "--no-menu", "--prefix", str(person.root)]
+        assert install.main(words, facts) == code
+
+    assert capsys.readouterr().err.splitlines()[-1] == f"edgefuse: {sentence}"
+    assert (person.current(), person.versions()) == ("0.1.0-1", ["0.1.0-1"])
+    assert person.kit()["version"] == kit
+    person.install(file)
+    assert (person.current(), person.kit()["version"]) == ("0.1.0-2", "2")
+    assert person.leftovers() == set()
+
+
+def test_a_version_with_a_damaged_kit_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:
+    damaged = carried.with_kit_changed(tmp_path / "other", lambda kit: (kit / "head.npz").write_bytes(b"another head"))
+
+    done = person.install(damaged.run_file(tmp_path / "stick", 2), check=False)
+
+    assert done.returncode == 2
+    assert "the kit was not taken" in done.stderr
+    assert person.versions() == ["0.1.0-1"]
+    assert person.answer()
+
+
+def test_a_killed_upgrade_leaves_the_version_before_and_the_rerun_finishes(
+    carried: Carried, person: Person, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The same as a power cut, as far as a process can tell."""
+    number, kills, rng = 1, 0, random.Random(SEED)
+    while kills < KILLS:
+        number += 1
+        newer = carried.with_kit_version(tmp_path / f"kit-{number}", number)
+        file = newer.run_file(tmp_path / "stick", number)
+        newer.payload.unlink()
+        before, after = f"0.1.0-{number - 1}", f"0.1.0-{number}"
+        kills += person.killed_while_installing(file, rng.uniform(0, person.took))
+        assert person.current() in (before, after)
+        assert person.kit()["version"] in (str(number), str(number - 1) if person.current() == before else None)
+        assert person.answer()
+
+        person.install(file)
+
+        assert person.current() == after
+        assert person.kit()["version"] == str(number)
+        assert person.answer()
+        assert person.versions() == sorted([before, after])
+        assert person.leftovers() == set()
+        file.unlink()
+    record_property("kills", kills)
+    record_property("reruns", number - 1)
+
+
+def test_a_killed_first_installation_is_finished_by_the_rerun(
+    installed_home: Person, first: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    reruns, kills, rng = 0, 0, random.Random(SEED + 1)
+    while kills < KILLS:
+        person = Person(tmp_path / f"home-{reruns}")
+        person.home.mkdir()
+        kills += person.killed_while_installing(first, rng.uniform(0, installed_home.took))
+        command = person.home / ".local/bin/edgefuse"  # the last step but the icon makes it
+        assert not command.exists() or person.answer()
+
+        person.install(first)
+
+        reruns += 1
+        assert person.answer()
+        assert person.versions() == ["0.1.0-1"]
+        assert person.leftovers() == set()
+        shutil.rmtree(person.home)
+    record_property("kills", kills)
+    record_property("reruns", reruns)
+
+
+def test_a_disk_that_fills_up_after_the_check_leaves_the_version_before(
+    carried: Carried, first: Path, small_disk: SmallDisk, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    blind = carried.run_file(tmp_path / "stick", 2, disk={PYTHON: 0})  # it takes any disk for large enough
+    person = Person(small_disk.place)
+    environment = ["env", "-i", *(f"{name}={value}" for name, value in person.environment().items())]
+    before = [[*environment, *person.installing(first)]]
+    upgrade = [*environment, *person.installing(blind)]
+    whole = small_disk.run(*upgrade, before=before, size="1g")
+    assert whole.code == 0, whole.err
+
+    for k in range(DISKS):
+        free = whole.taken * (2 * k + 1) // (2 * DISKS)
+        done = small_disk.run(*upgrade, before=before, free=free, again=True, size="1g")
+
+        assert done.code == 7, (k, done.err)
+        assert "Traceback" not in done.err
+        assert done.err.splitlines()[-1].startswith("edgefuse: ")
+        assert done.changed == []
+        assert (done.code_again, done.hidden) == (0, []), done.err_again
+    record_property("full_disks", DISKS)
