@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from edgefuse.answering.referral import Referral, from_json
 from edgefuse_runtimes import alignment, fusion
 from edgefuse_runtimes.alignment import Alignment
+from edgefuse_runtimes.arrays import read_arrays
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import read_arrays, read_versioned, sha256, write_bytes, write_json
+from edgefuse_runtimes.files import read_versioned, sha256, write_bytes, write_json
 from edgefuse_runtimes.folders import new_folder
 from edgefuse_runtimes.fusion import TASKS, Task
 from edgefuse_runtimes.fusion import Head as FusionHead

@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefuse_runtimes.arrays import read_arrays
 from edgefuse_runtimes.contract import Batch, ProbeSample
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import read_arrays
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of

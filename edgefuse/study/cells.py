@@ -21,8 +21,9 @@ from edgefuse.splits.grouped import folds
 from edgefuse.study.config import Training
 from edgefuse.training import referral
 from edgefuse.training.recipe import check_rows, train_head
+from edgefuse_runtimes.arrays import read_arrays
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import read_arrays, write_bytes
+from edgefuse_runtimes.files import write_bytes
 
 COLUMNS = ("ids", "labels", "groups")
 NAMED = ("subgroups", "probabilities", "unscaled", "thresholds")

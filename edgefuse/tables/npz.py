@@ -25,8 +25,9 @@ from edgefuse.tables.complaints import Complaints
 from edgefuse.tables.description import exported, read_exported
 from edgefuse.tables.lines import NOT_FINITE, Floats
 from edgefuse.tables.source import Record, Rows, Source
+from edgefuse_runtimes.arrays import read_arrays
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import new_file, read_arrays
+from edgefuse_runtimes.files import new_file
 
 NAMES = {"ids": "id", "labels": "label", "groups": "group", "splits": "split"}
 """Arrays, and what a row calls its member of them."""

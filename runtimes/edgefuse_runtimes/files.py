@@ -14,22 +14,11 @@ import json
 import os
 import re
 import secrets
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgefuse_runtimes.errors import BadInput
-
-LARGEST_UNPACKED = 64 << 20
-"""Bytes that a packed file of arrays may always become."""
-MOST_PACKED = 100
-"""Times its size that a larger one may become: real numbers pack far less, a bomb a thousand times."""
 
 TOKEN_BYTES = 8
 """Of what tells temporary names of the same file apart."""
@@ -44,12 +33,6 @@ another process leaves within one tick of a time stamp is found by the next proc
 """
 MOST_FOLDERS = 64
 """Of which that is remembered."""
-
-_UNREADABLE = (
-    OSError, EOFError, MemoryError, OverflowError, RecursionError, ValueError, TypeError, AttributeError, RuntimeError,
-    SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What numpy and zipfile raise over damaged arrays; numpy reads a header as if it were Python."""
 
 
 def home_folder() -> Path:
@@ -123,32 +106,6 @@ def read_versioned(path: Path, schema: int, *, what: str, verb: str) -> dict[str
     if found != schema:
         raise BadInput(f"{path} has schema {found}, this edgefuse reads {schema}; {again}.")
     return description
-
-
-def read_arrays(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
-    """The arrays of the npz file `path` by name; nothing in it is unpickled.
-
-    Args:
-        path: of the file.
-        remedy: what to do where it cannot be read, as the end of a sentence.
-
-    Raises:
-        BadInput: the file is missing, damaged, no npz file, or holds objects.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            unpacked = sum(member.file_size for member in arrays.zip.infolist())
-            if unpacked > max(LARGEST_UNPACKED, MOST_PACKED * path.stat().st_size):
-                raise ValueError(f"it would become {unpacked} bytes")
-            found = dict(arrays)
-            if not all(isinstance(array, np.ndarray) for array in found.values()):  # numpy gives other members as bytes
-                raise ValueError("it holds something that is no array")
-            return found
-    except _UNREADABLE as error:
-        why = " ".join(str(error).partition(". ")[0].split())[
-            :200
-        ]  # numpy goes on with how to unpickle it all the same
-        raise BadInput(f"The arrays {path} cannot be read ({why}); {remedy}.") from error
 
 
 @contextlib.contextmanager

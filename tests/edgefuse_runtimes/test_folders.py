@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
+from crashes import Crash, crash, killed_child
 
 from edgefuse_runtimes import folders
 from edgefuse_runtimes.errors import BadInput
@@ -17,29 +14,6 @@ from edgefuse_runtimes.errors import BadInput
 pytestmark = pytest.mark.field
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
-
-
-class Crash(BaseException):
-    """What no caller expects."""
-
-
-def crash(*_: object, **__: object) -> None:
-    raise Crash
-
-
-def killed_child(body: str, folder: Path) -> None:
-    """Run `body` in a child process that kills itself as by a power cut."""
-    prelude = """
-        import os, signal, sys
-        from pathlib import Path
-        from edgefuse_runtimes import folders
-        folder = Path(sys.argv[1])
-        def power_cut(*_, **__):
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    code = textwrap.dedent(prelude) + textwrap.dedent(body)
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
-    assert done.returncode == -signal.SIGKILL
 
 
 def fill(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse_runtimes.files import read_arrays
+from edgefuse_runtimes.arrays import read_arrays
 
 
 def feed(names: Sequence[str], x: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,7 @@ from edgefuse.training import align
 from edgefuse.training.recipe import train_head
 from edgefuse.training.trainer import Settings
 from edgefuse_runtimes.alignment import to_arrays
-from edgefuse_runtimes.files import read_arrays
+from edgefuse_runtimes.arrays import read_arrays
 
 
 def _align(*arguments: object) -> str:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from edgefuse.kits.encoders import Encoders
 from edgefuse_bench.peers.samples import CALIBRATION, Case, choose, ready, write_calibration
+from edgefuse_runtimes.arrays import read_arrays
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import read_arrays
 from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.tokenizers import open_tokenizer
 
