@@ -34,6 +34,16 @@ def installation() -> Path | None:
     return root if version.parent.name == "versions" and (root / "current").is_symlink() else None
 
 
+def trusted_roots() -> list[Path]:
+    """Whose kits and keys count for this user: his own, if his home is known, and those of an installation for all."""
+    everyones = installation()
+    try:
+        own = [home()]
+    except FileNotFoundError:
+        own = []
+    return own if everyones is None else [*own, everyones]
+
+
 @contextlib.contextmanager
 def closed_to_others() -> Iterator[None]:
     """What is made while the block runs, only its owner may write to, whatever the user's umask allows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgefuse.home import home, installation
+from edgefuse.home import trusted_roots
 from edgefuse.kits.manifest import LARGEST, MANIFEST, SIGNATURE
 from edgefuse.kits.signature import signer_over
 from edgefuse.trust.pinned import pinned_keys
@@ -20,7 +20,7 @@ def standing(kit: Path) -> str | None:
     Raises:
         BadInput: the signature is damaged or not over this kit.
     """
-    if any(kit.resolve().is_relative_to((root / "kits").resolve()) for root in (home(), installation()) if root):
+    if any(kit.resolve().is_relative_to((root / "kits").resolve()) for root in trusted_roots()):
         return None
     if not (kit / MANIFEST).is_file():
         return None  # no kit, which whoever opens it says

@@ -8,11 +8,13 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from edgefuse.home import closed_to_others, home, installation
+from edgefuse.home import closed_to_others, home, trusted_roots
 from edgefuse.trust.keys import KIND, PublicKey, public_key
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes
 
+NAME = "trusted_keys"
+"""Of the file, in the folder of a user and of an installation for everyone."""
 PRINCIPAL = "edgefuse-kit"
 """What `ssh-keygen -Y verify -I` is given."""
 NAMESPACE = "edgefuse-kit"
@@ -22,8 +24,8 @@ INSTALLER = "edgefuse-installer"
 
 
 def pinned_path() -> Path:
-    """Where the keys are."""
-    return home() / "trusted_keys"
+    """Where the keys of this user are."""
+    return home() / NAME
 
 
 def pinned_keys(namespace: str = NAMESPACE) -> list[PublicKey]:
@@ -32,8 +34,7 @@ def pinned_keys(namespace: str = NAMESPACE) -> list[PublicKey]:
     Raises:
         BadInput: a line of the file cannot be read; it is never passed over, since it may say less than it seems to.
     """
-    root = installation()
-    paths = [pinned_path(), *([] if root is None else [root / pinned_path().name])]
+    paths = [root / NAME for root in trusted_roots()]
     return list(dict.fromkeys(key for path in paths for key in _keys_in(path, namespace)))
 
 

@@ -122,6 +122,15 @@ def make_key(ssh_keygen: Callable[..., subprocess.CompletedProcess[bytes]], tmp_
 
 
 @pytest.fixture
+def everyones_root(tmp_path: Path) -> Path:
+    """The folder of an installation for everyone; this edgefuse is of it once sys.prefix is its `current`."""
+    root = tmp_path / "opt"
+    (root / "versions" / "1").mkdir(parents=True)
+    (root / "current").symlink_to(Path("versions", "1"))
+    return root
+
+
+@pytest.fixture
 def bring(tiny_kit: Path, tmp_path: Path, repack: Callable[..., None]) -> Callable[..., Path]:
     """A copy of the tiny kit as somebody brings it: of that version, signed with a key made of that seed, if any."""
     ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs kits")

@@ -25,13 +25,10 @@ def test_else_it_is_in_the_users_data_folder(tmp_path: Path, monkeypatch: pytest
 
 
 def test_an_installation_is_known_through_the_link_that_it_is_started_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    everyones_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "versions" / "1").mkdir(parents=True)
-    (tmp_path / "current").symlink_to(Path("versions", "1"))
-
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "current"))
-    assert installation() == tmp_path
+    monkeypatch.setattr(sys, "prefix", str(everyones_root / "current"))
+    assert installation() == everyones_root
 
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     assert installation() is None
@@ -41,12 +38,10 @@ def test_an_installation_is_known_through_the_link_that_it_is_started_by(
     (0o077, True, 0o644), (0o077, False, 0o600), (0o000, True, 0o644), (0o000, False, 0o644),
 ])  # fmt: skip
 def test_others_may_never_write_and_all_may_read_what_is_for_everyone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, is_everyones: bool, mode: int
+    everyones_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, is_everyones: bool, mode: int
 ) -> None:
-    (tmp_path / "opt" / "versions" / "1").mkdir(parents=True)
-    (tmp_path / "opt" / "current").symlink_to(Path("versions", "1"))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "opt" / "current"))
-    monkeypatch.setenv("EDGEFUSE_HOME", str(tmp_path / ("opt" if is_everyones else "mine")))
+    monkeypatch.setattr(sys, "prefix", str(everyones_root / "current"))
+    monkeypatch.setenv("EDGEFUSE_HOME", str(everyones_root if is_everyones else tmp_path / "mine"))
     before = os.umask(umask)
     try:
         with closed_to_others():

@@ -56,13 +56,10 @@ def test_nobody_else_may_write_to_an_installed_kit(bring: Bring, fingerprint: st
 
 
 def test_what_an_administrator_changes_for_everyone_all_may_read(
-    bring: Bring, fingerprint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bring: Bring, fingerprint: str, everyones_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "opt"
-    (root / "versions" / "1").mkdir(parents=True)
-    (root / "current").symlink_to("versions/1")
-    monkeypatch.setattr(sys, "prefix", str(root / "current"))
-    monkeypatch.setenv("EDGEFUSE_HOME", str(root))
+    monkeypatch.setattr(sys, "prefix", str(everyones_root / "current"))
+    monkeypatch.setenv("EDGEFUSE_HOME", str(everyones_root))
     first, second = bring("1"), bring("2")
     before = os.umask(0o077)
     try:
@@ -71,9 +68,9 @@ def test_what_an_administrator_changes_for_everyone_all_may_read(
         write_tuned(Kit.open(rollback("tiny").folder), {})
     finally:
         os.umask(before)
-    names = {path.name for path in root.rglob("*")}
+    names = {path.name for path in everyones_root.rglob("*")}
     assert names > {"current", "active-kit", "trusted_keys", "1.installed.json", "1.tuned.json", "highest.json"}
-    for path in root.rglob("*"):
+    for path in everyones_root.rglob("*"):
         assert path.stat().st_mode & 0o444 == 0o444, path
 
 

@@ -104,21 +104,30 @@ def test_without_the_library_a_signature_is_not_called_good(bring: Bring, monkey
 
 
 def test_kits_and_keys_of_an_installation_for_everyone_count_for_all_its_users(
-    bring: Bring, fingerprint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bring: Bring, fingerprint: str, everyones_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "opt"
-    (root / "versions" / "1").mkdir(parents=True)
-    (root / "current").symlink_to("versions/1")
     with monkeypatch.context() as administrator:
-        administrator.setenv("EDGEFUSE_HOME", str(root))
+        administrator.setenv("EDGEFUSE_HOME", str(everyones_root))
         install(bring("0", name="first"), fingerprint=fingerprint)
         install(bring(seed=None, name="trial"), allow_unsigned=True)
     assert pinned_keys() == []
-    monkeypatch.setattr(sys, "prefix", str(root / "current"))
+    monkeypatch.setattr(sys, "prefix", str(everyones_root / "current"))
     assert [key.fingerprint for key in pinned_keys()] == [fingerprint]
-    assert standing(find_kit(root / "kits" / "trial")) is None  # every answer tells
-    assert find_kit(Path("trial")) == root / "kits" / "trial" / "1"
+    assert standing(find_kit(everyones_root / "kits" / "trial")) is None  # every answer tells
+    assert find_kit(Path("trial")) == everyones_root / "kits" / "trial" / "1"
     assert find_kit(Path("another")) == Path("another")
     assert "does not trust" in str(standing(bring(seed=2)))
     with pytest.raises(BadInput, match="signed by a key that this device does not know"):
         install(bring(seed=2), confirm=lambda key: pytest.fail("a key is known"))
+
+
+def test_a_user_without_a_home_trusts_nobody_and_uses_what_he_names(
+    bring: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    kit = bring(seed=None)
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert standing(kit) is None
