@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from edgefuse.kits.kit import Kit
 from edgefuse_packaging import run_file, wheelhouse
-from edgefuse_packaging.installer import Wanted, collect
 from edgefuse_packaging.pip import RegistryUnreachable
 
-from .installations import PYTHON, Carried, Person
+from .installations import Carried, Person, collected
 from .no_network import no_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,23 +94,29 @@ def field_venv(
     return venv
 
 
+@pytest.fixture
+def ask_registry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have pip ask the registry at a port of this machine, once, and nobody else."""
+
+    def ask(port: int, **more: str) -> None:
+        settings = {
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple",
+            "PIP_RETRIES": "1",
+            "PIP_FIND_LINKS": "",
+            "PIP_EXTRA_INDEX_URL": "",
+            "no_proxy": "127.0.0.1",
+        }
+        for name, value in (settings | more).items():
+            monkeypatch.setenv(name, value)
+
+    return ask
+
+
 @pytest.fixture(scope="session")
 def carried(tiny_kit: Path, edgefuse_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Carried:
     folder = tmp_path_factory.mktemp("carried")
-    wanted = Wanted(
-        kit=tiny_kit,
-        platform=f"linux-{platform.machine()}",
-        pythons=(PYTHON,),
-        glibc=platform.libc_ver()[1],
-        edgefuse_wheel=edgefuse_wheel,
-        onnxruntime=False,
-    )
-    with pytest.MonkeyPatch.context() as patch:  # what this machine has built is not what is tested here
-        patch.setattr("edgefuse_packaging.installer.cached_wheel", lambda machine: None)
-        try:
-            facts = collect(wanted, Kit.open(tiny_kit), folder / "content", lambda remark: None)
-        except RegistryUnreachable as error:
-            pytest.skip(f"collecting the wheels needs the package registry: {error}")
+    facts = collected(tiny_kit, edgefuse_wheel, folder / "content")
     payload = folder / "payload.tar"
     run_file.write_payload(folder / "content", payload)
     return Carried(payload, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, write_manifest
 from edgefuse_packaging import run_file
+from edgefuse_packaging.installer import Wanted, collect
 from edgefuse_packaging.killing import run_for
+from edgefuse_packaging.pip import RegistryUnreachable
 
 from .no_network import no_network
 
@@ -117,3 +123,25 @@ class Person:
     def leftovers(self) -> set[str]:
         """What is written or linked before it gets its name, and should be gone."""
         return {path.name for suffix in ("part", "new") for path in self.home.rglob(f".*.{suffix}")}
+
+
+def wanted(kit: Path, wheel: Path) -> Wanted:
+    """An installer of `kit` and the edgefuse of `wheel` for this machine and this Python."""
+    return Wanted(
+        kit=kit,
+        platform=f"linux-{platform.machine()}",
+        pythons=(PYTHON,),
+        glibc=platform.libc_ver()[1],
+        edgefuse_wheel=wheel,
+        onnxruntime=False,
+    )
+
+
+def collected(kit: Path, wheel: Path, folder: Path) -> dict[str, Any]:
+    """Fill `folder` with what is carried; its facts."""
+    with pytest.MonkeyPatch.context() as patch:  # what this machine has built is not what is tested here
+        patch.setattr("edgefuse_packaging.installer.cached_wheel", lambda machine: None)
+        try:
+            return collect(wanted(kit, wheel), Kit.open(kit), folder, lambda remark: None)
+        except RegistryUnreachable as error:
+            pytest.skip(f"collecting the wheels needs the package registry: {error}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -21,10 +20,10 @@ from edgefuse.trust.keys import public_of
 from edgefuse_packaging import run_file
 from edgefuse_packaging.device import install
 from edgefuse_packaging.device.refused import Refused
-from edgefuse_packaging.installer import Wanted, build_installer, collect
+from edgefuse_packaging.installer import build_installer
 from edgefuse_packaging.pip import RegistryUnreachable
 
-from .installations import PYTHON, Carried, Person
+from .installations import Carried, Person, collected, wanted
 
 ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="signs kits")
 PRIVATE = ed25519.Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -42,24 +41,7 @@ def signed_kit(tiny_kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def content(signed_kit: Path, edgefuse_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Carried:
     """What the installer of the signed kit carries, as a folder."""
     folder = tmp_path_factory.mktemp("carried") / "content"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgefuse_packaging.installer.cached_wheel", lambda machine: None)
-        try:
-            facts = collect(wanted(signed_kit, edgefuse_wheel), Kit.open(signed_kit), folder, lambda remark: None)
-        except RegistryUnreachable as error:
-            pytest.skip(f"collecting the wheels needs the package registry: {error}")
-    return Carried(folder, facts)
-
-
-def wanted(kit: Path, wheel: Path) -> Wanted:
-    return Wanted(
-        kit=kit,
-        platform=f"linux-{platform.machine()}",
-        pythons=(PYTHON,),
-        glibc=platform.libc_ver()[1],
-        edgefuse_wheel=wheel,
-        onnxruntime=False,
-    )
+    return Carried(folder, collected(signed_kit, edgefuse_wheel, folder))
 
 
 Make = Callable[..., Path]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,22 +28,12 @@ def hang_up(server: socket.socket) -> None:
 
 @pytest.mark.parametrize("is_slow", [True, False], ids=["slow", "hangs up"])
 def test_a_registry_that_is_slow_or_hangs_up_is_unreachable(
-    is_slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_slow: bool, tmp_path: Path, ask_registry: Callable[..., None]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         if not is_slow:
             threading.Thread(target=hang_up, args=[server], daemon=True).start()
-        settings = {
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": f"http://127.0.0.1:{server.getsockname()[1]}/simple",
-            "PIP_RETRIES": "1",
-            "PIP_TIMEOUT": "0.5",
-            "PIP_FIND_LINKS": "",
-            "PIP_EXTRA_INDEX_URL": "",
-            "no_proxy": "127.0.0.1",
-        }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
+        ask_registry(server.getsockname()[1], PIP_TIMEOUT="0.5")
         with pytest.raises(RegistryUnreachable):
             run_pip("download", "--no-deps", "--dest", str(tmp_path), "numpy")
         server.shutdown(socket.SHUT_RDWR)

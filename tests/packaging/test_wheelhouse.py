@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -95,16 +94,8 @@ def test_a_wheel_that_does_not_exist_is_one_sentence_and_leaves_nothing(edgefuse
     assert [entry.name for entry in tmp_path.iterdir()] == ["pins.txt"]
 
 
-def test_a_registry_that_is_away_is_said_so(tmp_path, monkeypatch) -> None:
-    settings = {
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
-        "PIP_RETRIES": "1",
-        "PIP_FIND_LINKS": "",
-        "PIP_EXTRA_INDEX_URL": "",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
+def test_a_registry_that_is_away_is_said_so(tmp_path, ask_registry) -> None:
+    ask_registry(9)
     edgefuse_wheel = wheel(tmp_path, "edgefuse", "0.0.1", "Requires-Dist: numpy\n")
 
     with pytest.raises(RegistryUnreachable, match="cannot be reached"):
