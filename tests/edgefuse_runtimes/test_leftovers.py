@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from crashes import killed_child
@@ -56,7 +55,8 @@ def test_a_folder_is_not_looked_through_again_for_each_of_many_files(tmp_path, m
     for number in range(20):
         files.write_bytes(tmp_path / f"file-{number}", NEW)
 
-    assert [Path(look) for look in looks] == [tmp_path]
+    # Threads of this very process look elsewhere, such as those that count its open files.
+    assert [str(look) for look in looks].count(str(tmp_path)) == 1
 
 
 def test_a_pipe_or_link_of_such_a_name_neither_blocks_nor_leads_elsewhere(tmp_path) -> None:
