@@ -4,9 +4,13 @@ Queries of one process are alike: it has its memory where it has it, and the mac
 seconds. An interval out of single queries takes them for independent and is far too narrow. So a run is cut into
 parts that another run would have too: its processes, or, of a single process, stretches of consecutive queries (batch
 means, Law, Simulation Modeling and Analysis, section 9.5.3). Each part gives its own figure; their spread s, on the
-logarithm, since disturbances multiply, tells how far another run of as many parts lies: t * s * sqrt(2 / parts), where
-the parts of both runs vary alike. That holds of a mean. The median of all queries moves farther: where parts differ, it
-is nearly their median, whose variance is up to pi / 2 times that of their mean, for normal errors.
+logarithm, since disturbances multiply, tells how far another run of as many parts lies.
+
+Parts are not independent either. A machine's pace wanders on all scales of time alike: the Allan deviation of processes
+in a row is flat from seconds to minutes (bench/measure_drift.py), which is flicker noise. Means of longer runs then lie
+no closer to each other, and Student's interval of independent parts holds the next run the less often the longer the
+runs are. What flicker noise says is t * s * sqrt(of_neighbours(parts)); where parts are independent after all, that is
+too wide, never too narrow.
 """
 
 from __future__ import annotations
@@ -26,14 +30,12 @@ STRETCHES = 10
 FEWEST = 3
 """Parts below which there is no interval: of two it would say nothing."""
 
-OF_MEDIANS = math.sqrt(math.pi / 2)
-
 Interval = tuple[float, float]
 
 
 def median_interval(queries: Sequence[Query]) -> Interval | None:
     """Where the median time of an answer lies in another run, in nanoseconds."""
-    return another_run(median_ns(queries), [median_ns(part) for part in parts_of(queries)], OF_MEDIANS)
+    return another_run(median_ns(queries), [median_ns(part) for part in parts_of(queries)])
 
 
 def rate_interval(queries: Sequence[Query]) -> Interval | None:
@@ -51,19 +53,28 @@ def rate(queries: Sequence[Query]) -> float:
     return len(queries) / (sum(query.total_ns for query in queries) / 1e9)
 
 
-def another_run(figure: float, parts: Sequence[float], factor: float = 1.0) -> Interval | None:
+def another_run(figure: float, parts: Sequence[float]) -> Interval | None:
     """Where `figure` of another run lies, 19 times in 20; None where there are too few parts.
 
     Args:
         figure: of the whole run, above 0.
         parts: the same figure of each of the run's parts.
-        factor: how much farther the figure moves than the mean of the parts'.
     """
     if len(parts) < FEWEST:
         return None
     spread = statistics.stdev(map(math.log, parts))
-    reach = math.exp(factor * student(len(parts) - 1) * spread * math.sqrt(2 / len(parts)))
+    reach = math.exp(student(len(parts) - 1) * spread * math.sqrt(of_neighbours(len(parts))))
     return figure / reach, figure * reach
+
+
+def of_neighbours(parts: int) -> float:
+    """Variance of the difference of two neighbouring runs' means, over the variance of the `parts` of one run.
+
+    For flicker noise: its Allan variance is the same for runs of any length, half of what is asked for; the variance
+    of N parts is N ln N / (2 (N - 1) ln 2) of that (Barnes' bias function B1, in Riley, NIST SP 1065).
+    """
+    in_parts = 1.0 if parts == 1 else (parts - 1) / (parts * math.log(parts))  # of one: the limit
+    return 4 * math.log(2) * in_parts
 
 
 def parts_of(queries: Sequence[Query]) -> list[list[Query]]:

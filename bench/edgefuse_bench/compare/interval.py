@@ -7,7 +7,9 @@ takes each query for a witness of its own is then far too narrow. So the witness
 - otherwise a run's `STRETCHES` stretches of consecutive queries (batch means: Law and Kelton 1991, section 9.5.3),
   which see what changes within the run and nothing that changes from process to process.
 
-Spread is taken on the logarithm, over both sides together, and the interval is Student's for two means.
+Spread is taken on the logarithm, over both sides together. A machine's pace wanders on all scales of time (see
+`edgefuse_bench.spread`), so two runs one after the other are as far apart as neighbours are. Where the two sides were
+measured in turn, its wandering meets both alike, and the interval is Student's for two means.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import geometric_mean
 
 import numpy as np
 
 from edgefuse_bench.result import Query, Result
-from edgefuse_bench.spread import OF_MEDIANS, STRETCHES, Interval, stretches
+from edgefuse_bench.spread import STRETCHES, Interval, of_neighbours, stretches
 from edgefuse_bench.student import student
 
 LEAST = 2 * STRETCHES
@@ -48,19 +51,26 @@ class Ratio:
 def ratio(baseline: Sequence[Result], candidate: Sequence[Result], figure: Figure) -> Ratio:
     """The ratio of a figure of two configurations' queries."""
     sides = [processes(results) for results in (baseline, candidate)]
-    found = ratio_of_values(*([figure(queries) for queries in side] for side in sides))
+    values = [[figure(queries) for queries in side] for side in sides]
+    found = ratio_of_values(*values, turns=in_turn(baseline, candidate))
     (one, *more), (other, *others) = sides
     if more or others or min(len(one), len(other)) < LEAST:
         return found
     before, after = ([figure(part) for part in stretches(side, STRETCHES)] for side in (one, other))
-    return replace(found, interval=_interval(found.value, before, after, OF_MEDIANS))
+    return replace(found, interval=_interval(found.value, before, after, turns=False))
 
 
-def ratio_of_values(baseline: Sequence[float], candidate: Sequence[float]) -> Ratio:
-    """The ratio of a figure that each process gave once; without an interval of one process each."""
+def ratio_of_values(baseline: Sequence[float], candidate: Sequence[float], *, turns: bool) -> Ratio:
+    """The ratio of a figure that each process gave once, measured in turn or not; no interval of one process each."""
     found = Ratio(geometric_mean(baseline), geometric_mean(candidate), None)
     single = len(baseline) == len(candidate) == 1
-    return found if single else replace(found, interval=_interval(found.value, baseline, candidate))
+    return found if single else replace(found, interval=_interval(found.value, baseline, candidate, turns=turns))
+
+
+def in_turn(baseline: Sequence[Result], candidate: Sequence[Result]) -> bool:
+    """Whether the results of the two sides were measured by turns, not all of one side first."""
+    runs = sorted((result.started, side) for side, results in enumerate((baseline, candidate)) for result in results)
+    return sum(before != after for (_, before), (_, after) in pairwise(runs)) > 1
 
 
 def processes(results: Sequence[Result]) -> list[list[Query]]:
@@ -72,12 +82,11 @@ def processes(results: Sequence[Result]) -> list[list[Query]]:
     return list(found.values())
 
 
-def _interval(value: float, baseline: Sequence[float], candidate: Sequence[float], factor: float = 1) -> Interval:
-    """Around the ratio of two means, from figures (a,) and (b,) of witnesses; `factor`: see `another_run`."""
+def _interval(value: float, baseline: Sequence[float], candidate: Sequence[float], *, turns: bool) -> Interval:
+    """Around the ratio of two means, from figures (a,) and (b,) of witnesses of both sides."""
     sides = np.log(baseline), np.log(candidate)
     freedom = len(baseline) + len(candidate) - 2
     squares = sum(float(((side - side.mean()) ** 2).sum()) for side in sides)
-    reach = math.exp(
-        factor * student(freedom) * math.sqrt(squares / freedom * (1 / len(baseline) + 1 / len(candidate)))
-    )
+    apart = sum(1 / len(side) if turns else of_neighbours(len(side)) / 2 for side in sides)
+    reach = math.exp(student(freedom) * math.sqrt(squares / freedom * apart))
     return value / reach, value * reach

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from edgefuse.percentiles import percentile
 from edgefuse_bench.compare.accuracy import accuracy_rows
-from edgefuse_bench.compare.interval import Figure, Ratio, processes, ratio, ratio_of_values
+from edgefuse_bench.compare.interval import Figure, Ratio, in_turn, processes, ratio, ratio_of_values
 from edgefuse_bench.compare.machines import changes, in_words, same_machine
 from edgefuse_bench.compare.matching import Pair
 from edgefuse_bench.configuration import Configuration
@@ -100,13 +100,14 @@ def _times(pair: Pair) -> Iterator[Row]:
         yield _row(stage, "ns", pair, partial(_median_stage, stage))
     if pair.configurations[0].scenario != "Cold":
         before, after = ([result.open_ns + result.first.total_ns for result in side] for side in pair.sides)
-        yield _row_of_values("first answer", "ns", before, after)
+        turns = in_turn(pair.baseline, pair.candidate)
+        yield Row("first answer", "ns", ratio_of_values(before, after, turns=turns))
 
 
 def _peak(pair: Pair) -> Iterator[Row]:
     if _alike(pair):
         before, after = ([float(result.memory["peak_rss_bytes"]) for result in side] for side in pair.sides)
-        yield _row_of_values(MEMORY, "bytes", before, after)
+        yield Row(MEMORY, "bytes", ratio_of_values(before, after, turns=True))  # memory does not wander
 
 
 def _median_stage(stage: str, queries: Sequence[Query]) -> float:
@@ -127,10 +128,6 @@ def _alike(pair: Pair) -> bool:
 
 def _row(name: str, kind: Kind, pair: Pair, figure: Figure) -> Row:
     return Row(name, kind, ratio(pair.baseline, pair.candidate, figure))
-
-
-def _row_of_values(name: str, kind: Kind, baseline: Sequence[float], candidate: Sequence[float]) -> Row:
-    return Row(name, kind, ratio_of_values(baseline, candidate))
 
 
 def _remarks(pair: Pair, cards: Sequence[Mapping[str, Any]], *, same: bool, emulated: bool) -> Iterator[str]:
