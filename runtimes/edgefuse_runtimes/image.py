@@ -108,12 +108,15 @@ def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int]
 
 def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
     """The encoder's input (3, crop, crop): resized, centre-cropped, normalised per channel."""
-    cropped = _cropped(image, preprocess)
-    pixels = np.asarray(cropped, dtype=np.float32)  # (crop, crop, 3) in 0..255
-    scaled = pixels / np.float32(255)  # (crop, crop, 3) in 0..1
-    mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)  # (3,)
-    normalized = (scaled - mean) / std  # (crop, crop, 3)
-    return np.ascontiguousarray(normalized.transpose(2, 0, 1))  # (3, crop, crop)
+    cropped = np.asarray(_cropped(image, preprocess))  # (crop, crop, 3) in 0..255
+    pixels = cropped.transpose(2, 0, 1).astype(np.float32, order="C")  # (3, crop, crop)
+    mean, std = (np.array(values, np.float32)[:, None, None] for values in (preprocess.mean, preprocess.std))
+    pixels /= np.float32(
+        255
+    )  # in place, here and below: a batch prepares pictures beside an encoder that wants the cores
+    pixels -= mean
+    pixels /= std
+    return pixels
 
 
 def views(pixels: NDArray[np.float32], count: int) -> NDArray[np.float32]:
