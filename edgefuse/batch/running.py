@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgefuse.ahead import ahead
 from edgefuse.answering.classifier import Classifier, Inputs
 from edgefuse.answering.note import read_note
+from edgefuse.answering.prediction import Prediction
 from edgefuse.batch.answers_file import AnswersFile
 from edgefuse.batch.samples import BatchSample
 from edgefuse.progress import Progress, silent
@@ -57,7 +59,7 @@ def classify_batch(
     *,
     progress: Progress = silent,
 ) -> Outcome:
-    """Answer for every sample that has no answer yet, in order, and append each answer at once.
+    """Answer for every sample that has no answer yet, in order, and append each answer while the next is found.
 
     Each is stored before it is appended, so that a line with a number is in the results log, whatever happens. Why a
     sample has no answer is put into `failed`, by id, at once too: it is there even if the batch ends early.
@@ -74,16 +76,25 @@ def classify_batch(
     def read(sample: BatchSample) -> tuple[str, _Ready | str]:
         return sample.id, _read(classifier, sample, storing)
 
+    def write(read: _Ready, prediction: Prediction) -> None:
+        prediction = dataclasses.replace(prediction, notes=read.remarks + prediction.notes)
+        answers.append(read.sample.id, storing.store(prediction, read.given, read.sample.case).to_json())
+
     # Two at a time where there are cores: decoding a photograph of 12 megapixels takes longer than encoding it.
     ready = ahead(read, todo, workers=min(2, usable_cores()), depth=DECODED_AHEAD)
-    for name, found in progress("classifying", ready, len(todo)):
-        if isinstance(found, str):
-            failed[name] = found
-            continue
-        prediction = classifier.answer(found.inputs)
-        referred += prediction.referred
-        prediction = dataclasses.replace(prediction, notes=found.remarks + prediction.notes)
-        answers.append(name, storing.store(prediction, found.given, found.sample.case).to_json())
+    with ThreadPoolExecutor(1) as writer:  # the encoder need not wait until an answer is on the disk
+        writing: Future[None] | None = None
+        for name, found in progress("classifying", ready, len(todo)):
+            if isinstance(found, str):
+                failed[name] = found
+                continue
+            prediction = classifier.answer(found.inputs)
+            referred += prediction.referred
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, found, prediction)
+        if writing is not None:
+            writing.result()
     return Outcome(len(todo) - len(failed), referred, len(samples) - len(todo), time.monotonic() - started)
 
 
