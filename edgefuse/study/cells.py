@@ -71,6 +71,8 @@ class Done:
     predictions: Predictions
     training: dict[str, Any]
     """`Head.training` of its head, and its `seconds_per_epoch`."""
+    validation: dict[str, Any] | None
+    """`Head.validation` of its head; None: its file is of an edgefuse that did not keep it."""
 
 
 def divided(table: Table, count: int, seed: int) -> list[Table]:
@@ -106,7 +108,8 @@ def compute(work: Work, cell: Cell) -> Cell:
     if of.refer_accuracy is not None:
         head = replace(head, referral=referral.fit(head, table, of.refer_accuracy))
     seconds = {"seconds_per_epoch": head.seconds_per_epoch, "inference_seconds": _inference(head, table)}
-    write_cell(work.folder / cell.file, work.facts(), Done(cell, predict(head, table, "test"), head.training | seconds))
+    done = Done(cell, predict(head, table, "test"), head.training | seconds, head.validation)
+    write_cell(work.folder / cell.file, work.facts(), done)
     return cell
 
 
@@ -123,6 +126,7 @@ def write_cell(path: Path, facts: Mapping[str, Any], done: Done) -> None:
     """Write one cell's file."""
     found = done.predictions
     words = {"facts": facts, "training": done.training, "classes": found.classes, "task": found.task}
+    words |= {} if done.validation is None else {"validation": done.validation}
     arrays: dict[str, NDArray[Any]] = {
         "words": np.array(json.dumps(words)),
         **{member: getattr(found, member) for member in COLUMNS},
@@ -153,6 +157,7 @@ def read_cell(path: Path, facts: Mapping[str, Any], cell: Cell) -> Done:
                 **members,
             ),
             words["training"],
+            words.get("validation"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"The study's file {path} is damaged ({error}); remove it and run the study again.") from error

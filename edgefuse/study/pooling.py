@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from edgefuse.evaluation.scores import figure_values
 from edgefuse.heads import Fusion
 from edgefuse.metrics.bootstrap import draw
 from edgefuse.metrics.classification import Doubles
-from edgefuse.study.cells import Work, read_cell
+from edgefuse.study.cells import Done, Work, read_cell
 from edgefuse.study.config import Study
 from edgefuse.study.running import cells_of
 from edgefuse_runtimes.errors import BadInput
@@ -35,6 +36,8 @@ class Pooled:
     """Method -> figure -> (S,): over the folds of each seed"""
     training: tuple[dict[str, Any], ...]
     """`Head.training` of every cell."""
+    validation: dict[str, float]
+    """Method -> mean macro-F1 of all cells' heads on their validation rows; empty where not all cells record it."""
 
     @property
     def title(self) -> str:
@@ -75,7 +78,15 @@ def pool(study: Study, works: Mapping[str, Work], pair: tuple[str, Fusion]) -> P
         judged=judge(together),
         by_seed={method: _figures(seeds, method) for method in METHODS},
         training=tuple(each.training for each in done),
+        validation=_validation(done),
     )
+
+
+def _validation(done: Sequence[Done]) -> dict[str, float]:
+    figures = [each.validation for each in done if each.validation is not None]
+    if len(figures) < len(done):
+        return {}
+    return {method: mean(each[method]["macro_f1"] for each in figures) for method in METHODS}
 
 
 def _figures(seeds: Sequence[Predictions], method: str) -> dict[str, Doubles]:

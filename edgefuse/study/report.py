@@ -109,6 +109,7 @@ def _notes(found: Found) -> list[str]:
 
 def _made(found: Found) -> list[tuple[str, str]]:
     study, training = found.study, found.study.training
+    best = "chosen by validation rows" if found.chosen_on_validation else "chosen by these very answers"
     facts = [
         ("Seeds", ", ".join(map(str, range(training.seeds))) + ": each of the folds and of the training"),
         (
@@ -116,6 +117,7 @@ def _made(found: Found) -> list[tuple[str, str]]:
             f"{training.folds} folds by group, stratified; of each fold's other rows about 20 % are validation rows, "
             "which choose epoch, shift and temperature; no test row is read before",
         ),
+        ("Fused head shown in detail", f"{found.best.title}, {best}" if len(found.pooled) > 1 else found.best.title),
         ("Shifts tried", ", ".join(f"{shift:g}" for shift in training.shifts)),
         ("Widths matched by", training.match),
         ("Notes' components", "all coordinates" if training.text_components is None else str(training.text_components)),
