@@ -4,65 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import fields
 from typing import Any
 
 import click
 
 from edgefuse.commands.options import FOLDER
-from edgefuse.datasets import Dataset, open_dataset
-from edgefuse.datasets.table import Columns
-from edgefuse.datasets.template import read_template
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the options said."""
-
-    dataset: str
-    root: Path | None
-    template: str | None
-    allow_leaks: tuple[str, ...]
-    image_column: str | None
-    text_column: str | None
-    label_column: str | None
-    id_column: str | None
-    group_column: str | None
-    split_column: str | None
-    subgroups: tuple[str, ...]
-    limit: int | None
-    skip_missing: bool
-    multilabel: bool
-
-    @property
-    def folder(self) -> Path:
-        """Where the pictures are."""
-        return self.root or Path(self.dataset).parent
-
-    def open(self) -> Dataset:
-        """The data set.
-
-        Raises:
-            BadInput: as `open_dataset`, or the template is none.
-        """
-        return open_dataset(
-            self.dataset,
-            self.root,
-            limit=self.limit,
-            skip_missing=self.skip_missing,
-            multilabel=self.multilabel,
-            template=None if self.template is None else read_template(self.template),
-            allow_leaks=self.allow_leaks,
-            columns=self._columns(),
-        )
-
-    def _columns(self) -> Columns | None:
-        """The columns of a CSV file; None if no option names one."""
-        named = {name: getattr(self, f"{name}_column") for name in ("image", "text", "label", "id", "group", "split")}
-        given = {name: column for name, column in named.items() if column is not None}
-        return Columns(**given, subgroups=self.subgroups) if given or self.subgroups else None
-
+from edgefuse.datasets.choice import Choice
 
 _OPTIONS = (
     click.option(

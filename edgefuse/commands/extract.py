@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefuse.commands.dataset_options import Choice, dataset_options
+from edgefuse.commands.dataset_options import dataset_options
 from edgefuse.commands.options import FOLDER, engine_option, say_leaks, threads_option
+from edgefuse.datasets.choice import Choice
 from edgefuse.datasets.parts import SPLITS
 from edgefuse.embeddings.cost import cost_sentences
 from edgefuse.extraction.running import Extraction, Settings, extract

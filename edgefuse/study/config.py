@@ -5,7 +5,7 @@
 
     [data]                            # to be extracted with each pair of encoders
     dataset = "ham10000"
-    root = "HAM10000"
+    root = "HAM10000"                 # and, if wanted, what else 'edgefuse extract' is told of a data set
 
     [encoders]                        # name -> folder made by 'edgefuse export'
     "DINOv2-S + SmolLM2" = "encoders"
@@ -41,6 +41,7 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
+from edgefuse.datasets.choice import COLUMN_KEYS, Choice
 from edgefuse.heads import Fusion
 from edgefuse.study.paper import DATASETS
 from edgefuse.study.reader import Allowed, Reader, at_least
@@ -49,18 +50,6 @@ from edgefuse.training.optimizer import AdamW
 from edgefuse.training.recipe import SHIFTS, check_settings
 from edgefuse.training.trainer import MOST_MEMBERS, PAPER, Settings
 from edgefuse_runtimes.errors import BadInput
-
-
-@dataclass(frozen=True)
-class Data:
-    """The data set that tables are extracted from."""
-
-    dataset: str
-    """An adapter's name or a CSV file."""
-    root: Path | None = None
-    template: str | None = None
-    allow_leaks: tuple[str, ...] = ()
-    skip_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,8 @@ class Study:
     name: str
     like: str | None
     """The paper's data set of this kind, one of `paper.DATASETS`."""
-    data: Data | None
+    data: Choice | None
+    """What tables are extracted from."""
     encoders: Mapping[str, Path]
     tables: Mapping[str, Path]
     training: Training
@@ -190,8 +180,8 @@ def _check_names(reader: Reader, names: Sequence[str]) -> None:
             )
 
 
-def _data(reader: Reader) -> Data:
-    reader.only({one.name for one in fields(Data)})
+def _data(reader: Reader) -> Choice:
+    reader.only({one.name for one in fields(Choice)})
     dataset = reader.value("dataset", str, "")
     if not dataset:
         raise reader.fault("has [data] without a dataset; name an adapter or a CSV file")
@@ -200,12 +190,16 @@ def _data(reader: Reader) -> Data:
     root, template = reader.value("root", str, None), reader.value("template", str, None)
     if template is not None and not set(template) & set("{}"):  # the name of a file
         template = str(reader.path.parent / template)
-    return Data(
+    return Choice(
         dataset=dataset,
         root=None if root is None else reader.path.parent / root,
         template=template,
         allow_leaks=reader.several("allow_leaks", str, ()),
+        subgroups=reader.several("subgroups", str, ()),
+        limit=reader.at_least("limit", 1, 0) or None,
         skip_missing=reader.value("skip_missing", bool, False),
+        multilabel=reader.value("multilabel", bool, False),
+        **{key: reader.value(key, str, None) for key in COLUMN_KEYS},
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from edgefuse.datasets import open_dataset
+from edgefuse.datasets.choice import COLUMN_KEYS
 from edgefuse.datasets.template import read_template
 from edgefuse.embeddings.table import open_table, table_digest
 from edgefuse.extraction.running import extract
@@ -111,6 +111,11 @@ def _keep_to_data(study: Study, output: Path) -> None:
         "template": None if data.template is None else read_template(data.template).text,
         "allow_leaks": sorted(data.allow_leaks),
         "skip_missing": data.skip_missing,
+        # what came later is None where it says nothing, as in a file of an older edgefuse
+        **{name: getattr(data, name) for name in COLUMN_KEYS},
+        "subgroups": list(data.subgroups) or None,
+        "limit": data.limit,
+        "multilabel": data.multilabel or None,
     }
     path = output / DATA
     if not path.is_file():
@@ -127,19 +132,15 @@ def _keep_to_data(study: Study, output: Path) -> None:
 
 def _extract(study: Study, encoders: Encoders, folder: Path, made: Sequence[Path], progress: Progress) -> None:
     """Extract the table `folder`, unless it is finished; what those `made` share with it is taken over."""
-    data = study.data
-    assert data is not None  # the study's file was checked
+    assert study.data is not None  # the study's file was checked
     with suppress(BadInput):
         if open_table(folder).encoders == encoders.identity:
             return  # finished; what is not, goes on below or is refused there
-    template = None if data.template is None else read_template(data.template)
-    dataset = open_dataset(
-        data.dataset, data.root, skip_missing=data.skip_missing, template=template, allow_leaks=data.allow_leaks
-    )
+    dataset = study.data.open()
     identity = encoders.identity
     alike = [each for each in made if any(identity[key] == of for key, of in open_table(each).encoders.items())]
     reuse = alike[0] if alike else None
-    extract(dataset, encoders, folder, skip_missing=data.skip_missing, reuse=reuse, progress=progress)
+    extract(dataset, encoders, folder, skip_missing=study.data.skip_missing, reuse=reuse, progress=progress)
 
 
 def _missing(work: Work, cells: Sequence[Cell]) -> list[Cell]:

@@ -16,6 +16,7 @@ import click
 import pytest
 
 from edgefuse import cli
+from edgefuse.datasets.choice import Choice
 from edgefuse.splits.grouped import PARTS
 from edgefuse.study import config
 from edgefuse_packaging import wheelhouse
@@ -206,7 +207,7 @@ def _examples(command: click.Command) -> str:
 
 def test_every_key_of_a_study_stands_on_its_page(root: Path) -> None:
     text = (root / "docs" / "how-to" / "run-a-study.md").read_text(encoding="utf-8")
-    parts = (config.Data, config.Training, config.Sweep)
+    parts = (Choice, config.Training, config.Sweep)
     keys = {field.name for part in parts for field in dataclasses.fields(part)} - {"settings"}
     for key in keys | config.KEYS | config.SETTINGS.keys() | config.OPTIMIZER.keys():
         assert re.search(rf"\b{key}\b", text), key

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from edgefuse.commands.dataset_options import Choice, dataset_options
+from edgefuse.commands.dataset_options import dataset_options
 from edgefuse.commands.options import FOLDER, say_leaks, threads_option
+from edgefuse.datasets.choice import Choice
 from edgefuse.training.report import DRAWN
 from edgefuse_runtimes.errors import BadInput
 

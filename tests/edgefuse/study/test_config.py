@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgefuse.datasets.table import Columns
 from edgefuse.study.config import Sweep, read_study
 from edgefuse_runtimes.errors import BadInput
 
@@ -16,6 +17,11 @@ like = "HAM10000"
 dataset = "pictures.csv"
 root = "pictures"
 allow_leaks = ["dx_type"]
+image_column = "path"
+group_column = "patient"
+subgroups = ["sex", "site"]
+limit = 40
+multilabel = true
 [encoders]
 "DINOv2-S + SmolLM2" = "E"
 [tables]
@@ -49,6 +55,8 @@ def test_everything_that_a_study_may_say(tmp_path: Path) -> None:
     assert study.data is not None
     assert (study.data.dataset, study.data.root) == (str(tmp_path / "pictures.csv"), tmp_path / "pictures")
     assert study.data.allow_leaks == ("dx_type",)
+    assert study.data.columns == Columns(image="path", group="patient", subgroups=("sex", "site"))
+    assert (study.data.limit, study.data.multilabel, study.data.skip_missing) == (40, True, False)
     assert study.names == ("DINOv2-S + SmolLM2", "DINOv2-S + MiniLM")
     assert study.encoders["DINOv2-S + SmolLM2"] == tmp_path / "E"
     training = study.training
@@ -87,6 +95,18 @@ def test_a_template_is_its_text_or_a_file_beside_the_study(tmp_path: Path, templ
         ("", "names no encoders"),
         ('[encoders]\na = "E"', r"has \[encoders\] but no \[data\]"),
         ('[encoders]\na = "E"\n[data]\nroot = "x"', "without a dataset"),
+        *(
+            (f'[encoders]\na = "E"\n[data]\ndataset = "x.csv"\n{line}', sentence)
+            for line, sentence in (
+                ("limit = 0", "has limit = 0; it must be 1 or more"),
+                ("label_column = 3", "has label_column = 3, which is of the wrong kind"),
+                ("multilabel = 1", "has multilabel = 1, which is of the wrong kind"),
+                (
+                    'label = "dx"',
+                    r"has the key 'label' under \[data\]; known there are allow_leaks, dataset",
+                ),
+            )
+        ),
         ('[encoders]\na = "E"\n[tables]\na = "V"', "names 'a' under both"),
         ("[tables]\na = 3", "has 3 for 'a' under"),
         ('[tables]\na = "V"\n[trainig]', "has the key 'trainig'"),

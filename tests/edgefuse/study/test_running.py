@@ -46,6 +46,26 @@ def test_a_table_is_extracted_once_and_every_head_is_trained_on_it(begun: Path, 
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_a_table_is_read_as_its_keys_say(tmp_path: Path, tiny_encoders: Path) -> None:
+    """Columns of other names, several classes a picture, and a part of the rows: the words of 'edgefuse extract'."""
+    write_example(tmp_path / "drawn", count=96)
+    csv = tmp_path / "drawn" / "table.csv"
+    header, *rows = csv.read_text().splitlines()
+    csv.write_text("\n".join([header.replace("label", "findings"), *rows]) + "\n")
+    (tmp_path / "E").symlink_to(tiny_encoders)
+    path = tmp_path / "study.toml"
+    keys = 'label_column = "findings"\nmultilabel = true\nlimit = 60\n'
+    path.write_text(CONFIG.replace("[encoders]", f"{keys}[encoders]"))
+    run(read_study(path), tmp_path / "S", jobs=1)
+    table = open_table(tmp_path / "S" / "tables" / "tiny-pair")
+    assert table.multilabel
+    assert len(table.ids) == 60
+    assert len(list((tmp_path / "S" / "cells" / "tiny-pair").glob("*.npz"))) == 2
+    path.write_text(path.read_text().replace("limit = 60", "limit = 70"))
+    with pytest.raises(BadInput, match=r"extracted from other data \(limit under \[data\] differ\)"):
+        run(read_study(path), tmp_path / "S", jobs=1)
+
+
 def test_data_that_changed_is_not_passed_over(begun: Path, tmp_path: Path) -> None:
     begun.write_text(CONFIG.replace("[encoders]", "skip_missing = true\n[encoders]"))
     with pytest.raises(BadInput, match=r"extracted from other data \(skip_missing under \[data\] differ\)"):
