@@ -28,6 +28,7 @@ from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.folders import alone_in
 from edgefuse_runtimes.image import load_image
 from edgefuse_runtimes.machine import forget_peak_memory, usable_cores
 from edgefuse_runtimes.spec import EncoderSpec
@@ -82,38 +83,40 @@ def extract(
 
     Raises:
         BadInput: a picture cannot be read (with `skip_missing` its sample is left out instead), the given
-            split is unusable, an encoder cannot be run, or `folder` holds something else.
+            split is unusable, an encoder cannot be run, `folder` holds something else, or another process makes it.
     """
     encode = encode or encode_here
-    dataset = _readable(dataset, skip_missing, settings, progress)
-    samples = dataset.samples
-    division = divide(dataset, split, split_seed)
-    subgroups = _subgroup_names(samples)
-    rows = _rows(samples, division, subgroups)
-    description: dict[str, object] = {
-        "encoders": encoders.identity,
-        "dataset": {"name": dataset.name, "licence": dataset.licence, "drawn": dataset.drawn}
-        | recorded(dataset.leaks, division.name),
-        "classes": list(dataset.classes),
-        **({"multilabel": True} if dataset.multilabel else {}),
-        "split_seed": division.seed,
-        "inputs_sha256": inputs_digest(samples, rows),
-        "samples_sha256": {
-            "image": _hash([(sample.id, sample.image.name) for sample in samples]),
-            "text": _hash([(sample.id, sample.text) for sample in samples]),
-        },
-    }
-    if reuse is not None:
-        require_usable(description, reuse)
-    _begin(folder, description, rows, subgroups)
-    if reuse is not None:
-        take_over(folder, reuse)
-    notes = [sample.text for sample in samples]
-    cut = _extract_notes(notes, encoders, folder, partial(encode, encoders, encoders.text, settings), progress)
-    pictures = [sample.image for sample in samples]
-    run = partial(encode, encoders, encoders.image, settings)
-    fill(folder, "image", range(len(pictures)), pictures, run, progress)
-    return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
+    with alone_in(folder):
+        _require_place(folder)
+        dataset = _readable(dataset, skip_missing, settings, progress)
+        samples = dataset.samples
+        division = divide(dataset, split, split_seed)
+        subgroups = _subgroup_names(samples)
+        rows = _rows(samples, division, subgroups)
+        description: dict[str, object] = {
+            "encoders": encoders.identity,
+            "dataset": {"name": dataset.name, "licence": dataset.licence, "drawn": dataset.drawn}
+            | recorded(dataset.leaks, division.name),
+            "classes": list(dataset.classes),
+            **({"multilabel": True} if dataset.multilabel else {}),
+            "split_seed": division.seed,
+            "inputs_sha256": inputs_digest(samples, rows),
+            "samples_sha256": {
+                "image": _hash([(sample.id, sample.image.name) for sample in samples]),
+                "text": _hash([(sample.id, sample.text) for sample in samples]),
+            },
+        }
+        if reuse is not None:
+            require_usable(description, reuse)
+        _begin(folder, description, rows, subgroups)
+        if reuse is not None:
+            take_over(folder, reuse)
+        notes = [sample.text for sample in samples]
+        cut = _extract_notes(notes, encoders, folder, partial(encode, encoders, encoders.text, settings), progress)
+        pictures = [sample.image for sample in samples]
+        run = partial(encode, encoders, encoders.image, settings)
+        fill(folder, "image", range(len(pictures)), pictures, run, progress)
+        return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
 
 
 def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress: Progress) -> Dataset:
@@ -165,11 +168,15 @@ def _hash(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
+def _require_place(folder: Path) -> None:
+    """Refuse a folder that holds something else than a table."""
+    if not (folder / "table.json").is_file() and any(folder.iterdir()):
+        raise BadInput(f"{folder} exists and is no embedding table; choose another --output.")
+
+
 def _begin(folder: Path, description: dict[str, object], rows: Sequence[Row], subgroups: Sequence[str]) -> None:
     """Write what the table will be, or check that `folder` is the same table begun earlier."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (folder / "table.json").is_file():
-            raise BadInput(f"{folder} exists and is no embedding table; choose another --output.")
+    if any(folder.iterdir()):
         known = read_description(folder)
         wanted = json.loads(json.dumps(description))  # as it reads back: tuples become lists
         del wanted["samples_sha256"]  # it is in the hash of all inputs

@@ -6,6 +6,8 @@ releases when a process ends in whatever way; so the next run knows a leftover f
     .NAME.part/lock         held by the running process
     .NAME.part/whole/       what becomes NAME
     .NAME.part/PIECE.json   says that a piece of it is finished, written after the piece's files
+
+An embedding table is made in its place instead, shard by shard; there the folder itself is locked.
 """
 
 from __future__ import annotations
@@ -167,6 +169,32 @@ def scratch_folder(path: Path) -> Iterator[Path]:
             _clear(root)
 
 
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from filling a folder in its place; it is made if need be, and goes again if it stays empty.
+
+    The folder itself is locked, so that nothing of the lock is left when the process ends, in whatever way. On a file
+    system without such locks the block runs all the same.
+
+    Raises:
+        BadInput: another process fills it, or it is no folder.
+    """
+    missing = not folder.exists()
+    if not missing and not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; choose another output.")
+    make_folder(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            _lock(handle, folder)
+        yield
+    finally:
+        if missing:
+            with contextlib.suppress(OSError):  # something is in it
+                folder.rmdir()
+        os.close(handle)
+
+
 def remove_leftover(path: Path) -> None:
     """Remove what a run that was ended left while it made `path`; nothing where another one is making it."""
     if _hidden(path).is_dir():
@@ -204,18 +232,25 @@ def _try_to_lock(root: Path, path: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle, path)
         if os.path.samestat(os.fstat(handle), (root / LOCK).stat()):
             return handle
     except FileNotFoundError:
         pass
-    except BlockingIOError as error:
+    except BadInput:
         os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
         raise BadInput(
             f"Another edgefuse is making {path} at this moment; wait for it or choose another output."
         ) from error
-    os.close(handle)
-    return None
 
 
 def _clear(root: Path) -> None:

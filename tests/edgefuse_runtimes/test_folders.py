@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -246,3 +248,45 @@ def test_pipes_and_links_to_nowhere_are_no_hindrance(tmp_path: Path) -> None:
         (made / "link").symlink_to("/nowhere")
     assert (tmp_path / "made" / "pipe").is_fifo()
     assert (tmp_path / "made" / "link").is_symlink()
+
+
+def test_a_folder_that_is_filled_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "V"
+    with folders.alone_in(folder):
+        with pytest.raises(BadInput, match=r"is making .*V at this moment"), folders.alone_in(folder):
+            raise AssertionError("the block ran")
+        (folder / "a").write_bytes(NEW)
+    with folders.alone_in(folder):
+        assert (folder / "a").read_bytes() == NEW
+
+
+def test_a_folder_in_whose_place_nothing_was_made_goes_again(tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        with pytest.raises(Crash), folders.alone_in(tmp_path / name):
+            crash()
+        assert (tmp_path / name).exists() == (name == "old")
+        (tmp_path / "old").mkdir(exist_ok=True)
+    (tmp_path / "file").write_bytes(OLD)
+    with pytest.raises(BadInput, match="file is no folder; choose"), folders.alone_in(tmp_path / "file"):
+        raise AssertionError("the block ran")
+
+
+def test_a_power_cut_leaves_no_lock(tmp_path: Path) -> None:
+    body = """
+        with folders.alone_in(folder / "V"):
+            power_cut()
+    """
+    killed_child(body, tmp_path)
+    assert list((tmp_path / "V").iterdir()) == []
+    with folders.alone_in(tmp_path / "V"):
+        pass
+    assert (tmp_path / "V").exists()
+
+
+def test_a_file_system_without_locks_is_worked_on_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with folders.alone_in(tmp_path / "V"):
+        (tmp_path / "V" / "a").write_bytes(NEW)

@@ -239,6 +239,22 @@ def test_a_folder_of_other_things_is_left_alone(dataset: Dataset, tmp_path: Path
     assert [path.name for path in (tmp_path / "V").iterdir()] == ["letter.txt"]
 
 
+def test_two_at_once_do_not_make_the_same_table(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
+    """Whatever encodes, here or on a scheduler's workers: the second is told before it reads a picture."""
+    broken = replace(dataset, samples=(replace(dataset.samples[0], image=tmp_path / "none.png"),))
+    refused = []
+
+    def encode(*given: Any) -> Any:
+        with pytest.raises(BadInput, match=r"Another edgefuse is making .*V at this moment; wait for it or choose"):
+            extract(broken, ENCODERS, tmp_path / "V")
+        refused.append(True)
+        return extraction.encode_here(*given)
+
+    extract(dataset, ENCODERS, tmp_path / "V", encode=encode)
+    assert len(refused) == 2
+    assert extract(dataset, ENCODERS, tmp_path / "V").table.ids[0] == "id0"
+
+
 def test_unreadable_pictures_are_named_before_anything_is_encoded_or_written(
     dataset: Dataset, tmp_path: Path, log: list[Any]
 ) -> None:
