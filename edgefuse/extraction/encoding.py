@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from edgefuse.ahead import ahead
 from edgefuse.embeddings.cost import Spent, spent
-from edgefuse.extraction.true_colour import opened
 from edgefuse_runtimes.contract import Encoder
-from edgefuse_runtimes.image import Picture, load_image, prepare
+from edgefuse_runtimes.image import Picture, read_picture
 from edgefuse_runtimes.spec import Preprocess
 
 Floats = NDArray[np.float32]
@@ -65,7 +64,7 @@ def prepared(pictures: Iterable[Picture], preprocess: Preprocess) -> Iterator[Fl
     """Encoder inputs (3, H, W) of pictures in order, made ahead of their use."""
 
     def read(picture: Picture) -> Floats:
-        return prepare(load_image(opened(picture)), preprocess)  # (3, H, W)
+        return read_picture(picture, preprocess)  # (3, H, W)
 
     yield from ahead(read, pictures, workers=1, depth=DECODED_AHEAD)
 

@@ -20,7 +20,6 @@ from edgefuse.embeddings.table import COLUMNS, Row, Table, open_table, read_desc
 from edgefuse.extraction.encoding import Encoded, Portion, encode_portions
 from edgefuse.extraction.filling import Run, fill
 from edgefuse.extraction.reuse import require_usable, take_over
-from edgefuse.extraction.true_colour import opened
 from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.golden import probe_sample
 from edgefuse.leaks import recorded
@@ -31,7 +30,7 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.folders import alone_in
 from edgefuse_runtimes.image import load_image
 from edgefuse_runtimes.machine import forget_peak_memory, usable_cores
-from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.spec import Bands, EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
 
@@ -88,7 +87,7 @@ def extract(
     encode = encode or encode_here
     with alone_in(folder):
         _require_place(folder)
-        dataset = _readable(dataset, skip_missing, settings, progress)
+        dataset = _readable(dataset, encoders.image, skip_missing, settings, progress)
         samples = dataset.samples
         division = divide(dataset, split, split_seed)
         subgroups = _subgroup_names(samples)
@@ -119,10 +118,13 @@ def extract(
         return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
 
 
-def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress: Progress) -> Dataset:
+def _readable(
+    dataset: Dataset, spec: EncoderSpec, skip_missing: bool, settings: Settings, progress: Progress
+) -> Dataset:
     """The data set without the samples whose picture cannot be read; they must be allowed to be left out."""
+    assert spec.preprocess is not None
     workers = settings.threads or usable_cores()
-    complaints = ahead(_complaint, dataset.samples, workers=workers, depth=4 * workers)
+    complaints = ahead(partial(_complaint, spec.preprocess.bands), dataset.samples, workers=workers, depth=4 * workers)
     found = progress("checking pictures", complaints, len(dataset.samples))
     broken = {sample.id: why for why, sample in zip(found, dataset.samples, strict=True) if why}
     if broken and not skip_missing:
@@ -131,10 +133,10 @@ def _readable(dataset: Dataset, skip_missing: bool, settings: Settings, progress
     return leave_out(dataset, list(broken))
 
 
-def _complaint(sample: Sample) -> str:
+def _complaint(bands: Bands, sample: Sample) -> str:
     """Why the sample's picture cannot be read; "" when it can."""
     try:
-        load_image(opened(sample.image))
+        load_image(sample.image, bands=bands)
     except BadInput as error:
         return str(error).split(";")[0]
     return ""

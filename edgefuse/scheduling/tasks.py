@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import statistics
 import time
 from collections import Counter
@@ -12,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse.extraction.encoding import Portion
-from edgefuse.extraction.true_colour import opened
 from edgefuse.scheduling.work import Sent, SharedPicture
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import Picture
 
 SENT_BYTES = 4 << 20
 """Pictures that are sent in one task have no more, unless one has: tasks on their way lie in the scheduler's memory."""
@@ -67,23 +64,13 @@ def packed(samples: Portion, shared_root: SharedRoot | None) -> Sent:
         return samples  # type: ignore[return-value]  # token ids: a portion holds samples of one kind
     paths = _paths(samples)
     if shared_root is None:
-        return [picture_bytes(path) for path in paths]
+        return [path.read_bytes() for path in paths]
     root, there = shared_root
     try:
         inside = [path.resolve().relative_to(root.resolve()) for path in paths]
     except ValueError as error:
         raise BadInput(f"A picture is not below {root} ({error}); leave out --shared-root.") from error
     return [SharedPicture(str(Path(there) / k), path.stat().st_size) for k, path in zip(inside, paths, strict=True)]
-
-
-def picture_bytes(path: Path) -> bytes:
-    """A picture's file as workers can decode it; one of many bands becomes its true colours, as PNG."""
-    picture: Picture = opened(path)
-    if picture is path:
-        return path.read_bytes()
-    data = io.BytesIO()
-    picture.save(data, format="PNG", compress_level=1)  # type: ignore[union-attr]  # `opened` gives the path or a picture
-    return data.getvalue()
 
 
 def late(running: Mapping[Any, Task], seconds: Sequence[float]) -> list[Task]:

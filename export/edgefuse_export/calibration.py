@@ -14,7 +14,7 @@ from edgefuse.datasets.drawn import draw
 from edgefuse_export.leaves import draw_leaves
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
-from edgefuse_runtimes.image import load_image, prepare
+from edgefuse_runtimes.image import prepare, read_picture
 from edgefuse_runtimes.spec import Preprocess
 
 COUNT = 64
@@ -51,7 +51,7 @@ def calibration_pictures(folder: Path | None, preprocess: Preprocess, count: int
     """
     if folder is None:
         return [prepare(_picture(FIRST_SEED + index), preprocess)[None] for index in range(count)]
-    return [prepare(load_image(path), preprocess)[None] for path in _chosen(folder, count)]
+    return [read_picture(path, preprocess)[None] for path in _chosen(folder, count)]
 
 
 def pictures_content(folder: Path) -> str:

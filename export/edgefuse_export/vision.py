@@ -17,7 +17,7 @@ from edgefuse_export.room import work_folder
 from edgefuse_export.search import Search, best, table, try_candidates
 from edgefuse_export.sources import ONNX_TOOLS, TORCH_TOOLS, Origin, kind_of, origin_of, tool_versions
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.spec import EncoderSpec, Pooling, Preprocess, Views
+from edgefuse_runtimes.spec import TRUE_COLOUR, Bands, EncoderSpec, Pooling, Preprocess, Views
 
 
 def export_image_encoder(source: Path, folder: Path, progress: Progress = silent, **options: Any) -> EncoderSpec:
@@ -35,6 +35,7 @@ def export_image_encoders(
     preprocess: Preprocess | None = None,
     squash: bool = False,
     views: Views = 1,
+    bands: Bands = TRUE_COLOUR,
     pooler: bool = False,
     precision: Choice = "int8",
     calibration: Path | None = None,
@@ -51,6 +52,7 @@ def export_image_encoders(
         preprocess: how pictures are prepared; where it is not given, preprocessor_config.json says it.
         squash: whether both sides are brought to the crop size instead, which keeps the whole picture.
         views: of how many views of a picture its vector is the mean, see `Preprocess.views`.
+        bands: of a picture of many bands, see `Preprocess.bands`.
         pooler: whether a ViT's pooler output is the vector, instead of the first token.
         precision: "int8", "fp32" for the float32 graph, or "both", of which int8 is the main one.
         calibration: a folder of pictures like those that the encoder will meet, which make its rounding closer; drawn
@@ -71,7 +73,7 @@ def export_image_encoders(
     notes: list[str] = []
     preprocess = preprocess or _find_preprocess(source, notes)
     preprocess = preprocessing.squashed(preprocess) if squash else preprocess
-    preprocess = dataclasses.replace(preprocess, views=views)
+    preprocess = dataclasses.replace(preprocess, views=views, bands=bands)
     steps: list[str] = []
     specs: list[EncoderSpec] = []
     with work_folder(folder) as work:

@@ -124,7 +124,7 @@ def load_within(picture: Picture, preprocess: Preprocess, notify: Callable[[str]
         return reduction
 
     with done:
-        return load_image(picture, reduction_of)
+        return load_image(picture, reduction_of, preprocess.bands)
 
 
 def _give_back(promised: int) -> None:

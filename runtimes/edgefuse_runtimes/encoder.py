@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgefuse_runtimes.contract import Encoder, Engine, Memory, ProbeSample
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.fallback import FallbackEncoder
-from edgefuse_runtimes.image import Picture, load_image, prepare
+from edgefuse_runtimes.image import Picture, read_picture
 from edgefuse_runtimes.machine import usable_cores
 from edgefuse_runtimes.probe import distrust, probe
 from edgefuse_runtimes.spec import EncoderSpec
@@ -108,8 +108,9 @@ def open_encoder(
 
 def encode_pictures(encoder: Encoder, pictures: Sequence[Picture]) -> NDArray[np.float32]:
     """Vectors (n, d) of pictures, decoded and prepared one at a time."""
-    assert encoder.spec.preprocess is not None
-    rows = [encoder.encode(prepare(load_image(picture), encoder.spec.preprocess)[None]) for picture in pictures]
+    preprocess = encoder.spec.preprocess
+    assert preprocess is not None
+    rows = [encoder.encode(read_picture(picture, preprocess)[None]) for picture in pictures]
     return np.concatenate(rows)  # (n, d)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import io
@@ -17,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from edgefuse_runtimes.bands import Layout, layout_of, true_colours
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.machine import loaded_libraries
-from edgefuse_runtimes.spec import Preprocess
+from edgefuse_runtimes.spec import TRUE_COLOUR, Bands, Preprocess
 
 Picture = Path | str | bytes | Image.Image
 
@@ -67,20 +69,28 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int] | None = None) -> Image.Image:
+def load_image(
+    picture: Picture, reduction_of: Callable[[Image.Image, str], int] | None = None, bands: Bands = TRUE_COLOUR
+) -> Image.Image:
     """Decode to 8-bit RGB, turned upright by its EXIF orientation; transparency becomes white.
+
+    A TIFF file that has more bands than any picture becomes the true colours that are among them.
 
     Args:
         picture: to decode.
         reduction_of: what to divide both sides of a JPEG by while decoding it (1, 2, 4 or 8), from the picture whose
             header was read, and its name; may raise to refuse it.
+        bands: see `Preprocess.bands`.
 
     Raises:
         BadInput: the file is missing, empty, not a picture, broken, without pixels, or over 100 megapixels.
     """
     name = str(picture) if isinstance(picture, str | Path) else "the picture"
     try:
-        opened = picture if isinstance(picture, Image.Image) else Image.open(_stream(picture, name), formats=FORMATS)
+        opened = picture if isinstance(picture, Image.Image) else _opened(_stream(picture, name), name)
+        if isinstance(opened, Layout):
+            assert not isinstance(picture, Image.Image)  # of which Pillow knows all
+            return _coloured(picture, opened, name, bands, reduction_of)
         if opened.width * opened.height > MAX_PIXELS:
             raise _too_large(name)
         if opened.format == "TIFF":
@@ -106,6 +116,15 @@ def load_image(picture: Picture, reduction_of: Callable[[Image.Image, str], int]
         raise BadInput(f"{name} is damaged and cannot be decoded ({why}); take or copy the picture again.") from error
 
 
+def read_picture(picture: Picture, preprocess: Preprocess) -> NDArray[np.float32]:
+    """The encoder's input (3, crop, crop) of a picture.
+
+    Raises:
+        BadInput: as `load_image`.
+    """
+    return prepare(load_image(picture, bands=preprocess.bands), preprocess)
+
+
 def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
     """The encoder's input (3, crop, crop): resized, centre-cropped, normalised per channel."""
     cropped = np.asarray(_cropped(image, preprocess))  # (crop, crop, 3) in 0..255
@@ -123,6 +142,48 @@ def views(pixels: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """The first `count` views (count, 3, H, W) of an encoder's input (3, H, W), see `Preprocess.views`."""
     mirrored = pixels[:, :, ::-1]  # (3, H, W)
     return np.stack([pixels, mirrored, pixels[:, ::-1], mirrored[:, ::-1]][:count])
+
+
+def _opened(source: Path | io.BytesIO, name: str) -> Image.Image | Layout:
+    """The picture whose header was read, or what a TIFF file says that is none, but holds the bands of one.
+
+    Of bands that lie one after the other Pillow would show the first.
+    """
+    layout = _layout(source, name, surely=True)
+    if layout is not None:
+        return layout
+    try:
+        return Image.open(source, formats=FORMATS)
+    except UnidentifiedImageError:
+        layout = _layout(source, name, surely=False)
+        if layout is None:
+            raise
+        return layout
+
+
+def _layout(source: Path | io.BytesIO, name: str, *, surely: bool) -> Layout | None:
+    with source.open("rb") if isinstance(source, Path) else contextlib.nullcontext(source) as file:
+        layout = layout_of(file, name, surely=surely)
+        file.seek(0)
+        return layout
+
+
+def _coloured(
+    picture: Path | str | bytes,
+    layout: Layout,
+    name: str,
+    bands: Bands,
+    reduction_of: Callable[[Image.Image, str], int] | None,
+) -> Image.Image:
+    """The true colours of a TIFF file of many bands."""
+    _silence_libtiff()
+
+    def admit(unpacked: Image.Image) -> None:
+        if reduction_of is not None:
+            reduction_of(unpacked, f"{name}, all bands side by side")
+
+    with io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture).open("rb") as file:
+        return true_colours(file, layout, bands, name, admit)
 
 
 @functools.cache

@@ -19,8 +19,12 @@ LARGEST_SIDE = 4096
 Modality = Literal["image", "text"]
 Format = Literal["onnx", "gguf"]
 Views = Literal[1, 2, 4]
+Bands = tuple[int, int, int]
 Pooling = Literal["cls", "last", "mean", "none"]
 """Which of the last hidden states (t, d) stands for the sample; "none": the file gives (d,) already."""
+
+TRUE_COLOUR = (4, 3, 2)
+"""Red, green and blue among the bands of Sentinel-2: B01, B02, B03, B04 and so on."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Preprocess:
     std: tuple[float, float, float]
     views: Views = 1
     """Of how many views the vector is the mean: 1, the picture; 2, its mirror image too; 4, both upside down too."""
+    bands: Bands = TRUE_COLOUR
+    """Places, counted from 1, of red, green and blue in a TIFF file of more bands than a picture has."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ class EncoderSpec:
             del data["data"]
         if self.preprocess is not None and self.preprocess.views == 1:
             del data["preprocess"]["views"]
+        if self.preprocess is not None and self.preprocess.bands == TRUE_COLOUR:
+            del data["preprocess"]["bands"]
         if self.tokenization is not None and not self.tokenization.add_eos:
             del data["tokenization"]["add_eos"]
         return data
@@ -204,6 +212,8 @@ def _problem(spec: EncoderSpec) -> str:
             return f"its crop is not between 1 and its size, or its size is over {LARGEST_SIDE} pixels"
         if min(spec.preprocess.std) <= 0:
             return "a standard deviation is not positive"
+        if min(spec.preprocess.bands) < 1:
+            return "its bands are not counted from 1"
     return ""
 
 

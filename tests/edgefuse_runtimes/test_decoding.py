@@ -117,6 +117,24 @@ def test_a_bmp_of_run_lengths_is_unpacked_within_the_plan(tmp_path: Path) -> Non
     assert 0.55 * predicted <= peak(path, small) <= predicted + 3 * MIB
 
 
+def satellite_tiff(path: Path, width: int, height: int) -> Path:
+    """Twelve bands of 16 bits, as Pillow neither reads nor writes: band k holds 100 k."""
+    pixels = struct.pack("<12H", *range(100, 1300, 100)) * (width * height)
+    numbers = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 273: 8, 277: 12, 278: height, 279: len(pixels)}
+    entries = b"".join(struct.pack("<HHLL", tag, 4, 1, number) for tag, number in numbers.items())
+    head, count = struct.pack("<2sHL", b"II", 42, 8 + len(pixels)), struct.pack("<H", len(numbers))
+    path.write_bytes(head + pixels + count + entries + bytes(4))
+    return path
+
+
+def test_many_bands_are_unpacked_within_the_plan(tmp_path: Path) -> None:
+    small = satellite_tiff(tmp_path / "small.tiff", 64, 48)
+    path = satellite_tiff(tmp_path / "week.tiff", 900, 600)
+    assert np.asarray(load_image(small))[0, 0].tolist() == [round(255 * k / 40) for k in (4, 3, 2)]
+    predicted = decoding_bytes(PictureFacts("TIFF", "L", 900 * 24, 600))
+    assert 0.55 * predicted <= peak(path, small) <= predicted + 3 * MIB
+
+
 def peak(path: Path, small: Path) -> int:
     """Bytes at the peak while a picture is decoded, in a process that has decoded a small one of its kind."""
     code = f"""

@@ -56,9 +56,14 @@ def test_an_older_description_is_read_and_written_as_it_was() -> None:
     assert "tokenizer" not in data
     assert sorted(data["tokenization"]) == ["add_bos", "max_tokens", "newline_to_space"]
     assert EncoderSpec.from_json(data).to_json() == data
+    assert not {"views", "bands"} & IMAGE.to_json()["preprocess"].keys()
 
 
-@pytest.mark.parametrize("spec", [IMAGE, TEXT, ONNX_TEXT])
+assert IMAGE.preprocess is not None
+INFRARED = replace(IMAGE, preprocess=replace(IMAGE.preprocess, bands=(8, 4, 3)))
+
+
+@pytest.mark.parametrize("spec", [IMAGE, INFRARED, TEXT, ONNX_TEXT])
 def test_json_there_and_back(spec) -> None:
     data = spec.to_json()
 
@@ -96,6 +101,8 @@ def changed(spec: EncoderSpec, path: str, value: Any) -> dict[str, Any]:
         (IMAGE, "preprocess.resample", "best"),
         (IMAGE, "preprocess.size", 0),
         (IMAGE, "preprocess.size", "256"),
+        (IMAGE, "preprocess.bands", [4, 3, 0]),
+        (IMAGE, "preprocess.bands", [4, 3]),
         (IMAGE, "preprocess.crop", 257),
         (IMAGE, "preprocess.crop", 0),
         (IMAGE, "preprocess.size", 1_000_000),

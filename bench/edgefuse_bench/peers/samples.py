@@ -15,7 +15,7 @@ from edgefuse.progress import Progress, silent
 from edgefuse_bench.peers.peer import Sample, as_bytes
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import new_file
-from edgefuse_runtimes.image import Picture, load_image, prepare
+from edgefuse_runtimes.image import Picture, read_picture
 from edgefuse_runtimes.spec import Modality
 from edgefuse_runtimes.tokenizers import tokenize, tokenizer_of
 
@@ -70,7 +70,7 @@ def ready(encoders: Encoders, modality: Modality, cases: Sequence[Case], progres
     if modality == "image":
         preprocess = encoders.image.preprocess
         assert preprocess is not None
-        return [Sample(prepare(load_image(case.picture), preprocess)) for case in shown]
+        return [Sample(read_picture(case.picture, preprocess)) for case in shown]
     tokenization = encoders.text.tokenization
     assert tokenization is not None
     tokenizer = tokenizer_of(encoders.text, encoders.file)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from edgefuse.commands.options import FOLDER, FiniteRange, memory_option, threads_option
+from edgefuse_runtimes.spec import TRUE_COLOUR
 
 if TYPE_CHECKING:
     from edgefuse_export.llama import Precision as TextPrecision
     from edgefuse_export.parity.source import Reference
     from edgefuse_export.precision import Choice
     from edgefuse_runtimes.contract import Memory
-    from edgefuse_runtimes.spec import EncoderSpec, Pooling, Views
+    from edgefuse_runtimes.spec import Bands, EncoderSpec, Pooling, Views
 
 SEARCH_ERROR = 6e-4
 """The most that the mean of 1 - cosine may be where a search is wanted and no limit given."""
@@ -24,6 +25,13 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
           edgefuse export --image-encoder dinov2.onnx --text-encoder llama-2.gguf --output E
           edgefuse export --image-encoder M/dinov2 --text-encoder M/minilm --pooling mean --output E
           edgefuse export --clip M/clip --precision fp32 --output E"""
+
+
+def _bands(context: click.Context, parameter: click.Parameter, text: str) -> Bands:
+    places = [int(place) if place.strip().isdecimal() else 0 for place in text.split(",")]
+    if len(places) != 3 or min(places) < 1:
+        raise click.BadParameter(f"{text!r} is not three numbers from 1 on, as 4,3,2.")
+    return places[0], places[1], places[2]
 
 
 @click.command("export", epilog=EXAMPLE)
@@ -45,6 +53,14 @@ Examples: edgefuse export --image-encoder M/dinov2 --text-encoder M/smollm2 --ou
     show_default=True,
     help="Encode a picture in so many views and take the mean: 2, its mirror image too; 4, both upside down too, for "
     "pictures that have no up. So many times as slow.",
+)
+@click.option(
+    "--bands",
+    metavar="RED,GREEN,BLUE",
+    callback=_bands,
+    default=",".join(map(str, TRUE_COLOUR)),
+    show_default=True,
+    help="Places of the colours in TIFF files of many bands, counted from 1; as usual for Sentinel-2.",
 )
 @click.option("--pooler", is_flag=True, help="Take the pooler's output of a ViT instead of its first token.")
 @click.option(
@@ -115,6 +131,7 @@ def command(
     output: Path,
     preprocess: str,
     views: str,
+    bands: Bands,
     pooler: bool,
     precision: Choice,
     pooling: Pooling | None,
@@ -172,6 +189,7 @@ def command(
             bar,
             squash=preprocess == "squash",
             views=cast("Views", int(views)),
+            bands=bands,
             pooler=pooler,
             precision=precision,
             calibration=calibration_pictures,
@@ -198,6 +216,7 @@ def command(
         "calibration": None if calibration_pictures is None else pictures_content(calibration_pictures),
         "search": limit,
         **({"views": int(views)} if views != "1" else {}),
+        **({"bands": list(bands)} if bands != TRUE_COLOUR else {}),
     }
     text_options = {"precision": precision, "pooling": pooling, "quantize": quantize, "requantize": requantize}
     text_precision = quantize if becomes_gguf(text_source) else precision

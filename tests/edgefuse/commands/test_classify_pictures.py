@@ -60,6 +60,20 @@ def test_other_kinds_of_pictures_get_the_answer_of_their_rgb_twin(
     assert answer(file)["probabilities"] == answer(saved(tmp_path / "twin.png", same))["probabilities"]
 
 
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_satellite_s_bands_get_the_answer_of_their_true_colours(
+    answer: Answer, picture: Path, tmp_path: Path, planes: str
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    pixels = np.asarray(colours(picture))  # (H, W, 3)
+    bands = np.repeat(pixels[..., :1] // 2, 12, axis=2)  # (H, W, 12)
+    bands[..., [3, 2, 1]] = pixels
+    data = bands if planes == "contig" else np.moveaxis(bands, 2, 0)
+    options = {"photometric": "minisblack", "planarconfig": planes, "compression": "deflate", "predictor": True}
+    tifffile.imwrite(tmp_path / "week.tiff", np.ascontiguousarray(data), **options)
+    assert answer(tmp_path / "week.tiff")["probabilities"] == answer(picture)["probabilities"]
+
+
 def test_a_missing_picture(refusal: Callable[..., str], tmp_path: Path) -> None:
     assert refusal(tmp_path / "no.jpg") == f"There is no picture at {tmp_path / 'no.jpg'}; check the path."
 

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from edgefuse.scheduling import tasks
-from edgefuse.scheduling.tasks import Task, late, packed, picture_bytes, tasks_of
+from edgefuse.scheduling.tasks import Task, late, packed, tasks_of
 from edgefuse.scheduling.work import SharedPicture
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import load_image
 
 
 @pytest.fixture
@@ -50,15 +49,6 @@ def test_a_picture_goes_over_as_its_file_or_its_place(pictures: list[Path]) -> N
     assert packed(pictures[:1], (root, "/there")) == [SharedPicture("/there/0.png", pictures[0].stat().st_size)]
     with pytest.raises(BadInput, match="is not below"):
         packed(pictures, (root / "deeper", "/there"))
-
-
-def test_many_bands_go_over_as_their_true_colours(tmp_path: Path) -> None:
-    tifffile = pytest.importorskip("tifffile")
-    bands = np.random.default_rng(0).integers(0, 9000, (6, 5, 12)).astype(np.uint16)
-    tifffile.imwrite(tmp_path / "x.tiff", bands, photometric="minisblack", planarconfig="contig")
-    from edgefuse.extraction.true_colour import opened
-
-    assert load_image(picture_bytes(tmp_path / "x.tiff")).tobytes() == opened(tmp_path / "x.tiff").tobytes()
 
 
 def test_late_tasks_are_those_far_beyond_the_usual_that_one_worker_has() -> None:

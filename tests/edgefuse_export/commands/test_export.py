@@ -70,12 +70,13 @@ def test_a_text_encoder_of_few_bits_is_taken_only_when_asked_for(
 def test_golden_vectors_try_the_engine_of_either_precision(
     tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path, precision: str
 ) -> None:
-    options = ["--precision", precision, "--preprocess", "squash"]
+    options = ["--precision", precision, "--preprocess", "squash", "--bands", "8,4,3"]
     outcome = export(tiny_image_onnx, tiny_text_gguf, tmp_path / "E", *options)
     assert outcome.exit_code == 0, outcome.output
     spec = Encoders.open(tmp_path / "E").image
     assert spec.preprocess is not None
     assert (spec.precision, spec.preprocess.resize, spec.recipe["preprocess"]) == (precision, "squash", "squash")
+    assert spec.preprocess.bands == (8, 4, 3)
     found = {engine.name: engine for engine in ENGINES["onnx"]}["onnxruntime"]
     sample = probe_sample((tmp_path / "E").joinpath, spec)
     verdict = probe(found, tmp_path / "E" / spec.file, spec, sample, threads=1, memory="normal")
