@@ -46,7 +46,8 @@ GREYS = (0, 1)
 CODES = {1: "B", 3: "H", 4: "L"}
 """Of whole numbers: struct's, by TIFF's."""
 KINDS = {1: "u", 3: "f"}
-"""numpy's letters, by TIFF's sample formats."""
+KIND_WORDS = {1: "unsigned", 2: "signed", 3: "floating point"}
+"""numpy's letters and words, by TIFF's sample formats."""
 DIFFERENCES, FLOATING_DIFFERENCES = 2, 3
 """Predictors: a value is told by its difference to its neighbour's; in floating point its bytes are."""
 
@@ -98,7 +99,7 @@ class Layout:
 
 
 def layout_of(file: BinaryIO, name: str, *, surely: bool) -> Layout | None:
-    """What the file's first description says; None: it is no TIFF file of two bands or more, or contradicts itself.
+    """What the file's first description says; None: it is no TIFF file of two bands or more.
 
     Args:
         file: to read.
@@ -106,7 +107,7 @@ def layout_of(file: BinaryIO, name: str, *, surely: bool) -> Layout | None:
         surely: whether only that counts which is surely no picture: over four bands that are called no colours.
 
     Raises:
-        BadInput: its values, its packing or its size is none that is read here.
+        BadInput: its values, its packing or its size is none that is read here, or it contradicts itself.
     """
     try:
         order = {b"II*\0": "<", b"MM\0*": ">"}[_read(file, 0, 4)]
@@ -125,17 +126,19 @@ def layout_of(file: BinaryIO, name: str, *, surely: bool) -> Layout | None:
     packing, predictor, planar, fill = (tags.get(tag, (1,))[0] for tag in (PACKING, PREDICTOR, PLANAR, FILL_ORDER))
     kind = "".join(f"{KINDS.get(form)}{number / 8:g}" for form in forms for number in bits)
     if kind not in WHITE or packing not in PACKINGS or predictor not in (1, 2, 3) or fill != 1:
+        words = " and ".join(f"{KIND_WORDS.get(form, 'strange')} {number}-bit" for form in forms for number in bits)
         raise BadInput(
-            f"{name} has {bands} bands of {', '.join(map(str, sorted(bits)))} bits, packed by TIFF's method {packing}; "
-            "save it with bands of 8 or 16 bits or floating point, unpacked or packed by deflate or LZW."
+            f"{name} has {bands} bands of {words} numbers, packed by TIFF's method {packing}; save it with unsigned "
+            "bands of 8 or 16 bits or floating point ones, unpacked or packed by deflate or LZW."
         )
     found = Layout(order, width, height, bands, kind, packing, predictor, planar == 1, tiled, block, places, sizes)
     block_bytes = found.block_bytes * block[1]
     if block_bytes * found.blocks > MAX_BYTES:
         raise BadInput(f"{name} unpacks to over {MAX_BYTES // 1_000_000} MB; cut it smaller.")
     count = found.blocks * (1 if found.together else bands)
-    fits = len(places) == len(sizes) == count and max(sizes) <= 2 * block_bytes + 64  # nothing packs so badly
-    return found if fits else None
+    if not len(places) == len(sizes) == count or max(sizes) > 2 * block_bytes + 64:  # nothing packs so badly
+        raise BadInput(f"{name} is damaged (its blocks do not fit its size); take or copy the picture again.")
+    return found
 
 
 def true_colours(

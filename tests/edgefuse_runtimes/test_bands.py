@@ -75,7 +75,7 @@ def test_an_encoder_s_description_says_which_bands_are_its_colours() -> None:
     planes=st.sampled_from(["contig", "separate"]),
     order=st.sampled_from("<>"),
     block=st.sampled_from([{}, {"tile": (16, 16)}, {"tile": (32, 16)}, {"rowsperstrip": 7}]),
-    compression=st.sampled_from([None, "lzw", "deflate", "packbits"]),
+    compression=st.sampled_from([None, "lzw", "deflate", "packbits", "zstd"]),
     predictor=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
@@ -107,7 +107,7 @@ def test_8_bits_stay_as_they_are_and_what_is_missing_is_black() -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (packed(even(np.zeros(12), "i4")), "has 12 bands of 32 bits, packed by TIFF's method 1; save it with"),
+        (packed(even(np.zeros(12), "i4")), "has 12 bands of signed 32-bit numbers, packed by TIFF's method 1; save"),
         (packed(even(np.zeros(12)), compression="lzma"), "packed by TIFF's method 34925; save it with"),
         (packed(even(np.zeros(3), "f4")), "has 3 bands, its colours are the bands 4, 3, 2"),
         (b"II*\0 and no more", "is not a picture that edgefuse can read"),
@@ -187,7 +187,7 @@ def refusal(data: bytes) -> str:
 @pytest.mark.parametrize(("tag", "value"), [(many.STRIP_BYTES, 1 << 30), (many.STRIPS, 1 << 30), (many.STRIP_ROWS, 1)])
 def test_blocks_that_are_not_there_are_damage(tag: int, value: int) -> None:
     said = refusal(patched(packed(even(np.zeros(12))), tag, value))
-    assert "damaged" in said or "is not a picture" in said or "unpacks to over" in said
+    assert "is damaged" in said
 
 
 def test_the_first_of_bands_one_after_the_other_is_not_taken_for_the_picture() -> None:
