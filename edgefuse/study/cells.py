@@ -71,8 +71,8 @@ class Done:
     predictions: Predictions
     training: dict[str, Any]
     """`Head.training` of its head, and its `seconds_per_epoch`."""
-    validation: dict[str, Any] | None
-    """`Head.validation` of its head; None: its file is of an edgefuse that did not keep it."""
+    validation: dict[str, Any]
+    """`Head.validation` of its head; empty: its file is of an edgefuse that did not keep it."""
 
 
 def divided(table: Table, count: int, seed: int) -> list[Table]:
@@ -125,8 +125,8 @@ def _inference(head: Head, table: Table) -> float:
 def write_cell(path: Path, facts: Mapping[str, Any], done: Done) -> None:
     """Write one cell's file."""
     found = done.predictions
-    words = {"facts": facts, "training": done.training, "classes": found.classes, "task": found.task}
-    words |= {} if done.validation is None else {"validation": done.validation}
+    heads = {"training": done.training, "validation": done.validation}
+    words = {"facts": facts, **heads, "classes": found.classes, "task": found.task}
     arrays: dict[str, NDArray[Any]] = {
         "words": np.array(json.dumps(words)),
         **{member: getattr(found, member) for member in COLUMNS},
@@ -157,7 +157,7 @@ def read_cell(path: Path, facts: Mapping[str, Any], cell: Cell) -> Done:
                 **members,
             ),
             words["training"],
-            words.get("validation"),
+            words.get("validation", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"The study's file {path} is damaged ({error}); remove it and run the study again.") from error

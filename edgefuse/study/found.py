@@ -12,6 +12,7 @@ from edgefuse.jobs import on_all_cores
 from edgefuse.leaks import leak_sentences
 from edgefuse.pages.sheets import change, share
 from edgefuse.progress import Progress, silent
+from edgefuse.study.choosing import chosen_anew
 from edgefuse.study.config import Study, slug
 from edgefuse.study.pooling import Pooled, pool
 from edgefuse.study.raw import read_raw
@@ -37,7 +38,7 @@ class Found:
 
     @property
     def chosen_on_validation(self) -> bool:
-        """Whether no test row had a part in choosing the best one."""
+        """Whether no test answer had a part in choosing the best one."""
         return all(one.validation for one in self.pooled)
 
     def _score(self, one: Pooled) -> float:
@@ -85,6 +86,12 @@ def headline(found: Found) -> list[str]:
             f"Of {len(found.pooled)} it has the highest mean macro-F1 on validation rows, "
             f"{share(best.validation['fused'])}; no test answer had a part in that choice."
         )
+        anew = chosen_anew(found.pooled)
+        if anew is not None:
+            sentences.append(
+                "Validation rows of one fold are test rows of others; chosen anew in each fold by its own, fused heads "
+                f"reach {share(*anew)}."
+            )
     elif several:
         sentences.append(
             f"It is the best of {len(found.pooled)} by these very answers, so its figures flatter a little: its heads "

@@ -34,10 +34,15 @@ class Pooled:
     """`judging.judge` of them."""
     by_seed: dict[str, dict[str, Doubles]]
     """Method -> figure -> (S,): over the folds of each seed"""
-    training: tuple[dict[str, Any], ...]
-    """`Head.training` of every cell."""
+    cells: tuple[Done, ...]
+    """By seed, then by fold."""
     validation: dict[str, float]
     """Method -> mean macro-F1 of all cells' heads on their validation rows; empty where not all cells record it."""
+
+    @property
+    def training(self) -> list[dict[str, Any]]:
+        """`Head.training` of every cell."""
+        return [each.training for each in self.cells]
 
     @property
     def title(self) -> str:
@@ -77,16 +82,15 @@ def pool(study: Study, works: Mapping[str, Work], pair: tuple[str, Fusion]) -> P
         predictions=together,
         judged=judge(together),
         by_seed={method: _figures(seeds, method) for method in METHODS},
-        training=tuple(each.training for each in done),
+        cells=tuple(done),
         validation=_validation(done),
     )
 
 
 def _validation(done: Sequence[Done]) -> dict[str, float]:
-    figures = [each.validation for each in done if each.validation is not None]
-    if len(figures) < len(done):
+    if not all(each.validation for each in done):
         return {}
-    return {method: mean(each[method]["macro_f1"] for each in figures) for method in METHODS}
+    return {method: mean(each.validation[method]["macro_f1"] for each in done) for method in METHODS}
 
 
 def _figures(seeds: Sequence[Predictions], method: str) -> dict[str, Doubles]:

@@ -18,6 +18,7 @@ from sklearn.metrics import f1_score
 
 from edgefuse.embeddings.table import Table, open_table
 from edgefuse.study.cells import read_cell, write_cell
+from edgefuse.study.choosing import chosen_anew
 from edgefuse.study.config import read_study
 from edgefuse.study.found import gather, headline
 from edgefuse.study.pooling import pool
@@ -155,7 +156,7 @@ def test_validation_rows_choose_the_head_that_is_shown(config: Path, finished: P
     for one in found.pooled:
         work = work_of(study, finished, one.name)
         done = [read_cell(work.folder / c.file, work.facts(), c) for c in cells_of(study) if c.fusion == one.fusion]
-        figures = [each.validation["fused"]["macro_f1"] for each in done if each.validation is not None]
+        figures = [each.validation["fused"]["macro_f1"] for each in done]
         assert len(figures) == 6
         assert one.validation["fused"] == pytest.approx(np.mean(figures))
     scores = [one.validation["fused"] for one in found.pooled]
@@ -170,6 +171,29 @@ def test_validation_rows_choose_the_head_that_is_shown(config: Path, finished: P
     ]
 
 
+def test_heads_chosen_anew_in_each_fold_answer_for_it(config: Path, finished: Path) -> None:
+    """Against scikit-learn, where in each fold the head that answers is made the best one on its validation rows."""
+    study = read_study(config)
+    works = {name: work_of(study, finished, name) for name in study.names}
+    pooled = [pool(study, works, ("one pair", fusion)) for fusion in study.training.fusion]
+    turn = [0, 1, 1, 0, 1, 0]  # which kind answers, by seed and fold
+    changed = []
+    for number, one in enumerate(pooled):
+        scores = [{"fused": {"macro_f1": float(number == chosen)}} for chosen in turn]
+        cells = [replace(cell, validation=score) for cell, score in zip(one.cells, scores, strict=True)]
+        changed.append(replace(one, cells=tuple(cells)))
+    wanted = []
+    for seed in range(2):
+        answers = [pooled[turn[k]].cells[k].predictions for k in range(3 * seed, 3 * seed + 3)]
+        labels = np.concatenate([each.labels for each in answers])
+        predicted = np.concatenate([each.probabilities["fused"].argmax(axis=1) for each in answers])
+        wanted.append(f1_score(labels, predicted, average="macro"))
+    found = chosen_anew(changed)
+    assert found == pytest.approx((np.mean(wanted), np.std(wanted, ddof=1)))
+    other_rows = replace(changed[0], cells=changed[0].cells[1:] + changed[0].cells[:1])
+    assert chosen_anew([other_rows, changed[1]]) is None
+
+
 def test_files_of_an_older_edgefuse_have_the_answers_choose_and_the_report_says_so(
     config: Path, finished: Path
 ) -> None:
@@ -177,7 +201,7 @@ def test_files_of_an_older_edgefuse_have_the_answers_choose_and_the_report_says_
     work = work_of(study, finished, "one pair")
     cell = next(cell for cell in cells_of(study) if cell.fusion == "late")
     done = read_cell(work.folder / cell.file, work.facts(), cell)
-    write_cell(work.folder / cell.file, work.facts(), replace(done, validation=None))
+    write_cell(work.folder / cell.file, work.facts(), replace(done, validation={}))
     found = gather(study, finished, jobs=2)
     assert found.best is max(found.pooled, key=lambda one: one.spread("fused", "macro_f1")[0])
     assert "best of 4 by these very answers, so its figures flatter a little" in headline(found)[1]
