@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw, ImageFilter
 SIDE = 256
 TEXTURES = 6
 """How many textures the leaves of one picture share."""
+BLURRED = 12
+"""Pixels around a leaf that its soft edge may reach."""
 
 
 def draw_leaves(seed: int) -> Image.Image:
@@ -23,7 +25,9 @@ def draw_leaves(seed: int) -> Image.Image:
     textures = [_texture(rng, ground) for _ in range(TEXTURES)]
     picture = textures[0]
     for _ in range(int(rng.integers(10, 160))):
-        picture.paste(textures[int(rng.integers(TEXTURES))], (0, 0), _leaf(rng))
+        texture = textures[int(rng.integers(TEXTURES))]
+        mask, box = _leaf(rng)
+        picture.paste(texture.crop(box), box, mask)
     return picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 1.2))))
 
 
@@ -43,16 +47,19 @@ def _texture(rng: np.random.Generator, ground: NDArray[np.float64]) -> Image.Ima
 
 def _noise(rng: np.random.Generator, slope: float) -> NDArray[np.float64]:
     """Noise (SIDE, SIDE, 3) of variance 1 whose amplitudes fall with frequency^slope."""
-    across = np.fft.fftfreq(SIDE)
-    frequency = np.hypot(across[:, None], across[None])  # (h, w)
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None])  # (h, w // 2 + 1)
     frequency[0, 0] = np.inf  # no mean
-    spectrum = np.fft.fft2(rng.normal(size=(SIDE, SIDE, 3)), axes=(0, 1)) / frequency[..., None] ** slope
-    noise = np.fft.ifft2(spectrum, axes=(0, 1)).real
-    return np.asarray(noise / noise.std(axis=(0, 1)))
+    white = np.ascontiguousarray(np.moveaxis(rng.normal(size=(SIDE, SIDE, 3)), 2, 0))  # (3, h, w)
+    noise = np.fft.irfft2(np.fft.rfft2(white) / frequency**slope, s=(SIDE, SIDE))
+    return np.moveaxis(noise / noise.std(axis=(1, 2), keepdims=True), 0, 2)
 
 
-def _leaf(rng: np.random.Generator) -> Image.Image:
-    """Where a leaf lies: an ellipse or a polygon, small ones more often, its edge sharp or soft."""
+def _leaf(rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """Where a leaf lies: an ellipse or a polygon, small ones more often, its edge sharp or soft.
+
+    Returns:
+        A mask, and the box of the picture that it is for: left, top, right, bottom.
+    """
     radius = min(6 / rng.uniform(0.02, 1) ** 0.8, SIDE / 2)
     corners = 40 if rng.random() < 0.4 else int(rng.integers(3, 8))
     angles = np.sort(rng.uniform(0, 2 * np.pi, corners)) if corners < 40 else np.linspace(0, 2 * np.pi, corners)
@@ -62,4 +69,8 @@ def _leaf(rng: np.random.Generator) -> Image.Image:
     mask = Image.new("L", (SIDE, SIDE))
     ImageDraw.Draw(mask).polygon([(float(px), float(py)) for px, py in outline], fill=255)
     softness = float(rng.choice([0, 0.7, 2.5]))
-    return mask.filter(ImageFilter.GaussianBlur(softness)) if softness else mask
+    low = np.clip(outline.min(axis=0) - BLURRED, 0, SIDE - 1).astype(int)  # (2,)
+    high = np.clip(outline.max(axis=0) + BLURRED, low + 1, SIDE).astype(int)  # (2,)
+    box = (*low.tolist(), *high.tolist())
+    mask = mask.crop(box)
+    return mask.filter(ImageFilter.GaussianBlur(softness)) if softness else mask, box
