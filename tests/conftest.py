@@ -18,7 +18,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-pytest_plugins = ["tiny_sources", "tiny_kits", "fake_engines", "real_weights", "memory_groups", "small_disks"]
+pytest_plugins = [
+    "tiny_sources", "tiny_kits", "fake_engines", "made_once", "real_weights", "memory_groups", "small_disks",
+]  # fmt: skip
 """Modules of `fixtures/`, beside this file."""
 
 # A shell makes what it runs in the background (`make test &`) deaf to Ctrl-C, and so would be all that tests interrupt.

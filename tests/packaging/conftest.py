@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from made_once import MadeOnce
 
 from edgefuse_packaging import run_file, wheelhouse
 from edgefuse_packaging.pip import RegistryUnreachable
@@ -59,39 +60,38 @@ class FieldVenv:
 
 
 @pytest.fixture(scope="session")
-def edgefuse_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def edgefuse_wheel(made_once: MadeOnce) -> Path:
     """The wheel of this repository."""
     try:
-        return wheelhouse.build_edgefuse(tmp_path_factory.mktemp("wheel"))
+        folder = made_once("wheel", wheelhouse.build_edgefuse)
     except RegistryUnreachable as error:
         pytest.skip(f"building the wheel needs hatchling from the package registry: {error}")
+    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="session", params=["running", "3.13"])
-def field_venv(
-    request: pytest.FixtureRequest,
-    edgefuse_wheel: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> FieldVenv:
+def field_venv(request: pytest.FixtureRequest, edgefuse_wheel: Path, made_once: MadeOnce) -> FieldVenv:
     """What a device has after an installation without a network, on the running Python and on 3.13."""
     python = Path(sys.executable) if request.param == "running" else request.getfixturevalue("python_3_13")
     asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    base = tmp_path_factory.mktemp("field")
-    collected = base / "wheelhouse"
-    try:
+
+    def install(base: Path) -> None:
+        collected = base / "wheelhouse"
         wheelhouse.build_wheelhouse(
             collected, target=wheelhouse.this_platform(), python=version, edgefuse_wheel=edgefuse_wheel
         )
+        subprocess.run([python, "-m", "venv", base / "venv"], check=True)
+        FieldVenv(base / "venv", collected).run(
+            "python", "-m", "pip", "install", "--no-index", "--find-links", collected,
+            "--require-hashes", "-r", collected / wheelhouse.LOCK,
+        )  # fmt: skip
+
+    try:
+        base = made_once(f"field-{request.param}", install)
     except RegistryUnreachable as error:
         pytest.skip(f"collecting the wheels needs the package registry: {error}")
-    subprocess.run([python, "-m", "venv", base / "venv"], check=True)
-    venv = FieldVenv(base / "venv", collected)
-    venv.run(
-        "python", "-m", "pip", "install", "--no-index", "--find-links", collected,
-        "--require-hashes", "-r", collected / wheelhouse.LOCK,
-    )  # fmt: skip
-    return venv
+    return FieldVenv(base / "venv", base / "wheelhouse")
 
 
 @pytest.fixture
