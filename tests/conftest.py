@@ -113,8 +113,11 @@ def _new_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _own_home(_new_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own active kit, probe verdicts or settings."""
+def _own_home(_new_homes: Iterator[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own active kit, probe verdicts or settings.
+
+    `tmp_path` is asked for first: what a test replaced is back before its folder is removed.
+    """
     home = next(_new_homes)
     home.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
