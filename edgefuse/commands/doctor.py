@@ -25,7 +25,7 @@ Examples: edgefuse doctor
 @click.option(
     "--kit",
     type=click.Path(path_type=Path),
-    help="Look at this kit too.  [default: $EDGEFUSE_KIT, then the active kit]",
+    help="Look at this kit too: a folder, or an installed kit's name.  [default: $EDGEFUSE_KIT, then the active kit]",
 )
 @click.option(
     "--memory",
@@ -43,7 +43,7 @@ Examples: edgefuse doctor
 )
 @click.option(
     "--forget",
-    metavar="[ENGINE|PATH|gone|all]",
+    metavar="[ENGINE|KIT|PATH|gone|all]",
     is_flag=False,
     flag_value="all",
     help="Only forget what probes found: about an engine, an encoder file or a kit, about files that are gone, or all "
@@ -66,7 +66,7 @@ def command(
     """
     if forget is not None:
         if kit is not None or try_engines:
-            raise click.UsageError("Give --forget without --kit and --probe; a kit's path can follow --forget.")
+            raise click.UsageError("Give --forget without --kit and --probe; a kit can follow --forget.")
         _forget(forget, as_json)
         return
     from edgefuse.doctor.examination import examine
@@ -93,10 +93,11 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 def _forget(what: str, as_json: bool) -> None:
     require_supported()
     from edgefuse.doctor.remembered import is_gone, verdict_json
+    from edgefuse.kits.active import find_kit
     from edgefuse_runtimes.encoder import ENGINE_NAMES
     from edgefuse_runtimes.verdicts import Record, forget
 
-    path, words = Path(what).resolve(), ("all", "gone", *ENGINE_NAMES)
+    path, words = find_kit(Path(what)).resolve(), ("all", "gone", *ENGINE_NAMES)
 
     def chosen(record: Record) -> bool:
         if what in ("all", record.engine):
@@ -109,7 +110,7 @@ def _forget(what: str, as_json: bool) -> None:
     if not gone and what not in words and not path.exists():
         raise BadInput(
             f"Nothing is remembered about {what}, which is no engine and no file; give all, gone, an engine "
-            f"({', '.join(ENGINE_NAMES[1:])}), or the path of an encoder file or a kit."
+            f"({', '.join(ENGINE_NAMES[1:])}), an installed kit, or the path of an encoder file or a kit."
         )
     if as_json:
         click.echo(json.dumps({"forgotten": [verdict_json(record) for record in gone]}))

@@ -26,7 +26,7 @@ def examine(
 
     Args:
         found: the platform; on one that is not supported, nothing else is looked at.
-        kit: the folder of the kit that the user named; None: the one that `classify` would use.
+        kit: what the user named, a folder or an installed kit; None: the one that `classify` would use.
         memory: the memory setting that engines are looked at, and tried, with.
         try_engines: run every engine that is installed and fits the memory on the kit's golden sample; this may take
             minutes.
@@ -68,13 +68,14 @@ def _look(report: dict[str, Any], named: Path | None, memory: MemorySetting, try
     from edgefuse.doctor.kit import look_at_kit
     from edgefuse.doctor.machine import machine
     from edgefuse.doctor.remembered import verdict_json
+    from edgefuse.kits.active import find_kit
     from edgefuse.kits.standing import standing
     from edgefuse_runtimes.machine import cpu_model
     from edgefuse_runtimes.verdicts import records
 
     report["machine"] = machine()
     report["engines"] = engines()
-    kit = named or _chosen_kit()
+    kit = _chosen_kit() if named is None else find_kit(named)
     if kit is None:
         report["advice"].append("No kit is chosen; name one with --kit, or bring one with 'edgefuse kits install KIT'.")
     else:

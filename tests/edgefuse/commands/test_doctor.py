@@ -69,6 +69,12 @@ def test_nothing_is_tried_unless_asked(doctor: Doctor, tiny_kit: Path, states: S
     assert records() == []
 
 
+def test_an_installed_kit_is_named_by_its_name(cli: Cli, doctor: Doctor, tiny_kit: Path) -> None:
+    assert cli("kits", "install", tiny_kit, "--allow-unsigned").code == 0
+    assert doctor("--kit", "tiny")["kit"] == doctor()["kit"]
+    assert "There is no kit at other" in doctor("--kit", "other", code=1)["problems"][0]
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edgefuse.kits.store import versions_of
 from edgefuse_runtimes.machine import cpu_model
 from edgefuse_runtimes.verdicts import Record, records, remember
 
@@ -59,6 +60,14 @@ def test_verdicts_are_forgotten(
     count = 2 - len(left)
     assert outcome.out.startswith(f"{count} verdict{' is' if count == 1 else 's are'} forgotten; ")
     assert [record.engine for record in records()] == left
+
+
+def test_verdicts_on_an_installed_kit_are_forgotten_by_its_name(cli: Cli, remembered: Path) -> None:
+    cli("kits", "install", remembered, "--allow-unsigned")
+    (installed,) = (item.folder for item in versions_of("tiny"))
+    remember_verdicts(installed)
+    assert cli("doctor", "--forget", "tiny").out.startswith("2 verdicts are forgotten")
+    assert {Path(record.file).parent for record in records()} == {remembered.resolve()}
 
 
 def test_verdicts_of_files_that_are_gone_are_marked_and_can_be_forgotten(
