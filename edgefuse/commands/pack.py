@@ -98,18 +98,19 @@ def command(
     from edgefuse.heads import EVALUATION
     from edgefuse.kits.encoders import Encoders
     from edgefuse.kits.own_golden import write_own_golden
-    from edgefuse.kits.packing import About, contents_of, read_class_names, thinned, write_kit
+    from edgefuse.kits.packing import About, contents_of, read_class_names, require_place, thinned, write_kit
     from edgefuse.progress import bar, in_bytes
     from edgefuse.trust.keys import public_of
-    from edgefuse_runtimes.files import read_json
-    from edgefuse_runtimes.folders import remove_leftover, require_new, scratch_folder
+    from edgefuse_runtimes.files import read_json, require_name
+    from edgefuse_runtimes.folders import remove_leftover, scratch_folder
 
     own_golden = (golden_folder, golden_consent, golden_licence)
     if any(own_golden) and not all(own_golden):
         raise click.UsageError("--golden needs --golden-consent and --golden-licence, and they need it.")
+    require_name(output)
     given = output.with_name(f"{output.name}.golden")
     remove_leftover(given)  # people's pictures, of a run that was killed
-    require_new(output)
+    require_place(output, archive=archive)
     private = None if key is None else private_key(key)
     encoders = Encoders.open(encoders_folder)
     path = head_folder / EVALUATION

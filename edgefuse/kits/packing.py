@@ -150,13 +150,24 @@ def contents_of(
     return {MANIFEST: manifest, **signed, **dict(sorted(files.items()))}
 
 
+def require_place(output: Path, *, archive: bool) -> None:
+    """Refuse a place at which `write_kit` could not make a kit.
+
+    Raises:
+        BadInput: `output` exists, and is not an empty folder for a folder, or is ".", ".." or "/".
+    """
+    require_new(output)
+    if archive and output.exists():
+        raise BadInput(f"{output} is a folder, and --archive makes a file; choose another output.")
+
+
 def write_kit(output: Path, contents: Contents, *, archive: bool = False, progress: Progress = silent) -> None:
     """Write a kit's files as the new folder or the new archive `output`.
 
     Raises:
         BadInput: `output` exists.
     """
-    require_new(output)
+    require_place(output, archive=archive)
     if archive:
         write_archive(output, contents, progress)
         return

@@ -14,6 +14,7 @@ from edgefuse.tables.lines import header_of
 from edgefuse.tables.numbered import NUMBERED
 from edgefuse.tables.source import Source
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.files import require_name
 
 LAYOUTS = (*NUMBERED, "pair", "npz", "parquet")
 BINARY = {".npz": "npz", ".parquet": "parquet"}
@@ -73,8 +74,9 @@ def export_table(table: Table, path: Path, layout: str | None = None, progress: 
     """Write the table in another layout, by default what the ending of `path` says, or "joined"; gives the files.
 
     Raises:
-        BadInput: a file exists, or the layout cannot hold the table.
+        BadInput: a file exists, `path` is ".", ".." or "/", or the layout cannot hold the table.
     """
+    require_name(path)
     layout = layout or BINARY.get(path.suffix.lower(), "joined")
     paths = pair.paths_to_write(path) if layout == "pair" else (path,)
     for one in paths:

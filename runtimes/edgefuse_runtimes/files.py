@@ -108,9 +108,27 @@ def read_versioned(path: Path, schema: int, *, what: str, verb: str) -> dict[str
     return description
 
 
+def require_name(path: Path) -> None:
+    """Refuse ".", ".." and "/": what is made under a hidden name beside its place needs one of its own.
+
+    Raises:
+        BadInput: `path` ends in none.
+    """
+    if path.name in ("", ".."):
+        raise BadInput(f"{path} names nothing that could be made; choose another output, such as {path / 'NAME'}.")
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise."""
+    """A file to write; it becomes `path` in one step when the block ends well, and vanishes otherwise.
+
+    Raises:
+        BadInput: `path` is ".", ".." or "/".
+        IsADirectoryError: it is another folder.
+    """
+    require_name(path)
+    if path.is_dir():  # told by its own name, and before the work
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     folder = path.parent
     make_folder(folder)
     others = _remove_leftovers(path)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.files import make_folder, sync_file, sync_folder, write_json
+from edgefuse_runtimes.files import make_folder, require_name, sync_file, sync_folder, write_json
 
 LOCK = "lock"
 WHOLE = "whole"
@@ -35,8 +35,9 @@ def require_new(path: Path) -> None:
     What a run left that was ended right after it had finished `path` goes away.
 
     Raises:
-        BadInput: `path` already exists and is not an empty folder.
+        BadInput: `path` already exists and is not an empty folder, or is ".", ".." or "/".
     """
+    require_name(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         remove_leftover(path)
         raise BadInput(f"{path} already exists; choose another output or remove it first.")

@@ -27,6 +27,22 @@ def test_write_bytes_makes_folders_and_replaces(tmp_path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("path", [Path(), Path("a/.."), Path("/")])
+def test_what_has_no_name_cannot_be_written(path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="names nothing that could be made"):
+        files.write_bytes(path, NEW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_stays_and_is_told_by_its_name(tmp_path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        files.write_bytes(tmp_path / "folder", NEW)
+    assert refused.value.filename == str(tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
 def test_other_users_may_read_as_the_umask_says(tmp_path) -> None:
     before = os.umask(0o027)
     try:

@@ -169,7 +169,9 @@ def command(
     from edgefuse_export.text import becomes_gguf, export_text_encoders
     from edgefuse_export.vision import export_image_encoders
     from edgefuse_runtimes.errors import BadInput
+    from edgefuse_runtimes.files import require_name
 
+    require_name(output)
     if clip is not None and (image_encoder is not None or text_encoder is not None):
         raise BadInput("--clip names both encoders; leave --image-encoder and --text-encoder out.")
     image_encoder, text_encoder = image_encoder or clip, text_encoder or clip

@@ -67,8 +67,9 @@ def command(
     from edgefuse_export.raw.baseline import Settings, run
     from edgefuse_export.raw.samples import samples_of
     from edgefuse_export.resources import limited
-    from edgefuse_runtimes.files import write_json
+    from edgefuse_runtimes.files import require_name, write_json
 
+    require_name(output)
     if output.exists():
         raise BadInput(f"{output} already exists; choose another output or remove it first.")
     settings = Settings("early" if fusion == "early" else "late", unfreeze, epochs, batch, seed)

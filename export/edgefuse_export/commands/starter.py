@@ -35,12 +35,13 @@ def command(kit: Path, wheels: Path | None, threads: int | None, memory: Memory)
     from edgefuse.progress import bar
     from edgefuse_export.resources import limited
     from edgefuse_export.starter import build
-    from edgefuse_runtimes.files import cache_home
+    from edgefuse_runtimes.files import cache_home, require_name
 
     if kit.exists():
         opened = Kit.open(kit)
         click.echo(f"{kit} exists already (kit {opened.name} {opened.version}); nothing to do.", err=True)
         return
+    require_name(kit)
     work = kit.with_name(kit.name + ".parts")
     with limited(threads, memory):
         say = partial(click.echo, err=True)
