@@ -92,13 +92,14 @@ def command(
 ) -> None:
     """Put encoders, head, golden samples and evaluation into one kit that a device needs nothing beside.
 
-    A head that was not evaluated yet is evaluated first. A head of other encoders is refused.
+    A head that was not evaluated yet is evaluated first. A head of other encoders is refused. The same command again,
+    after an interruption too, finds the kit made and has nothing to do.
     """
     from edgefuse.evaluation.record import evaluate_folder
     from edgefuse.heads import EVALUATION
     from edgefuse.kits.encoders import Encoders
     from edgefuse.kits.own_golden import write_own_golden
-    from edgefuse.kits.packing import About, contents_of, read_class_names, require_place, thinned, write_kit
+    from edgefuse.kits.packing import About, contents_of, kit_at, read_class_names, require_made, thinned, write_kit
     from edgefuse.progress import bar, in_bytes
     from edgefuse.trust.keys import public_of
     from edgefuse_runtimes.files import read_json, require_name
@@ -110,7 +111,7 @@ def command(
     require_name(output)
     given = output.with_name(f"{output.name}.golden")
     remove_leftover(given)  # people's pictures, of a run that was killed
-    require_place(output, archive=archive)
+    there = kit_at(output, name, version, archive=archive)
     private = None if key is None else private_key(key)
     encoders = Encoders.open(encoders_folder)
     path = head_folder / EVALUATION
@@ -130,6 +131,10 @@ def command(
         )  # fmt: skip
         if thin:
             contents = thinned(contents, encoders)
+        if there is not None:
+            require_made(there, contents, archive=archive)
+            click.echo(f"{output} is made already, of these encoders and this head; nothing to do.", err=True)
+            return
         write_kit(output, contents, archive=archive, progress=bar)
         size = sum(
             len(content) if isinstance(content, bytes) else content.stat().st_size for content in contents.values()

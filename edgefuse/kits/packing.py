@@ -12,15 +12,17 @@ from edgefuse import __version__
 from edgefuse.datasets.csv_file import read_rows
 from edgefuse.heads import ARRAYS, Head, open_head
 from edgefuse.kits.archive import write_archive
+from edgefuse.kits.brought import Brought, open_brought
 from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.golden import FILES, NOTES, PICTURES, golden_vectors
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, SIGNATURE, compose, is_readable, wrong_class_names
 from edgefuse.kits.signature import signature_over
+from edgefuse.kits.source import hash_files
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256, write_bytes
-from edgefuse_runtimes.folders import new_folder, require_new
+from edgefuse_runtimes.folders import new_folder, remove_leftover, require_new
 
 Contents = Mapping[str, Path | bytes]
 """A kit's files by their names in it: where each is, or what is in it."""
@@ -159,6 +161,53 @@ def require_place(output: Path, *, archive: bool) -> None:
     require_new(output)
     if archive and output.exists():
         raise BadInput(f"{output} is a folder, and --archive makes a file; choose another output.")
+
+
+def kit_at(output: Path, name: str, version: str, *, archive: bool) -> Brought | None:
+    """The kit that is at `output` already, and may be the one that is asked for; None where it can be made.
+
+    Raises:
+        BadInput: something else is there, or a kit of another name or version.
+    """
+    try:
+        found = open_brought(output)
+    except BadInput:
+        require_place(output, archive=archive)
+        return None
+    if (found.kit.name, found.kit.version) != (name, version):
+        raise _other(found)
+    return found
+
+
+def require_made(found: Brought, contents: Contents, *, archive: bool) -> None:
+    """See that a kit that is there already is the one that `write_kit` would make, so that nothing is to do.
+
+    What a run left beside it that was ended at its very last step is removed.
+
+    Raises:
+        BadInput: it is another one, or in another form, or was damaged since.
+    """
+    path = found.source.path
+    if found.manifest != contents[MANIFEST]:
+        raise _other(found)
+    is_same_form = found.signature == contents.get(SIGNATURE) and found.source.sizes.keys() == contents.keys()
+    if archive == path.is_dir() or not is_same_form:
+        raise BadInput(
+            f"{path} already exists and is this kit with other options (--archive, --thin or --sign), or lacks files; "
+            "choose another output or remove it first."
+        )
+    try:
+        hash_files(found.source, found.kit.files)
+    except BadInput as error:
+        raise BadInput(f"{path} is this kit and was damaged since; remove it and pack again.") from error
+    remove_leftover(path)
+
+
+def _other(found: Brought) -> BadInput:
+    return BadInput(
+        f"{found.source.path} already exists and is another kit ({found.kit.name} {found.kit.version}); "
+        "choose another output or remove it first."
+    )
 
 
 def write_kit(output: Path, contents: Contents, *, archive: bool = False, progress: Progress = silent) -> None:

@@ -31,6 +31,11 @@ def head(tiny_workshop: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_workshop / "head", tmp_path / "H"))
 
 
+def _contents(kit: Path) -> list[bytes]:
+    files = [kit] if kit.is_file() else [path for path in sorted(kit.rglob("*")) if path.is_file()]
+    return [path.read_bytes() for path in files]
+
+
 def test_it_writes_a_kit_and_says_so(pack: Callable[..., Any], tiny_encoders: Path, tiny_workshop: Path) -> None:
     outcome = pack(tiny_encoders, tiny_workshop / "head", "--name", "my kit", "--version", "2.1")
     assert outcome.code == 0, outcome.err
@@ -114,6 +119,49 @@ def test_an_existing_kit_is_left_alone(
     sentence = pack(tiny_encoders, head, "--name", "k").refusal
     assert sentence == f"{tmp_path / 'new.kit'} already exists; choose another output or remove it first."
     assert (tmp_path / "new.kit" / "kit.json").read_text() == "precious"
+
+
+@pytest.mark.parametrize("form", [(), ("--archive",), ("--thin",), ("--sign",)])
+def test_the_same_kit_again_is_nothing_to_do(
+    pack: Callable[..., Any],
+    tiny_encoders: Path,
+    head: Path,
+    tmp_path: Path,
+    make_key: Callable[[], Path],
+    form: tuple[str, ...],
+) -> None:
+    options = ("--name", "k", *form, *([str(make_key())] if form == ("--sign",) else []))
+    made = tmp_path / "new.kit"
+    assert pack(tiny_encoders, head, *options).code == 0
+    before = _contents(made)
+    (tmp_path / ".new.kit.part").mkdir()  # what a run leaves that was killed right after its last step
+    (tmp_path / ".new.kit.part" / "lock").touch()
+
+    outcome = pack(tiny_encoders, head, *options)
+
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err == f"{made} is made already, of these encoders and this head; nothing to do.\n"
+    assert _contents(made) == before
+    assert list(tmp_path.glob(".*")) == []
+    for others, words in (
+        (("--name", "other"), "another kit (k 1)"),
+        (("--version", "2"), "another kit (k 1)"),
+        (("--purpose", "another"), "another kit (k 1)"),
+        (("--archive",) if form != ("--archive",) else ("--thin",), "this kit with other options"),
+    ):
+        assert f"{made} already exists and is {words}" in pack(tiny_encoders, head, *options, *others).refusal
+    assert _contents(made) == before
+
+
+def test_a_kit_that_was_damaged_since_is_not_called_made(
+    pack: Callable[..., Any], tiny_encoders: Path, head: Path, tmp_path: Path
+) -> None:
+    assert pack(tiny_encoders, head, "--name", "k").code == 0
+    weights = tmp_path / "new.kit" / "text.gguf"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert "this kit and was damaged since" in pack(tiny_encoders, head, "--name", "k").refusal
+    weights.unlink()
+    assert "or lacks files" in pack(tiny_encoders, head, "--name", "k").refusal
 
 
 def test_an_output_that_cannot_be_written(
