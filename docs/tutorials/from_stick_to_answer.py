@@ -154,7 +154,7 @@ def with_a_double_click() -> None:
     settle()
     shoot("menu")
     keys("Escape", "Escape")
-    run("dpkg", "--remove", "edgefuse")
+    run("dpkg", "--purge", "edgefuse")
 
 
 def with_one_command() -> None:

@@ -49,6 +49,16 @@ if [ "$1" = remove ] && [ -x /opt/edgefuse/bin/edgefuse-uninstall ]; then
 fi
 """
 
+POSTRM = """\
+#!/bin/sh
+set -e
+if [ "$1" = purge ]; then
+    # what the next kit would be held against
+    rm -f /opt/edgefuse/trusted_keys /opt/edgefuse/kits/highest.json
+    rmdir /opt/edgefuse/kits /opt/edgefuse 2>/dev/null || :
+fi
+"""
+
 
 def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
     """Write the Debian package `output` that carries the one .run file of `facts`.
@@ -66,6 +76,7 @@ def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
         "preinst": header({**facts, "disk": room, "parts": []}, arguments="--check --system"),
         "postinst": POSTINST.format(place=PLACE, trust=_trust(facts["kit"]["signer"])).encode(),
         "prerm": PRERM.encode(),
+        "postrm": POSTRM.encode(),
     }
     data = output.with_name(f".{output.name}.data")
     try:

@@ -105,7 +105,7 @@ def _try_package(root: Root, deb: Path, environment: Mapping[str, str]) -> None:
     words = ["edgefuse", "classify", f"{golden}.png", "--text", f"{golden}.txt"]
     answer = _checked(root, *words, environment={**environment, "EDGEFUSE_HOME": str(root.home / "another")})
     _say(f"the Debian package, for a user who has no kit of his own:\n{answer}")
-    _checked(root, "dpkg", "--remove", "edgefuse", environment=environment, user="root")
+    _checked(root, "dpkg", "--purge", "edgefuse", environment=environment, user="root")
     if root.outside(Path("/opt/edgefuse")).exists():
         raise BadInput(f"The Debian package left {list(root.outside(Path('/opt/edgefuse')).iterdir())} behind.")
 

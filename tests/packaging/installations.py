@@ -54,13 +54,15 @@ class Carried:
     def with_kit_version(self, folder: Path, version: int) -> Carried:
         """The same with a newer kit."""
 
-        def change(kit: Path) -> None:
-            manifest = json.loads((kit / MANIFEST).read_text())
-            (kit / MANIFEST).unlink()
-            kept = {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")}
-            write_manifest(kit, kept | {"version": str(version)})
+        return self.with_kit_changed(folder, lambda kit: set_version(kit, str(version)))
 
-        return self.with_kit_changed(folder, change)
+
+def set_version(kit: Path, version: str) -> None:
+    """Make another version of a kit out of it."""
+    manifest = json.loads((kit / MANIFEST).read_text())
+    (kit / MANIFEST).unlink()
+    kept = {key: value for key, value in manifest.items() if key not in ("files", "digest", "schema")}
+    write_manifest(kit, kept | {"version": version})
 
 
 @dataclass(frozen=True)

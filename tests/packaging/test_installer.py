@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgefuse.answering.classifier import Classifier
+from edgefuse.kits.installing import check
+from edgefuse_runtimes.errors import BadInput
 
-from .installations import Carried, Person
+from .installations import Carried, Person, set_version
 
 
 def test_one_command_brings_an_answer(installed_home: Person, tiny_kit: Path) -> None:
@@ -88,18 +90,30 @@ def test_without_a_version_before_there_is_no_way_back(person: Person) -> None:
     assert done.stderr == "edgefuse: there is no previous version; nothing was changed.\n"
 
 
-def test_uninstalling_leaves_the_results_and_says_where(person: Person) -> None:
+def test_uninstalling_leaves_the_results_and_what_the_next_kit_is_held_against_and_says_where(
+    person: Person, tiny_kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person.answer()
+    (person.root / "trusted_keys").write_text("# nobody's yet\n")
     before = {path.name: path.read_bytes() for path in (person.root / "results").iterdir() if path.is_file()}
     assert before
 
     said = person.run(person.root / "bin" / "edgefuse-uninstall").stdout
 
-    assert said == f"edgefuse is removed. The results stay in {person.root}.\n"
-    assert sorted(path.name for path in person.root.iterdir()) == ["device-key", "results"]
+    assert said.startswith(
+        f"edgefuse is removed.\nThe results stay in {person.root}.\nThe trusted keys (trusted_keys) and "
+    )
+    assert f"(kits/highest.json) stay in {person.root},\n" in said
+    assert sorted(path.name for path in person.root.iterdir()) == ["device-key", "kits", "results", "trusted_keys"]
+    assert [path.name for path in (person.root / "kits").iterdir()] == ["highest.json"]
     assert {path.name: path.read_bytes() for path in (person.root / "results").iterdir()} == before
     left = [path for path in person.home.rglob("*") if path.is_file() or path.is_symlink()]
     assert [path for path in left if not path.is_relative_to(person.root)] == []
+    older = Path(shutil.copytree(tiny_kit, tmp_path / "older.kit"))
+    set_version(older, "0.9")
+    monkeypatch.setenv("EDGEFUSE_HOME", str(person.root))
+    with pytest.raises(BadInput, match=r"0\.9 is older than version 1, which was installed"):
+        check(older, allow_unsigned=True)
 
 
 def test_installing_twice_changes_nothing(first: Path, person: Person) -> None:

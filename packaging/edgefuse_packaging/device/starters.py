@@ -51,19 +51,26 @@ read -r _
 
 UNINSTALL = """\
 #!/bin/sh
-# Removes edgefuse and its kits; what was answered stays.
+# Removes edgefuse and its kits. What was answered stays, and what the next kit is held against: whose keys are trusted,
+# and the highest version of each kit.
 ROOT={root}
 rm -f {links}
-for name in versions current previous bin installer .installing kits objects active-kit trusted_keys; do
+for name in versions current previous bin installer .installing objects active-kit; do
     rm -rf "$ROOT/$name"
+done
+for kit in "$ROOT"/kits/* "$ROOT"/kits/.[!.]*; do
+    [ "${{kit##*/}}" = highest.json ] || rm -rf "$kit"
 done
 cache="${{XDG_CACHE_HOME:-$HOME/.cache}}/edgefuse"
 rm -rf "$cache/probes" "$cache/text-cache"  # a workshop keeps other things there
-rmdir "$cache" 2>/dev/null
-if rmdir "$ROOT" 2>/dev/null; then
-    echo "edgefuse is removed."
-else
-    echo "edgefuse is removed. The results stay in $ROOT."
+rmdir "$cache" "$ROOT/kits" "$ROOT" 2>/dev/null
+echo "edgefuse is removed."
+if [ -e "$ROOT/results" ]; then
+    echo "The results stay in $ROOT."
+fi
+if [ -e "$ROOT/trusted_keys" ] || [ -e "$ROOT/kits/highest.json" ]; then
+    echo "The trusted keys (trusted_keys) and the highest version of each kit (kits/highest.json) stay in $ROOT,"
+    echo "since the next kit is held against them; remove these files to forget them."
 fi
 """
 
