@@ -19,6 +19,8 @@ from edgefuse_runtimes.files import new_file
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PLACE = "opt/edgefuse/installer/edgefuse.run"
 
+DOWNGRADE = "purge the newer package first if you mean it, with 'sudo dpkg --purge edgefuse'"
+
 CONTROL = """\
 Package: edgefuse
 Version: {version}
@@ -63,7 +65,8 @@ fi
 def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
     """Write the Debian package `output` that carries the one .run file of `facts`.
 
-    Before it is unpacked, its preinst sees whether the device fits.
+    Before it is unpacked, its preinst sees whether the device fits, and that the kit is not older than one before: what
+    is refused later stays half configured.
     """
     size = run_file.stat().st_size
     room = {python: size + disk for python, disk in facts["disk"].items()}
@@ -73,7 +76,7 @@ def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
             architecture=ARCHITECTURES[facts["machine"]],
             kibibytes=-(-max(room.values()) // 1024),
         ).encode(),
-        "preinst": header({**facts, "disk": room, "parts": []}, arguments="--check --system"),
+        "preinst": header({**facts, "disk": room, "parts": [], "downgrade": DOWNGRADE}, arguments="--check --system"),
         "postinst": POSTINST.format(place=PLACE, trust=_trust(facts["kit"]["signer"])).encode(),
         "prerm": PRERM.encode(),
         "postrm": POSTRM.encode(),

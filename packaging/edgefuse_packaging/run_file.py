@@ -18,7 +18,7 @@ from typing import IO, Any
 from edgefuse_packaging.device.carried import HEADER_BYTES
 from edgefuse_runtimes.files import new_file
 
-PROGRAM = ("refused", "fitting", "carried", "versions", "install")
+PROGRAM = ("refused", "fitting", "remembered", "carried", "versions", "install")
 """Modules of `device` that the beginning holds, each after those that it imports; the last one has `main`."""
 PART_BYTES = 3_900 * 1024 * 1024
 """Of one file; below the 4 GiB of FAT32."""

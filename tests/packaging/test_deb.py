@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,8 +72,9 @@ def test_a_newer_kit_is_a_newer_package_whatever_its_files_hash_to() -> None:
 def test_its_scripts_are_valid_and_hold_no_name_out_of_a_kit(package: Path, tmp_path: Path) -> None:
     dpkg("--control", package, tmp_path / "control")
 
-    assert sorted(file.name for file in (tmp_path / "control").iterdir()) == ["control", "postinst", "preinst", "prerm"]
-    for name in ("postinst", "prerm"):
+    scripts = ["postinst", "postrm", "preinst", "prerm"]
+    assert sorted(file.name for file in (tmp_path / "control").iterdir()) == ["control", *scripts]
+    for name in ("postinst", "postrm", "prerm"):
         assert subprocess.run(["sh", "-n", tmp_path / "control" / name], check=False).returncode == 0
     shell = (tmp_path / "control" / "preinst").read_bytes().partition(b"\n#PROGRAM\n")[0]
     assert b"reboot" not in shell + (tmp_path / "control" / "control").read_bytes()
@@ -119,3 +124,71 @@ def test_the_same_gives_the_same(package: Path, tmp_path: Path) -> None:
     write_deb(tmp_path / "again.deb", tmp_path / "tiny.run", FACTS)
 
     assert (tmp_path / "again.deb").read_bytes() == package.read_bytes()
+
+
+Debian = Callable[..., subprocess.CompletedProcess[str]]
+
+REFUSES = b"#!/bin/sh\n[ ! -e /opt/edgefuse/kits/highest.json ]\n"
+"""In the place of the .run file: it refuses where a kit was, as `edgefuse kits install` does an older one."""
+
+
+@pytest.fixture
+def opt(tmp_path: Path) -> Path:
+    """What a Debian of the test's own has as /opt."""
+    (tmp_path / "opt").mkdir()
+    return tmp_path / "opt"
+
+
+@pytest.fixture
+def debian(opt: Path, namespace: list[str], tmp_path: Path) -> Debian:
+    """Run dpkg in a Debian that has no package yet."""
+    if shutil.which("dpkg") is None or not Path("/opt").is_dir():
+        pytest.skip("needs dpkg, which Debian and its kin have, and /opt")
+    for folder in ("info", "updates", "triggers"):
+        (tmp_path / "admin" / folder).mkdir(parents=True)
+    (tmp_path / "admin" / "status").touch()
+    options = "--log=/dev/null --force-depends --force-bad-path"
+    script = f'mount --bind "$1" /opt && admin="$2" && shift 2 && exec dpkg --admindir="$admin" {options} "$@"'
+    command = [*namespace, "sh", "-c", script, "sh", str(opt), str(tmp_path / "admin")]
+    environment = os.environ | {"EDGEFUSE_PYTHON": sys.executable, "LC_ALL": "C"}
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*command, *map(str, words)], capture_output=True, text=True, check=False, env=environment
+        )
+        assert "mount:" not in done.stderr
+        return done
+
+    return run
+
+
+def test_an_older_kit_is_refused_before_anything_is_unpacked(debian: Debian, opt: Path, tmp_path: Path) -> None:
+    older, newer = tmp_path / "older.deb", tmp_path / "newer.deb"
+    (tmp_path / "tiny.run").write_bytes(REFUSES)
+    for output, version in ((older, "1"), (newer, "2")):
+        kit = {"name": "ham", "version": version, "digest": version, "signer": None}
+        write_deb(output, tmp_path / "tiny.run", FACTS | {"kit": kit})
+    done = debian("--install", newer)
+    assert done.returncode == 0, done.stderr
+    kits = opt / "edgefuse" / "kits"
+    kits.mkdir()
+    (kits / "highest.json").write_text(json.dumps({"schema": 1, "versions": {"ham": "2"}}))
+
+    done = debian("--install", older)
+
+    assert done.returncode != 0
+    assert "edgefuse: the kit ham 1 is older than version 2, which was installed here; purge the newer" in done.stderr
+    assert debian("--audit").stdout == ""
+    status = debian("--status", "edgefuse").stdout.splitlines()
+    assert "Status: install ok installed" in status
+    assert "Version: 0.1.0+2+abc" in status
+    assert list((opt / "edgefuse" / "installer").iterdir()) == []
+
+    assert debian("--remove", "edgefuse").returncode == 0
+    assert (kits / "highest.json").exists()
+    assert debian("--install", older).returncode != 0
+    assert debian("--audit").stdout == ""
+    assert debian("--purge", "edgefuse").returncode == 0
+    assert list(opt.iterdir()) == []
+    done = debian("--install", older)
+    assert done.returncode == 0, done.stderr

@@ -33,6 +33,7 @@ from typing import Any
 from edgefuse_packaging.device.carried import parts_of, unpack
 from edgefuse_packaging.device.fitting import require_fit, this_device
 from edgefuse_packaging.device.refused import BAD_INPUT, DOES_NOT_FIT, INTERRUPTED, Refused
+from edgefuse_packaging.device.remembered import require_not_older
 from edgefuse_packaging.device.versions import (
     answers,
     clean_environment,
@@ -248,6 +249,8 @@ def main(arguments: list[str], facts: Mapping[str, Any]) -> int:
     os.umask(0o022)  # nothing that is installed may be written by others
     try:
         require_fit(facts, this_device(root))
+        if not asked.allow_downgrade:
+            require_not_older(root, facts)
         if asked.check:
             parts_of(file, facts)
             print("This can be installed here.")
