@@ -6,9 +6,11 @@ moment on. Both tests have the properties "kills" and "reruns", for `--junitxml`
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from small_disks import SmallDisk
 
 from edgefuse_packaging import run_file
 from edgefuse_packaging.device import install
+from edgefuse_packaging.device.refused import Failed, Refused
 
 from .installations import PYTHON, Carried, Person
 
@@ -62,6 +65,30 @@ def test_an_interrupted_upgrade_says_whether_anything_was_changed(
     person.install(file)
     assert (person.current(), person.kit()["version"]) == ("0.1.0-2", "2")
     assert person.leftovers() == set()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (Refused("the stick was changed."), 2, "the stick was changed."),
+        (
+            Failed("it does not run here: boom"),
+            7,
+            "has no room left, which may be why it does not run here: boom; make",
+        ),
+        (Failed("pip: No space left on device"), 7, "became full; make room and start this file again."),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 7, "became full; make room and start this file again."),
+    ],
+)
+def test_a_full_disk_hides_no_other_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, sentence: str
+) -> None:
+    monkeypatch.setattr(install, "FULL_BYTES", 1 << 60)  # no disk has so much
+    with pytest.raises(Refused, match=re.escape(sentence)) as refused, install._told_if_full(tmp_path):
+        raise error
+    assert refused.value.exit_code == code
+    with pytest.raises(PermissionError), install._told_if_full(tmp_path):
+        raise PermissionError
 
 
 def test_a_version_with_a_damaged_kit_is_never_current(carried: Carried, person: Person, tmp_path: Path) -> None:

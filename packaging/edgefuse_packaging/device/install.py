@@ -32,7 +32,7 @@ from typing import Any
 
 from edgefuse_packaging.device.carried import parts_of, unpack
 from edgefuse_packaging.device.fitting import require_fit, this_device
-from edgefuse_packaging.device.refused import BAD_INPUT, DOES_NOT_FIT, INTERRUPTED, Refused
+from edgefuse_packaging.device.refused import BAD_INPUT, DOES_NOT_FIT, INTERRUPTED, Failed, Refused
 from edgefuse_packaging.device.remembered import require_not_older
 from edgefuse_packaging.device.versions import (
     answers,
@@ -47,7 +47,7 @@ from edgefuse_packaging.device.versions import (
 )
 
 FULL_BYTES = 1 << 20
-"""A disk with less than this is taken for full: not all that fails says why."""
+"""A program that fails on a disk with less than this failed for that: not all that fails says why."""
 
 SYSTEM_ROOT = Path("/opt/edgefuse")
 
@@ -178,29 +178,28 @@ def _install_kit(version: Path, kit: Path, root: Path, options: Sequence[str], t
     own = clean_environment(EDGEFUSE_HOME=str(root))
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=own)
     if done.returncode != 0:
-        raise Refused(f"the kit was not taken; {then}.", done.returncode)
+        refused = Refused if done.returncode in (BAD_INPUT, INTERRUPTED) else Failed
+        raise refused(f"the kit was not taken; {then}.", done.returncode)
     return done.stdout
 
 
 @contextlib.contextmanager
 def _told_if_full(root: Path) -> Iterator[None]:
-    """Tell a full disk as such, whatever failed of it: what runs here has words and exit codes of its own.
+    """Tell a full disk as such where a program failed on it: these have words and exit codes of their own.
 
     Raises:
-        Refused: the block failed since the disk is full.
+        Refused: the block failed since the disk is full, or maybe so; then with the reason that was given.
     """
     try:
         yield
     except (Refused, OSError) as error:
         no_room = os.strerror(errno.ENOSPC)  # which pip says, and then removes what filled the disk
+        said = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or no_room in str(error)
         free = os.statvfs(root)
-        if (
-            getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-            or no_room in str(error)
-            or (free.f_bavail * free.f_frsize < FULL_BYTES)
-        ):
+        if said or (isinstance(error, Failed) and free.f_bavail * free.f_frsize < FULL_BYTES):
+            why = "became full" if said else f"has no room left, which may be why {str(error).rstrip('.')}"
             raise Refused(
-                f"the disk of {root} became full; make room and start this file again. What is installed stays.",
+                f"the disk of {root} {why}; make room and start this file again. What is installed stays.",
                 DOES_NOT_FIT,
             ) from error
         raise

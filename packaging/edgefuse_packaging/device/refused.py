@@ -11,3 +11,7 @@ class Refused(Exception):
     def __init__(self, sentence: str, exit_code: int = BAD_INPUT) -> None:
         super().__init__(sentence)
         self.exit_code = exit_code
+
+
+class Failed(Refused):
+    """A program that was started did not end well, for whatever reason."""

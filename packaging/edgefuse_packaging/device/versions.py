@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edgefuse_packaging.device.refused import Refused
+from edgefuse_packaging.device.refused import Failed, Refused
 
 
 def fill(version: Path, carried: Path, python: str, *, compiled: bool) -> None:
@@ -131,10 +131,10 @@ def run(command: list[str], complaint: str, **environment: str) -> str:
     """What a command prints.
 
     Raises:
-        Refused: it failed; `complaint`, and the last line that it said.
+        Failed: with `complaint`, and the last line that it said.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment(**environment))
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Refused(f"{complaint}: {said[-1] if said else f'exit code {done.returncode}'}")
+        raise Failed(f"{complaint}: {said[-1] if said else f'exit code {done.returncode}'}")
     return done.stdout
