@@ -152,6 +152,24 @@ def test_a_killed_first_installation_is_finished_by_the_rerun(
     record_property("reruns", reruns)
 
 
+def test_a_first_installation_on_a_disk_that_fills_up_leaves_nothing(
+    carried: Carried, small_disk: SmallDisk, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    blind = carried.run_file(tmp_path / "stick", disk={PYTHON: 0})
+    person = Person(small_disk.place)
+    environment = ["env", "-i", *(f"{name}={value}" for name, value in person.environment().items())]
+    install_there = [*environment, "sh", blind, "--allow-unsigned", "--prefix", small_disk.place / "new" / "edgefuse"]
+    for k in range(DISKS):  # while it is unpacked or, of several, while packages are installed
+        room = carried.payload.stat().st_size * (2 * k + 1) // DISKS
+        done = small_disk.run(*install_there, size=f"{room // 1024}k")
+
+        assert done.code == 7, (k, done.err)
+        assert "Traceback" not in done.err
+        assert done.err.splitlines()[-1].startswith("edgefuse: ")
+        assert done.changed == ["new"]
+    record_property("full_disks", DISKS)
+
+
 def test_a_disk_that_fills_up_after_the_check_leaves_the_version_before(
     carried: Carried, first: Path, small_disk: SmallDisk, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -95,10 +95,10 @@ def install(
                 make_current(root, version)
                 remove_unused(root)
             return version
-        part.mkdir()
         try:
             with _told_if_full(root):
                 say("unpacking")
+                part.mkdir()
                 unpack(paths, part / "carried", facts["parts"])
                 say("installing")
                 python = f"{sys.version_info[0]}.{sys.version_info[1]}"

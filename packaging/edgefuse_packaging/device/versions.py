@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -88,11 +89,23 @@ def put_in_place(part: Path, version: Path, kit: Path) -> None:
 
 
 def remove_unused(root: Path) -> None:
-    """Remove all versions but the current and the previous one; what cannot be removed waits for the next time."""
+    """Remove all versions but the current and the previous one; what cannot be removed waits for the next time.
+
+    Where none is current, folders that are empty go too, and what kept others out of them: nothing was installed.
+    """
     used = [(root / name).resolve() for name in ("current", "previous")]
     for old in list((root / "versions").iterdir()):
         if old.resolve() not in used:
             shutil.rmtree(old, ignore_errors=True)
+    if (root / "current").is_symlink():
+        return
+    (root / ".installing").unlink(missing_ok=True)
+    kits = root / "kits"
+    if kits.is_dir() and [path.name for path in kits.iterdir()] == [".lock"]:
+        (kits / ".lock").unlink()
+    for folder in (root / "versions", root / "objects", kits, root):
+        with contextlib.suppress(OSError):  # it holds something, or is not there
+            folder.rmdir()
 
 
 def make_current(root: Path, version: Path) -> None:
