@@ -19,7 +19,7 @@ import pytest
 from small_disks import SmallDisk
 
 from edgefuse_packaging import run_file
-from edgefuse_packaging.device import install
+from edgefuse_packaging.device import install, versions
 from edgefuse_packaging.device.refused import Failed, Refused
 
 from .installations import PYTHON, Carried, Person
@@ -29,29 +29,58 @@ DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
 SEED = int(os.environ.get("EDGEFUSE_SEED", "0"))
 
 
+def at_hand_over(error: BaseException, *, after: bool) -> Callable[..., str]:
+    """In the place of `_install_kit`: an error before or after the kit is taken over, not when it is checked."""
+    real = install._install_kit
+
+    def fail(version: Path, kit: Path, root: Path, options: list[str], then: str) -> str:
+        said = real(version, kit, root, options, then) if after or "--check" in options else ""
+        if "--check" in options:
+            return said
+        raise error
+
+    return fail
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(
-    ("moment", "error", "code", "sentence", "kit"),
+    ("moment", "fail", "code", "sentence", "version", "kit"),
     [
-        ("os.sync", KeyboardInterrupt, 130, "interrupted; nothing was changed.", "1"),
-        ("make_current", KeyboardInterrupt, 130, "interrupted; start this file again to finish.", "2"),
-        ("make_current", OSError, 2, "it is not finished (bad card); start this file again to finish.", "2"),
+        ("os.sync", interrupted, 130, "interrupted; nothing was changed.", "0.1.0-1", "1"),
+        (
+            "_install_kit",
+            at_hand_over(KeyboardInterrupt(), after=False),
+            130,
+            "interrupted; start this file again to finish.",
+            "0.1.0-2",
+            "1",
+        ),
+        (
+            "_install_kit",
+            at_hand_over(OSError("bad card"), after=True),
+            2,
+            "it is not finished (bad card); start this file again to finish.",
+            "0.1.0-2",
+            "2",
+        ),
     ],
 )
-def test_an_interrupted_upgrade_says_whether_anything_was_changed(
+def test_an_interrupted_upgrade_says_whether_anything_was_changed_and_no_old_version_has_the_new_kit(
     carried: Carried,
     person: Person,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     moment: str,
-    error: type[BaseException],
+    fail: Callable[..., object],
     code: int,
     sentence: str,
+    version: str,
     kit: str,
 ) -> None:
-    def fail(*_: Path) -> None:
-        raise error("bad card")
-
     file = carried.with_kit_version(tmp_path / "newer", 2).run_file(tmp_path / "stick", 2)
     facts = json.loads(file.read_bytes()[: run_file.HEADER_BYTES].partition(b"\n#FACTS\n")[2])
     with monkeypatch.context() as patch:
@@ -60,11 +89,35 @@ def test_an_interrupted_upgrade_says_whether_anything_was_changed(
         assert install.main(words, facts) == code
 
     assert capsys.readouterr().err.splitlines()[-1] == f"edgefuse: {sentence}"
-    assert (person.current(), person.versions()) == ("0.1.0-1", ["0.1.0-1"])
-    assert person.kit()["version"] == kit
+    assert (person.current(), person.kit()["version"]) == (version, kit)
+    assert person.versions() == sorted({"0.1.0-1", version})
+    assert person.answer()
     person.install(file)
     assert (person.current(), person.kit()["version"]) == ("0.1.0-2", "2")
     assert person.leftovers() == set()
+
+
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("before", [[], ["2"], ["2", "1"]])
+def test_what_was_current_is_so_again_where_the_kit_is_refused_and_not_in_use(
+    tmp_path: Path, before: list[str], taken: bool
+) -> None:
+    kit = tmp_path / "kits" / "ham" / "current"
+    kit.parent.mkdir(parents=True)
+    kit.write_text("old")
+    for link, name in zip(("current", "previous"), before, strict=False):
+        (tmp_path / link).symlink_to(f"versions/{name}")
+
+    with (  # noqa: PT012 - the block is what is refused
+        pytest.raises(Refused),
+        versions.current_unless_refused(tmp_path, tmp_path / "versions" / "3"),
+    ):
+        assert (tmp_path / "current").readlink().name == "3"
+        kit.write_text("new" if taken else "old")
+        raise Refused("the kit was not taken.")
+
+    links = [(tmp_path / name).readlink().name for name in ("current", "previous") if (tmp_path / name).is_symlink()]
+    assert links == (["3", *before[:1]] if taken else before)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +168,7 @@ def test_a_killed_upgrade_leaves_the_version_before_and_the_rerun_finishes(
         before, after = f"0.1.0-{number - 1}", f"0.1.0-{number}"
         kills += person.killed_while_installing(file, rng.uniform(0, person.took))
         assert person.current() in (before, after)
-        assert person.kit()["version"] in (str(number), str(number - 1) if person.current() == before else None)
+        assert person.kit()["version"] in (str(number - 1), str(number) if person.current() == after else None)
         assert person.answer()
 
         person.install(file)

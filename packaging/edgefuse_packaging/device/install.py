@@ -37,6 +37,7 @@ from edgefuse_packaging.device.remembered import require_not_older
 from edgefuse_packaging.device.versions import (
     answers,
     clean_environment,
+    current_unless_refused,
     edgefuse,
     fill,
     make_current,
@@ -64,8 +65,8 @@ def install(
 ) -> Path:
     """Unpack, fill and try out a new version beside what is there; then make it the current one.
 
-    The kit is checked by the new edgefuse before it is tried out. All is on the disk before the kit is taken over, and
-    the new edgefuse is made current right after: an old one has the new kit for a moment alone.
+    The kit is checked by the new edgefuse before it is tried out. All is on the disk before the new edgefuse is made
+    current, and it is before it takes the kit over: at no moment has an old one the new kit.
 
     Args:
         root: see the beginning of this file.
@@ -119,8 +120,8 @@ def install(
                 with _told_if_full(root):
                     put_in_place(part, version, kit)
                     say("installing the kit")
-                    said = _install_kit(version, kit, root, options, "start this file again to finish")
-                    make_current(root, version)
+                    with current_unless_refused(root, version):
+                        said = _install_kit(version, kit, root, options, "start this file again to finish")
                 print(said, end="", flush=True)
             finally:
                 remove_unused(root)
@@ -130,13 +131,13 @@ def install(
 def _is_installed(version: Path, root: Path, kit: Mapping[str, Any], trust: str | None) -> bool:
     """Whether nothing is left to do: this version answers with the kit, which is whole and trusted as asked.
 
-    The kit may have been removed or taken unsigned, the card may have damaged anything, and the Python may have gone
-    with an upgrade of the system.
+    The kit may have been removed, left for another version or taken unsigned, the card may have damaged anything, and
+    the Python may have gone with an upgrade of the system.
     """
     python = [str(version / "bin" / "python"), "-I", "-c"]
     try:
         listed = run([*edgefuse(version), "kits", "list", "--json"], "no kits", EDGEFUSE_HOME=str(root))
-        same = [one for one in json.loads(listed)["kits"] if one["digest"] == kit["digest"]]
+        same = [one for one in json.loads(listed)["kits"] if one["digest"] == kit["digest"] and one["in_use"]]
         found = [one for one in same if (one["signer"] == trust if trust else one["signer"] or not kit["signer"])]
         if not found:
             return False

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgefuse_packaging.device.refused import Failed, Refused
@@ -117,6 +118,32 @@ def make_current(root: Path, version: Path) -> None:
     if before is not None:
         _link(previous, before)
     _link(current, version)
+
+
+@contextlib.contextmanager
+def current_unless_refused(root: Path, version: Path) -> Iterator[None]:
+    """Make `version` current for the block, and have what was current back if that is refused with no kit changed.
+
+    The block takes over the version's kit. The new edgefuse answers with an old kit, but an old one maybe not with a
+    new kit: so whenever a kill comes, the one that is current is the newer one.
+    """
+    links = {name: (root / name).readlink() for name in ("current", "previous") if (root / name).is_symlink()}
+    kits = _kits_in_use(root)
+    make_current(root, version)
+    try:
+        yield
+    except Refused:
+        if _kits_in_use(root) == kits:
+            for name in ("previous", "current"):
+                if name in links:
+                    _link(root / name, links[name])
+                else:
+                    (root / name).unlink(missing_ok=True)
+        raise
+
+
+def _kits_in_use(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in (root / "kits").glob("*/current")}
 
 
 def _link(link: Path, version: Path) -> None:
