@@ -92,6 +92,7 @@ PARTS: Mapping[str, Callable[[Path], Found]] = {
         "tests/edgefuse/test_full_disks.py",
         "tests/edgefuse/results/test_full_disk.py",
         "tests/edgefuse_export/commands/test_export_again.py",
+        "tests/edgefuse_export/commands/test_starter.py",
         "tests/packaging/test_making_installers.py",
         FULL_DISKS=5,
     ),

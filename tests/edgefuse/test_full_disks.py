@@ -1,10 +1,10 @@
 """Whatever verb the disk fills up under: one sentence, exit code 7, what was there is as before, nothing is half made.
 
 Each verb meets $EDGEFUSE_FULL_DISKS disks of 4 MiB, with less and more room, none of which has enough; each test has
-the property "full_disks", for `--junitxml`. The results log, `export`, `kits install` and installers have checks of
-their own: tests/edgefuse/results/test_full_disk.py, tests/edgefuse_export/commands/test_export_again.py,
-tests/edgefuse/kits/test_survival.py, tests/packaging/test_interrupted_installer.py,
-tests/packaging/test_making_installers.py.
+the property "full_disks", for `--junitxml`. The results log, `export`, `starter`, `kits install` and installers have
+checks of their own: tests/edgefuse/results/test_full_disk.py, tests/edgefuse_export/commands/test_export_again.py,
+tests/edgefuse_export/commands/test_starter.py, tests/edgefuse/kits/test_survival.py,
+tests/packaging/test_interrupted_installer.py, tests/packaging/test_making_installers.py.
 """
 
 from __future__ import annotations
@@ -70,6 +70,33 @@ BEFORE = {
     ],
 }
 """What is done on the disk first for the verbs that name it."""
+LONG = {
+    "raw": (
+        "edgefuse raw {table} --dataset drawn --root {drawn} --fusion early --output {disk}/made.json",
+        {
+            "edgefuse_export.raw.samples.samples_of": [],
+            "edgefuse_export.raw.backbones.open_backbones": [],
+            "edgefuse_export.raw.baseline.run": {"schema": 1},
+        },
+    ),
+    "bench peers": (
+        "edgefuse bench peers --encoders {encoders} --text any --json {disk}/made.json",
+        {"edgefuse_bench.peers.comparison.compare": {"schema": 1}, "edgefuse_bench.peers.page.page": "a page"},
+    ),
+    "bench peers markdown": (
+        "edgefuse bench peers --encoders {encoders} --text any --markdown {disk}/made.md",
+        {"edgefuse_bench.peers.comparison.compare": {"schema": 1}, "edgefuse_bench.peers.page.page": "a page"},
+    ),
+}
+"""Verbs whose results take minutes, and what stands for what their functions give: what is tested is the writing."""
+SHORTENED = """
+import importlib, json, sys
+
+for function, value in json.loads(sys.argv.pop(1)).items():
+    module, _, name = function.rpartition(".")
+    setattr(importlib.import_module(module), name, lambda *_, value=value: value)
+importlib.import_module("edgefuse.cli").run()
+"""
 
 STUDY = """
 name = "invented"
@@ -193,6 +220,24 @@ def test_what_is_finished_stays_whole_where_the_disk_has_no_room_for_the_rest(
     found = filling(words).on_full_disks()
     assert [name for done in found for name in done.changed if ".part" in name] == []
     record_property("full_disks", len(found))
+
+
+@pytest.mark.parametrize(("words", "results"), LONG.values(), ids=LONG.keys())
+def test_a_result_that_took_long_is_whole_or_absent(
+    places: dict[str, Path],
+    small_disk: SmallDisk,
+    record_property: Callable[[str, object], None],
+    words: str,
+    results: dict[str, object],
+) -> None:
+    shortened = [sys.executable, "-c", SHORTENED, json.dumps(results)]
+    rest = Filling(words, places, small_disk).command(words)[len(EDGEFUSE) :]
+    done = small_disk.run(*shortened, *rest, free=0)
+    assert done.code == 7, done
+    assert done.err.splitlines()[-1].startswith("edgefuse: ")
+    assert "(No space left on device)" in done.err
+    assert done.changed == []
+    record_property("full_disks", 1)
 
 
 @pytest.mark.parametrize(

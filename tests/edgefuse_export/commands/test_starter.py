@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import subprocess
-import zipfile
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_disks import SmallDisk
+from small_wheels import pin_wheels, write_wheels
 
 from edgefuse.kits.kit import Kit
-from edgefuse.training.trainer import Settings
 from edgefuse_export import starter
-from edgefuse_export.wheels import Wheel
-from edgefuse_runtimes.files import sha256
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
@@ -25,20 +23,9 @@ pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 @pytest.fixture
 def wheels(tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two wheels that carry tiny encoders, pinned where the real ones are."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    for pinned, member, encoder in (
-        ("IMAGE_WHEEL", starter.IMAGE_MEMBER, tiny_image_onnx),
-        ("TEXT_WHEEL", starter.TEXT_MEMBER, tiny_text_gguf),
-    ):
-        path = folder / getattr(starter, pinned).name
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.write(encoder, member)
-        monkeypatch.setattr(starter, pinned, Wheel(path.name, sha256(path)))
-    monkeypatch.setattr(starter, "cut_backbone", shutil.copyfile)  # the tiny graph is its own backbone
-    monkeypatch.setattr(starter, "write_example", functools.partial(starter.write_example, count=60))
-    monkeypatch.setattr(starter, "train_head", functools.partial(starter.train_head, settings=Settings(epochs=3)))
-    return folder
+    write_wheels(tmp_path / "wheels", tiny_image_onnx, tiny_text_gguf)
+    pin_wheels(tmp_path / "wheels", monkeypatch.setattr)
+    return tmp_path / "wheels"
 
 
 @pytest.fixture
@@ -162,3 +149,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     Kit.open(kit).verify()
     for path, time in made.items():
         assert (parts / path.parent.name.replace(".encoders.part", "encoders") / path.name).stat().st_mtime_ns == time
+
+
+ON_SMALL_WHEELS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv.pop(1))
+from small_wheels import pin_wheels
+pin_wheels(Path(sys.argv[-1]))
+from edgefuse.cli import run
+run()
+"""
+
+
+def test_a_disk_that_fills_up_ends_it_with_nothing_half_made(
+    wheels: Path, small_disk: SmallDisk, record_property: Callable[[str, object], None]
+) -> None:
+    fixtures = Path(__file__).parents[2] / "fixtures"
+    words = ["starter", small_disk.place / "starter.kit", "--wheels", wheels]
+    done = small_disk.run(sys.executable, "-c", ON_SMALL_WHEELS, fixtures, *words, free=0)
+    assert done.code == 7, done.err
+    assert done.err.splitlines()[-1].startswith("edgefuse: ")
+    assert done.changed == ["starter.kit.parts"]
+    record_property("full_disks", 1)
