@@ -168,7 +168,8 @@ def true_colours(
         for number, plane in enumerate(chosen):
             planes.append(_values(_unpacked(file, layout, plane, admit if number == 0 else None), layout, [0]))
         values = np.concatenate(planes, axis=2)  # (H, W, 3)
-    scaled = np.nan_to_num(values.astype(np.float32)) * np.float32(255 / WHITE[layout.kind])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all measure is white or black
+        scaled = np.nan_to_num(values.astype(np.float32)) * np.float32(255 / WHITE[layout.kind])
     return Image.fromarray(np.rint(scaled.clip(0, 255)).astype(np.uint8))
 
 

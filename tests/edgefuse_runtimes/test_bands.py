@@ -104,6 +104,12 @@ def test_8_bits_stay_as_they_are_and_what_is_missing_is_black() -> None:
     assert colour(packed(even(np.full(12, 9000)))) == [255, 255, 255]  # bright clouds
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("kind", "value", "wanted"), [("f4", np.inf, 255), ("f8", 1e300, 255), ("f8", -np.inf, 0)])
+def test_values_beyond_all_measure_are_white_or_black_without_a_warning(kind: str, value: float, wanted: int) -> None:
+    assert colour(packed(even(np.full(12, value), kind))) == [wanted] * 3
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
