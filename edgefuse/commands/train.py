@@ -8,7 +8,11 @@ from pathlib import Path
 import click
 
 from edgefuse.commands.options import FOLDER, FiniteRange, say_leaks, threads_option
-from edgefuse.commands.training_options import match_option, text_components_option, training_options
+from edgefuse.commands.training_options import (
+    match_option,
+    text_components_option,
+    training_options,
+)
 from edgefuse.embeddings.table import open_table
 from edgefuse.heads import Fusion, Head, write_head
 from edgefuse.progress import bar
@@ -50,6 +54,11 @@ FEW_ANSWERS = 30
 @match_option
 @text_components_option
 @click.option(
+    "--average-image",
+    is_flag=True,
+    help="Answer for a picture with its note by the mean of the fused head's and the image-only head's logits.",
+)
+@click.option(
     "--refer-accuracy",
     metavar="A",
     type=FiniteRange(0, 1, min_open=True),
@@ -66,6 +75,7 @@ def command(
     shift: float | None,
     match: align.Method,
     text_components: int | None,
+    average_image: bool,
     refer_accuracy: float | None,
     settings: Settings,
     threads: int | None,
@@ -89,6 +99,7 @@ def command(
         shifts=None if shift is None else (shift,),
         match=match,
         text_components=text_components,
+        average_image=average_image,
         threads=threads or usable_cores(),
         progress=bar,
     )

@@ -28,7 +28,9 @@ READS: dict[str, tuple[Modality, ...]] = {
 
 def cost_of(head: Head, table: Table) -> dict[str, Any]:
     """Time and memory of each head and of the encoders whose vectors it reads."""
-    members = head.training.get("members", 1)  # an older edgefuse knew of one alone
+    members = dict.fromkeys(METHODS, head.training.get("members", 1))  # an older edgefuse knew of one alone
+    if head.training.get("average_image"):
+        members["fused"] *= 2
     rows = {part: np.flatnonzero(table.splits == part) for part in ("train", "test")}
     return {
         "machine": machine_words(),
@@ -36,8 +38,8 @@ def cost_of(head: Head, table: Table) -> dict[str, Any]:
         "encoders": table.cost,
         "methods": {
             method: {
-                "parameters": parameters(getattr(head, method), members),
-                "head_mb": head_megabytes(parameters(getattr(head, method), members)),
+                "parameters": parameters(getattr(head, method), members[method]),
+                "head_mb": head_megabytes(parameters(getattr(head, method), members[method])),
                 "embeddings_mb_per_epoch": read_megabytes(
                     len(rows["train"]),
                     sum(head.encoders[modality]["width"] for modality in READS[method]),

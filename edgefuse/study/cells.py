@@ -60,6 +60,7 @@ class Work:
         of = self.training
         facts = {"folds": of.folds, "shifts": of.shifts, "match": of.match, "refer_accuracy": of.refer_accuracy}
         facts |= {"text_components": of.text_components, "table_sha256": self.digest, "settings": asdict(of.settings)}
+        facts |= {"average_image": True} if of.average_image else {}  # older studies go on
         return dict(json.loads(json.dumps(facts)))
 
 
@@ -104,6 +105,7 @@ def compute(work: Work, cell: Cell) -> Cell:
         shifts=of.shifts,
         match=of.match,
         text_components=of.text_components,
+        average_image=of.average_image,
     )
     if of.refer_accuracy is not None:
         head = replace(head, referral=referral.fit(head, table, of.refer_accuracy))

@@ -62,6 +62,7 @@ class Training:
     shifts: tuple[float, ...] = SHIFTS
     match: align.Method = align.DEFAULT
     text_components: int | None = None
+    average_image: bool = False
     refer_accuracy: float | None = None
     """Each head's referral threshold is chosen for this accuracy; None: none is."""
     settings: Settings = PAPER
@@ -233,6 +234,7 @@ def _training(reader: Reader) -> Training:
         shifts=shifts,
         match=match,
         text_components=components,
+        average_image=reader.value("average_image", bool, False),
         refer_accuracy=wanted,
         settings=settings,
     )

@@ -123,6 +123,7 @@ def _made(found: Found) -> list[tuple[str, str]]:
         ("Notes' components", "all coordinates" if training.text_components is None else str(training.text_components)),
     ]
     changed = {key: value for key, value in asdict(training.settings).items() if value != asdict(PAPER)[key]}
+    changed |= {"average_image": "yes"} if training.average_image else {}
     facts.append(("Training", "; ".join(f"{key} {value}" for key, value in changed.items()) or "as the paper"))
     facts += [
         (f"{name}, {modality}", _encoder_words(table, modality))

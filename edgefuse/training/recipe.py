@@ -17,7 +17,7 @@ from edgefuse.progress import Progress, silent
 from edgefuse.training import align, temperature
 from edgefuse.training.aligned import Kind, aligned_rows, architecture_of, training_rows
 from edgefuse.training.runs import Runs
-from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, logits_of, train_members
+from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, joined, logits_of, train_members
 from edgefuse_runtimes.alignment import Alignment
 from edgefuse_runtimes.errors import BadInput
 
@@ -35,6 +35,7 @@ def train_head(
     shifts: Sequence[float] | None = None,
     match: align.Method = align.DEFAULT,
     text_components: int | None = None,
+    average_image: bool = False,
     threads: int = 1,
     progress: Progress = silent,
 ) -> Head:
@@ -43,8 +44,10 @@ def train_head(
     Unequal widths are matched by `match`; of aligned notes `text_components` are kept, see `align.match`. Every lambda
     of `shifts` (None: SHIFTS, but only 0 where widths stay unequal) starts from the same parameters and sees the same
     batches; the one whose heads are best on the validation rows, in the mean over the seeds, is kept, of equals the
-    one nearest to 0. The baselines use its alignment. Of each head the seed best on validation rows is kept. Any
-    number of `threads` gives the same heads; numpy's BLAS should use one.
+    one nearest to 0. The baselines use its alignment. With `average_image` the fused head becomes the one whose logits
+    are the mean of its own and the image-only head's, of the same seed: a logarithmic opinion pool of equal weights
+    (Genest and Zidek, Statistical Science 1986). Of each head the seed best on validation rows is kept. Any number of
+    `threads` gives the same heads; numpy's BLAS should use one.
 
     Raises:
         BadInput: the table has fewer than two classes, a class without training rows, or no validation rows; or the
@@ -88,6 +91,11 @@ def train_head(
         "image_only": run("image_only", 1, alignment, "image-only head"),
         "text_only": run("text_only", 2, alignment, "text-only head"),
     }
+    if average_image:
+        pairs = zip(fused.trained, runs["image_only"].trained, strict=True)
+        pooled = (joined(pair, rows["train"], rows["validation"], settings) for pair in pairs)
+        runs["fused"] = Runs(every, tuple(pooled))
+    kinds: tuple[Kind, ...] = (fusion, "image_only") if average_image else (fusion,)
     kept = {name: found.kept for name, found in runs.items()}
     validation = rows["validation"]
     temperatures = {
@@ -115,9 +123,12 @@ def train_head(
             "rows": len(part["train"]),
             **asdict(settings),
             "hidden": architecture_of(table, alignment, fusion, settings).branches[0].hidden[0],
-            "parameters": architecture_of(table, alignment, fusion, settings).parameter_count * settings.members,
+            "parameters": sum(
+                architecture_of(table, alignment, kind, settings).parameter_count * settings.members for kind in kinds
+            ),
             "matching": matching.method,
             **({} if text_components is None else {"text_components": alignment.text.width}),
+            **({"average_image": True} if average_image else {}),
             "widths": alignment.widths,
             "gap": None if alignment.gap is None else float(np.linalg.norm(alignment.gap)),
             "shift": alignment.shift,

@@ -103,8 +103,11 @@ def train_members(
         train(architecture, training, validation, settings, rng, progress, own, threads)
         for rng, own in zip(rngs, labels, strict=True)
     ]
-    if len(members) == 1:
-        return members[0]
+    return members[0] if len(members) == 1 else joined(members, training, validation, settings)
+
+
+def joined(members: Sequence[Trained], training: Rows, validation: Rows, settings: Settings) -> Trained:
+    """The one head whose logits are the mean of those of all `members`, judged on the validation rows."""
     head = fusion.mean_of([member.head for member in members])
     return replace(
         _judge(head, round(float(np.mean([one.epoch for one in members]))), validation, _weights(training, settings)),

@@ -51,11 +51,12 @@ def test_every_option_reaches_the_settings(make_table: Callable[..., Table], tmp
         "noise": 0.01,
         "alignment-loss": 0.3,
     }
-    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    arguments = ["--average-image", *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
     _train(make_table().folder, tmp_path / "H", *arguments, fusion="late")
     kept = open_head(tmp_path / "H").training
     found = {**kept, **kept["optimizer"], "batch_size": kept["batch"]}
     assert {name: found[name.replace("-", "_")] for name in options} == options
+    assert found["average_image"] is True
 
 
 @pytest.mark.parametrize(("fusion", "hidden"), [("early", 128), ("late", 64)])

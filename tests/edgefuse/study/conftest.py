@@ -24,6 +24,7 @@ seeds = 2
 shifts = [0]
 epochs = 3
 refer_accuracy = 0.5
+average_image = true
 [sweep]
 shifts = 3
 seeds = 2

@@ -33,6 +33,7 @@ seeds = 2
 shifts = [0, -0.5]
 match = "project"
 refer_accuracy = 0.9
+average_image = true
 epochs = 10
 dropout = 0.5
 learning_rate = 3e-4
@@ -61,7 +62,7 @@ def test_everything_that_a_study_may_say(tmp_path: Path) -> None:
     assert study.encoders["DINOv2-S + SmolLM2"] == tmp_path / "E"
     training = study.training
     assert (training.fusion, training.folds, training.seeds, training.shifts) == (("late",), 3, 2, (0.0, -0.5))
-    assert (training.match, training.refer_accuracy) == ("project", 0.9)
+    assert (training.match, training.refer_accuracy, training.average_image) == ("project", 0.9, True)
     settings = training.settings
     assert (settings.epochs, settings.dropout, settings.optimizer.learning_rate) == (10, 0.5, 3e-4)
     assert settings.optimizer.weight_decay == 0.01
@@ -113,6 +114,7 @@ def test_a_template_is_its_text_or_a_file_beside_the_study(tmp_path: Path, templ
         ('[tables]\na = "V"\n[training]\nepoch = 3', r"has the key 'epoch' under \[training\]"),
         ('[tables]\na = "V"\n[training]\nepochs = "many"', "has epochs = 'many'"),
         ('[tables]\na = "V"\n[training]\nepochs = true', "has epochs = True"),
+        ('[tables]\na = "V"\n[training]\naverage_image = 1', "has average_image = 1, which is of the wrong kind"),
         ('[tables]\na = "V"\n[training]\nfusion = ["both"]', "it is a list of early, late or both"),
         ('[tables]\na = "V"\n[training]\nshifts = [2]', "between -1 and 1"),
         ('[tables]\na = "V"\n[training]\nfolds = 1', "it must be 2 or more"),

@@ -14,6 +14,7 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from edgefuse.embeddings.table import Table, open_table
+from edgefuse.evaluation.cost import cost_of
 from edgefuse.heads import Fusion, open_head, write_head
 from edgefuse.training import align
 from edgefuse.training.aligned import aligned_rows, training_rows
@@ -222,6 +223,35 @@ def test_a_head_of_members_is_the_mean_of_heads(make_table: Callable[..., Table]
     weights = np.split(head.fused.weight, 3, axis=1)
     np.testing.assert_allclose(3 * weights[0], alone.fused.weight, rtol=1e-6)
     assert not np.allclose(weights[0], weights[1])
+
+
+@pytest.mark.parametrize("fusion", ["early", "late"])
+@pytest.mark.parametrize("classes", [("no", "yes"), ("akiec", "bcc", "nv")])
+def test_the_image_only_head_has_half_a_say_where_it_is_averaged(
+    make_table: MakeTable, tmp_path: Path, fusion: Fusion, classes: tuple[str, ...]
+) -> None:
+    table = make_table(classes=classes)
+    settings, vectors = Settings(epochs=2, members=2), (table.text[:9], table.image[:9])
+    plain = train_head(table, fusion=fusion, settings=settings, seeds=2, shifts=(0,))
+    write_head(
+        tmp_path / "H",
+        train_head(table, fusion=fusion, settings=settings, seeds=2, shifts=(0,), average_image=True),
+    )
+    head = open_head(tmp_path / "H")
+    assert head.training["average_image"] is True
+    assert "average_image" not in plain.training
+    for part in ("image_only", "text_only"):
+        np.testing.assert_array_equal(head.logits(part, *vectors), plain.logits(part, *vectors))
+    seed = head.training["seeds_kept"]["fused"]
+    own = train_head(table, fusion=fusion, settings=settings, seed=seed, shifts=(0,))
+    both = (own.logits("fused", *vectors) + own.logits("image_only", *vectors)) / 2
+    np.testing.assert_allclose(head.logits("fused", *vectors), both, rtol=1e-4, atol=1e-6)
+    rows = table.splits == "validation"
+    said = head.probabilities(table.text[rows], table.image[rows]).argmax(axis=1)
+    assert head.validation["fused"]["accuracy"] == pytest.approx((said == table.labels[rows]).mean())
+    found = cost_of(head, table)["methods"]
+    assert found["fused"]["parameters"] == head.training["parameters"]
+    assert head.training["parameters"] == plain.training["parameters"] + found["image_only"]["parameters"]
 
 
 def test_components_of_notes_are_a_part_of_the_head(make_table: Callable[..., Table], tmp_path: Path) -> None:
