@@ -19,7 +19,7 @@ from edgefuse_runtimes.files import new_file
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PLACE = "opt/edgefuse/installer/edgefuse.run"
 
-DOWNGRADE = "purge the newer package first if you mean it, with 'sudo dpkg --purge edgefuse'"
+ANYWAY = "purge the package that is there first if you mean it, with 'sudo dpkg --purge edgefuse'"
 
 CONTROL = """\
 Package: edgefuse
@@ -76,7 +76,7 @@ def write_deb(output: Path, run_file: Path, facts: Mapping[str, Any]) -> None:
             architecture=ARCHITECTURES[facts["machine"]],
             kibibytes=-(-max(room.values()) // 1024),
         ).encode(),
-        "preinst": header({**facts, "disk": room, "parts": [], "downgrade": DOWNGRADE}, arguments="--check --system"),
+        "preinst": header({**facts, "disk": room, "parts": [], "anyway": ANYWAY}, arguments="--check --system"),
         "postinst": POSTINST.format(place=PLACE, trust=_trust(facts["kit"]["signer"])).encode(),
         "prerm": PRERM.encode(),
         "postrm": POSTRM.encode(),

@@ -177,7 +177,7 @@ def test_an_older_kit_is_refused_before_anything_is_unpacked(debian: Debian, opt
     done = debian("--install", older)
 
     assert done.returncode != 0
-    assert "edgefuse: the kit ham 1 is older than version 2, which was installed here; purge the newer" in done.stderr
+    assert "edgefuse: the kit ham 1 is older than version 2, which was installed here; purge the package" in done.stderr
     assert debian("--audit").stdout == ""
     status = debian("--status", "edgefuse").stdout.splitlines()
     assert "Status: install ok installed" in status

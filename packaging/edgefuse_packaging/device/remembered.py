@@ -14,15 +14,13 @@ from typing import Any
 
 from edgefuse_packaging.device.refused import Refused
 
-ALLOW = "add --allow-downgrade if you mean it"
-
 
 def require_not_older(root: Path, facts: Mapping[str, Any]) -> None:
     """Refuse a kit that is older than one that was ever installed below `root`, or another one of the same version.
 
     Args:
         root: of the installation, which may not exist yet.
-        facts: of what is carried: "kit", and "downgrade", how an older one is taken all the same.
+        facts: of what is carried: "kit", and of a Debian package "anyway", how it is taken all the same.
 
     Raises:
         Refused: the kit is such, or what is remembered cannot be read.
@@ -31,15 +29,16 @@ def require_not_older(root: Path, facts: Mapping[str, Any]) -> None:
     name, version = kit["name"], kit["version"]
     for known in _installed(root):
         if (known.get("name"), known.get("version")) == (name, version) and known.get("digest") != kit["digest"]:
+            anyway = facts.get("anyway", f"remove the other first with 'edgefuse kits remove {name}'")
             raise Refused(
                 f"another kit {name} {version} is installed already, with other content; carry this one under a new "
-                f"--version, or remove the other first with 'edgefuse kits remove {name}'."
+                f"--version, or {anyway}."
             )
     highest = _highest(root / "kits" / "highest.json").get(name)
     if highest is not None and version_key(version) < version_key(highest):
         raise Refused(
             f"the kit {name} {version} is older than version {highest}, which was installed here; "
-            f"{facts.get('downgrade', ALLOW)}."
+            f"{facts.get('anyway', 'add --allow-downgrade if you mean it')}."
         )
 
 
