@@ -209,8 +209,9 @@ def test_a_first_installation_on_a_disk_that_fills_up_leaves_nothing(
     carried: Carried, small_disk: SmallDisk, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     blind = carried.run_file(tmp_path / "stick", disk={PYTHON: 0})
-    person = Person(small_disk.place)
-    environment = ["env", "-i", *(f"{name}={value}" for name, value in person.environment().items())]
+    home = tmp_path / "home"  # not on the disk: programs of this machine that pip asks write into it
+    home.mkdir()
+    environment = ["env", "-i", *(f"{name}={value}" for name, value in Person(home).environment().items())]
     install_there = [*environment, "sh", blind, "--allow-unsigned", "--prefix", small_disk.place / "new" / "edgefuse"]
     for k in range(DISKS):  # while it is unpacked or, of several, while packages are installed
         room = carried.payload.stat().st_size * (2 * k + 1) // DISKS
