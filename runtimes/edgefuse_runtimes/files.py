@@ -141,8 +141,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             unchanged = _stamp(folder) == begun
             part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            error.filename = str(path)  # a write alone does not tell where
         raise
     sync_folder(folder)
     if unchanged:

@@ -234,7 +234,7 @@ def test_a_result_that_took_long_is_whole_or_absent(
     rest = Filling(words, places, small_disk).command(words)[len(EDGEFUSE) :]
     done = small_disk.run(*shortened, *rest, free=0)
     assert done.code == 7, done
-    assert done.err.splitlines()[-1].startswith("edgefuse: ")
+    assert done.err.splitlines()[-1].startswith(f"edgefuse: {small_disk.place / 'made'}."), done.err
     assert "(No space left on device)" in done.err
     assert done.changed == []
     record_property("full_disks", 1)
