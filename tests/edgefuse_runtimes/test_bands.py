@@ -110,6 +110,7 @@ def test_values_beyond_all_measure_are_white_or_black_without_a_warning(kind: st
     assert colour(packed(even(np.full(12, value), kind))) == [wanted] * 3
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
