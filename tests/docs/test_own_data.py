@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from edgefuse.datasets.drawn import write_example
 from edgefuse.embeddings.table import open_table
 from edgefuse.kits.kit import Kit
 
@@ -23,12 +23,13 @@ Blocks = Callable[[Path, str], list[str]]
 
 
 @pytest.fixture
-def mine(tmp_path: Path, tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def mine(tmp_path: Path, tiny_encoders: Path, tiny_workshop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a user, who stands in it: encoders `E`, pictures, `table.csv` as in the README, and a key."""
-    write_example(tmp_path / "drawn", count=SAMPLES)
-    (tmp_path / "drawn" / "images").rename(tmp_path / "pictures")
-    with (tmp_path / "drawn" / "table.csv").open(encoding="utf-8", newline="") as file:
-        drawn = list(csv.DictReader(file))
+    with (tiny_workshop / "drawn" / "table.csv").open(encoding="utf-8", newline="") as file:
+        drawn = list(csv.DictReader(file))[:SAMPLES]
+    (tmp_path / "pictures").mkdir()
+    for row in drawn:
+        shutil.copy(tiny_workshop / "drawn" / row["image"], tmp_path / "pictures")
     with (tmp_path / "table.csv").open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(("image", "text", "label", "group", "age", "sex", "complaint"))

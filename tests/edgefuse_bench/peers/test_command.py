@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,12 +68,15 @@ def test_json_to_standard_output_is_nothing_but_json(tiny_encoders: Path, tiny_t
     ],
 )
 def test_bad_input_is_a_sentence(
-    tiny_encoders: Path, tiny_text_gguf: Path, tmp_path: Path, arguments: list[str], sentence: str
+    cli: Callable[..., Any],
+    tiny_encoders: Path,
+    tiny_text_gguf: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    sentence: str,
 ) -> None:
     places = {"TEXT": str(tiny_text_gguf), "FOLDER": str(tmp_path)}
 
-    done = peers("--encoders", tiny_encoders, *(places.get(word, word) for word in arguments))
+    done = cli("bench", "peers", "--encoders", tiny_encoders, *(places.get(word, word) for word in arguments))
 
-    assert done.returncode == 2
-    assert places.get(sentence, sentence) in done.stderr
-    assert "Traceback" not in done.stderr
+    assert places.get(sentence, sentence) in done.refusal
