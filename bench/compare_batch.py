@@ -29,7 +29,7 @@ from edgefuse import Classifier
 from edgefuse.batch.answers_file import AnswersFile
 from edgefuse.batch.running import classify_batch
 from edgefuse.batch.samples import BatchSample, read_samples
-from edgefuse.datasets.drawn import draw
+from edgefuse.datasets.drawn import draw, draw_note
 from edgefuse.progress import bar
 from edgefuse.results.storing import open_storing
 from edgefuse_runtimes.contract import Encoder
@@ -47,7 +47,7 @@ NOTES = 5
 def write_photos(folder: Path, size: tuple[int, int], count: int) -> None:
     """Fill the folder with drawn JPEG files of `size` (width, height) and the notes beside them."""
     folder.mkdir()
-    notes = [draw(FIRST_SEED + number).note for number in range(NOTES)]
+    notes = [draw_note(FIRST_SEED + number) for number in range(NOTES)]
     for number in range(count):
         rng = np.random.default_rng(number)
         smooth = np.asarray(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgefuse.card import TUNING
-from edgefuse.datasets.drawn import draw
+from edgefuse.datasets.drawn import draw, draw_note
 from edgefuse.kits.encoders import Encoders
 from edgefuse.progress import bar
 from edgefuse_runtimes.contract import Batch, Encoder
@@ -146,7 +146,7 @@ def compare_notes(encoders: Encoders, file: Path | None, count: int, threads: in
 def notes_of(file: Path | None, count: int) -> list[str]:
     """The first `count` different lines of a text file, or drawn notes."""
     if file is None:
-        return [draw(FIRST_SEED + index).note for index in range(count)]
+        return [draw_note(FIRST_SEED + index) for index in range(count)]
     lines = [line for line in dict.fromkeys(file.read_text(encoding="utf-8").splitlines()) if line.strip()]
     if len(lines) < 2:
         raise BadInput(f"{file} holds fewer than two different notes; give one note a line.")

@@ -112,11 +112,13 @@ class Drawn:
 def draw(seed: int) -> Drawn:
     """The drawn sample number `seed` (0 or more): the same picture, note and label wherever it is drawn."""
     dice = _Dice(seed)
-    label = dice.pick(CLASSES)
-    ragged = label != "lumo"
-    new = label == "ziru" or (label == "lumo" and dice.chance(0.5))
-    note = _note(dice, new)
-    return Drawn(_picture(dice, ragged), note, label)
+    label, note = _words(dice)
+    return Drawn(_picture(dice, ragged=label != "lumo"), note, label)
+
+
+def draw_note(seed: int) -> str:
+    """The note of `draw(seed)`; its picture, which takes most of the time, is not drawn."""
+    return _words(_Dice(seed))[1]
 
 
 def write_example(folder: Path, count: int = 360, seed: int = 1, progress: Progress = silent) -> Path:
@@ -169,6 +171,13 @@ class _Dice:
     def field(self, rows: int, columns: int) -> Floats:
         """Values (rows, columns), uniform in -1..1."""
         return self._generator.random((rows, columns)) * 2 - 1
+
+
+def _words(dice: _Dice) -> tuple[str, str]:
+    """Label and note."""
+    label = dice.pick(CLASSES)
+    new = label == "ziru" or (label == "lumo" and dice.chance(0.5))
+    return label, _note(dice, new)
 
 
 def _note(dice: _Dice, new: bool) -> str:

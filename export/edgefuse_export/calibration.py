@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgefuse.datasets.drawn import draw
+from edgefuse.datasets.drawn import draw, draw_note
 from edgefuse_export.leaves import draw_leaves
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
@@ -71,7 +71,7 @@ def _chosen(folder: Path, count: int) -> list[Path]:
 
 def calibration_notes(count: int = COUNT) -> list[str]:
     """Sentences of several kinds and languages, and notes of the drawn example, to fill up to `count`."""
-    return [*SENTENCES, *(draw(FIRST_SEED + index).note for index in range(count))][:count]
+    return [*SENTENCES, *(draw_note(FIRST_SEED + index) for index in range(count))][:count]
 
 
 @functools.cache

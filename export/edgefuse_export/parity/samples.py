@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from edgefuse.datasets import open_dataset
-from edgefuse.datasets.drawn import draw
+from edgefuse.datasets.drawn import draw, draw_note
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import Picture
@@ -66,7 +66,7 @@ def read_samples(source: Path | None = None, count: int = COUNT, progress: Progr
     if source is None:
         return _drawn(count, progress)
     if source.is_dir():
-        return _folder(source, count, progress)
+        return _folder(source, count)
     if source.suffix.lower() == ".csv":
         return _table(source, count)
     if source.exists():
@@ -105,13 +105,13 @@ def _drawn(count: int, progress: Progress) -> Samples:
     )
 
 
-def _folder(folder: Path, count: int, progress: Progress) -> Samples:
+def _folder(folder: Path, count: int) -> Samples:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         raise BadInput(f"{folder} holds no picture ({', '.join(SUFFIXES)}); give another folder with --samples.")
     chosen = [found[index] for index in _choose(len(found), count)]
     ids = tuple(path.relative_to(folder).as_posix() for path in chosen)
-    notes = tuple(draw(seed).note for seed in progress("drawing notes", range(len(chosen)), len(chosen)))
+    notes = tuple(map(draw_note, range(len(chosen))))
     name = f"the folder {folder.resolve().name}"
     return Samples(ids, tuple(chosen), notes, ("",) * len(ids), ids, name, DRAWN, len(found))
 

@@ -5,9 +5,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgefuse.datasets import open_dataset
-from edgefuse.datasets.drawn import _FOR_YEARS, _NEW, CLASSES, HEIGHT, WIDTH, draw, write_example
+from edgefuse.datasets.drawn import _FOR_YEARS, _NEW, CLASSES, HEIGHT, WIDTH, Drawn, draw, draw_note, write_example
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Drawn]:
+    return [draw(seed) for seed in range(45)]
 
 
 def test_the_same_seed_draws_the_same_sample() -> None:
@@ -38,13 +44,17 @@ def test_a_picture_is_rgb_of_the_stated_size_and_a_note_is_plain_sentences() -> 
         assert not re.search(r"[{}\n]", drawn.note)
 
 
-def test_classes_are_about_equally_frequent() -> None:
-    labels = Counter(draw(seed).label for seed in range(45))
+def test_a_note_is_the_same_without_its_picture(samples: list[Drawn]) -> None:
+    assert [draw_note(seed) for seed in range(45)] == [sample.note for sample in samples]
+
+
+def test_classes_are_about_equally_frequent(samples: list[Drawn]) -> None:
+    labels = Counter(sample.label for sample in samples)
     assert set(labels) == set(CLASSES)
     assert max(labels.values()) < 2 * min(labels.values())
 
 
-def test_only_the_note_tells_pavi_from_ziru_and_it_says_nothing_of_lumo() -> None:
+def test_only_the_note_tells_pavi_from_ziru_and_it_says_nothing_of_lumo(samples: list[Drawn]) -> None:
     def is_new(note: str) -> bool:
         def fits(sentences: tuple[str, ...]) -> bool:
             return any(max(re.split(r"\{\w+\}", sentence), key=len) in note for sentence in sentences)
@@ -52,7 +62,7 @@ def test_only_the_note_tells_pavi_from_ziru_and_it_says_nothing_of_lumo() -> Non
         assert fits(_NEW) != fits(_FOR_YEARS), note
         return fits(_NEW)
 
-    seen = {(drawn.label, is_new(drawn.note)) for drawn in map(draw, range(30))}
+    seen = {(drawn.label, is_new(drawn.note)) for drawn in samples[:30]}
     assert seen == {("lumo", False), ("lumo", True), ("pavi", False), ("ziru", True)}
 
 
