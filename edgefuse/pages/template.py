@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -21,17 +22,22 @@ def fill(package: str, *, extra: str, filters: Mapping[str, Callable[..., str]] 
     Raises:
         BadInput: jinja2 is not installed.
     """
-    jinja2 = importable("jinja2", extra)
-    environment = jinja2.Environment(
+    environment = _environment(importable("jinja2", extra), package)
+    environment.filters |= filters or {}
+    html: str = environment.get_template("page.html").render(**values)
+    return html
+
+
+@functools.cache
+def _environment(jinja2: Any, package: str) -> Any:
+    """What reads the page of `package` and compiles it, once in a process."""
+    return jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: _text(package if name == "page.html" else __package__, name)),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters or {}
-    html: str = environment.get_template("page.html").render(**values)
-    return html
 
 
 def _text(package: str, name: str) -> str:
