@@ -100,13 +100,13 @@ def remove_unused(root: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
     if (root / "current").is_symlink():
         return
-    (root / ".installing").unlink(missing_ok=True)
     kits = root / "kits"
+    locks = [root / ".installing"]
     if kits.is_dir() and [path.name for path in kits.iterdir()] == [".lock"]:
-        (kits / ".lock").unlink()
-    for folder in (root / "versions", root / "objects", kits, root):
-        with contextlib.suppress(OSError):  # it holds something, or is not there
-            folder.rmdir()
+        locks.append(kits / ".lock")
+    for path in (*locks, root / "versions", root / "objects", kits, root):
+        with contextlib.suppress(OSError):  # a folder that holds something, or is not there
+            path.unlink() if path in locks else path.rmdir()
 
 
 def make_current(root: Path, version: Path) -> None:
