@@ -56,7 +56,7 @@ def test_a_text_encoder_of_few_bits_is_taken_only_when_asked_for(
     writer.write_tensors_to_file()
     writer.close()
     text = ["--text-encoder", tmp_path / "few-bits.gguf"]
-    options = ["--image-encoder", tiny_image_onnx, *text, "--output", tmp_path / "E"]
+    options = ["--image-encoder", tiny_image_onnx, *text, "--output", tmp_path / "E", *FEW]
     refusal = finished_steps_left_out(cli("export", *options)).refusal
     assert "few-bits.gguf stores matrices as Q4_1" in refusal
     assert refusal.endswith("or add --requantize.")

@@ -14,7 +14,7 @@ from edgefuse.datasets.drawn import write_example
 from edgefuse.embeddings.table import open_table
 from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.errors import BadInput
-from tests.edgefuse_export.commands.conftest import export, finished_steps_left_out
+from tests.edgefuse_export.commands.conftest import FEW, export, finished_steps_left_out
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
@@ -24,7 +24,7 @@ pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 def test_clip_is_both_encoders(cli: Callable[..., Any], text_folder: Callable[[str], Path], tmp_path: Path) -> None:
     """And its kit answers on either engine, while damage to its tokenizer is noticed."""
     source = text_folder("clip")
-    assert cli("export", "--clip", source, "--output", tmp_path / "E").code == 0
+    assert cli("export", "--clip", source, *FEW, "--output", tmp_path / "E").code == 0
     encoders = Encoders.open(tmp_path / "E")
     assert (encoders.image.width, encoders.text.width) == (40, 40)
     assert (encoders.image.precision, encoders.text.precision) == ("int8", "int8")
@@ -38,7 +38,7 @@ def test_dinov2_and_a_sentence_encoder_make_a_kit(
 ) -> None:
     options = ["--image-encoder", dinov2_folder, "--text-encoder", text_folder("sentence-bert")]
     precision = ["--precision", "fp32", "--pooling", "cls"]
-    assert cli("export", *options, *precision, "--output", tmp_path / "E").code == 0
+    assert cli("export", *options, *precision, *FEW, "--output", tmp_path / "E").code == 0
     encoders = Encoders.open(tmp_path / "E")
     assert (encoders.image.precision, encoders.text.precision, encoders.text.pooling) == ("fp32", "fp32", "cls")
     assert_a_kit_answers(cli, tmp_path)
