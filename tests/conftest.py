@@ -36,9 +36,9 @@ if importlib.util.find_spec("hypothesis") is not None:  # a field environment ha
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first; those that need the starter kit come last, when it has made that one.
+    """The files that take longest come first, so that processes side by side end at about the same time.
 
-    So no two processes that run the tests side by side wait for each other.
+    Of these, those that need the starter kit come after those in which one process makes it, and no other one waits.
     """
     needed: dict[Path, set[str]] = {}
     for item in items:
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def turn(item: pytest.Item) -> int:
         if needed[item.path] & {"edgefuse_wheel", "filling"}:
             return 0
-        return 2 if "starter_kit" in needed[item.path] else 1
+        return 1 if "starter_kit" in needed[item.path] else 2
 
     items.sort(key=turn)
 
