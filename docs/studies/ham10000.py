@@ -24,12 +24,13 @@ BETTER = """
 shifts = [0]
 text_components = 32
 members = 5
+average_image = true
 refer_accuracy = 0.8
 """
 RECIPES = {
     # name: views of a picture, words above the report, what the study's file says
     "paper": (1, "as the paper trains", PAPER),
-    "better": (4, "four views, 32 components of the note, five members", BETTER),
+    "better": (4, "four views, 32 components of the note, five members, averaged with the image-only head", BETTER),
 }
 TEXTS = {"SmolLM2": "smollm2", "MiniLM": "minilm"}
 
