@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.datasets.drawn import draw
+from edgefuse.datasets import drawn
 from edgefuse.kits import encoders
 from edgefuse_export.parity import samples
 
@@ -59,12 +59,16 @@ print(json.dumps(vectors))
 """
 
 
+draw_once = functools.cache(drawn.draw)
+"""`draw`, for pictures that many tests look at."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _drawn_once() -> Iterator[None]:
-    """Golden samples and those that parity is measured on are drawn for the first export alone: each draws the same."""
+    """What every export and every example draws is drawn for the first one alone."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (encoders, samples):
-            patch.setattr(module, "draw", functools.cache(draw))
+        for module in (drawn, encoders, samples):
+            patch.setattr(module, "draw", draw_once)
         yield
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.datasets.drawn import draw
 from edgefuse_export import families, graph, vision
 from edgefuse_export.int8.blocks import find_attentions, find_feed_forwards
 from edgefuse_export.int8.wiring import read
@@ -19,7 +18,7 @@ from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
 from edgefuse_runtimes.spec import EncoderSpec
-from tests.edgefuse_export.conftest import PREPROCESSOR
+from tests.edgefuse_export.conftest import PREPROCESSOR, draw_once
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
@@ -78,13 +77,13 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of pictures to calibrate on, other ones than those that are compared."""
     folder = tmp_path_factory.mktemp("calibration")
     for seed in range(24):
-        draw(100 + seed).image.save(folder / f"{seed}.png")
+        draw_once(100 + seed).image.save(folder / f"{seed}.png")
     return folder
 
 
 def pictures(spec: EncoderSpec) -> np.ndarray:
     assert spec.preprocess is not None
-    return np.stack([prepare(draw(seed).image, spec.preprocess) for seed in range(8)])  # (8, 3, 56, 56)
+    return np.stack([prepare(draw_once(seed).image, spec.preprocess) for seed in range(8)])  # (8, 3, 56, 56)
 
 
 def by_transformers(folder: Path, pixels: np.ndarray) -> np.ndarray:

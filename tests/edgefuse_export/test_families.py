@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.datasets.drawn import draw
 from edgefuse_export import vision
 from edgefuse_export.families import FAMILIES, find_family
 from edgefuse_runtimes.errors import BadInput
@@ -19,6 +18,7 @@ from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
 from edgefuse_runtimes.pooling import l2_normalize
 from edgefuse_runtimes.spec import EncoderSpec
+from tests.edgefuse_export.conftest import draw_once
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
@@ -30,7 +30,7 @@ ENGINES = [OnnxRuntimeEncoder, OnnxNumpyEncoder]
 
 def pictures(spec: EncoderSpec) -> np.ndarray:
     assert spec.preprocess is not None
-    return np.stack([prepare(draw(seed).image, spec.preprocess) for seed in range(8)])  # (8, 3, 56, 56)
+    return np.stack([prepare(draw_once(seed).image, spec.preprocess) for seed in range(8)])  # (8, 3, 56, 56)
 
 
 def by_transformers(folder: Path, pixels: np.ndarray, *, pooler: bool) -> np.ndarray:

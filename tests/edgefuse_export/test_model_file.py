@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from edgefuse import Classifier
-from edgefuse.datasets.drawn import draw
 from edgefuse.evaluation.record import evaluate_folder
 from edgefuse.heads import open_head, write_head
 from edgefuse.kits.encoders import Encoders, identity, write_encoders
@@ -31,6 +30,7 @@ from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeEncoder
 from edgefuse_runtimes.spec import DataFile, EncoderSpec
 from edgefuse_runtimes.tokenizers import tokenizer_of
+from tests.edgefuse_export.conftest import draw_once
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
@@ -45,7 +45,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of pictures to calibrate on."""
     folder = tmp_path_factory.mktemp("calibration")
     for seed in range(16):
-        draw(100 + seed).image.save(folder / f"{seed}.png")
+        draw_once(100 + seed).image.save(folder / f"{seed}.png")
     return folder
 
 
@@ -76,7 +76,7 @@ def large_kit(tmp_path_factory: pytest.TempPathFactory, large: Path, tiny_worksh
 
 def pictures(spec: EncoderSpec) -> np.ndarray:
     assert spec.preprocess is not None
-    return np.stack([prepare(draw(seed).image, spec.preprocess) for seed in range(4)])
+    return np.stack([prepare(draw_once(seed).image, spec.preprocess) for seed in range(4)])
 
 
 def vectors(engine: Any, folder: Path, spec: EncoderSpec) -> np.ndarray:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.datasets.drawn import draw
 from edgefuse_export import vision
 from edgefuse_export.parity.samples import read_samples
 from edgefuse_export.parity.source import source_vectors
@@ -20,6 +19,7 @@ from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256
 from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.spec import EncoderSpec
+from tests.edgefuse_export.conftest import draw_once
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
@@ -62,7 +62,7 @@ def test_int8_vectors_stay_near_torch(exported: tuple[EncoderSpec, Path], dinov2
 
     spec, folder = exported
     assert spec.preprocess is not None
-    batch = np.stack([prepare(draw(seed).image, spec.preprocess) for seed in range(12)])  # (12, 3, 56, 56)
+    batch = np.stack([prepare(draw_once(seed).image, spec.preprocess) for seed in range(12)])  # (12, 3, 56, 56)
     with torch.no_grad():
         exact = Dinov2Model.from_pretrained(dinov2_folder).eval()(torch.tensor(batch)).last_hidden_state[:, 0]
     near = np.stack([hidden_states(folder / "image.onnx", pixels[None])[0, 0] for pixels in batch])

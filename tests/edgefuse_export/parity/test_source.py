@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefuse.datasets.drawn import draw
 from edgefuse_export import vision
 from edgefuse_export.parity import source
 from edgefuse_export.parity.samples import read_samples
 from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.spec import EncoderSpec, Pooling, Tokenization
+from tests.edgefuse_export.conftest import draw_once
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
@@ -28,7 +28,7 @@ def test_the_reference_sees_the_graph_of_the_untouched_model(dinov2_folder: Path
 
     spec = vision.export_image_encoder(dinov2_folder, tmp_path, reference=reference)
     assert spec.preprocess is not None
-    batch = np.stack([prepare(draw(seed).image, spec.preprocess) for seed in range(4)])  # (4, 3, 56, 56)
+    batch = np.stack([prepare(draw_once(seed).image, spec.preprocess) for seed in range(4)])  # (4, 3, 56, 56)
     with torch.no_grad():
         model = transformers.Dinov2Model.from_pretrained(dinov2_folder).eval()
         expected = model(torch.tensor(batch)).last_hidden_state[:, 0].numpy()  # (4, 48)
