@@ -243,7 +243,10 @@ class Terminal:
         os.write(self._handle, keys)
 
     def interrupt(self) -> None:
+        """Ctrl-C, again if nothing happens: Python does not see one between its prompt and its wait for a line."""
         os.kill(self.child.pid, signal.SIGINT)
+        while not select.select([self._handle], [], [], 10)[0]:
+            os.kill(self.child.pid, signal.SIGINT)
 
     def close(self) -> None:
         self.child.kill()

@@ -8,6 +8,7 @@ import math
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_an_interrupted_sweep_goes_on(make_table: Callable[..., Table], tmp_path
     words = ["sweep", folder, "--output", output, "--shifts", "0,1", "--seeds", "2", "--epochs", "400", "--jobs", "1"]
     process = subprocess.Popen([sys.executable, "-m", "edgefuse", *map(str, words)], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and (not (output / "cells.jsonl").exists() or len(_cells(output)) < 2):
-        pass
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
