@@ -28,6 +28,7 @@ DISKS = int(os.environ.get("EDGEFUSE_FULL_DISKS", "1"))
 EDGEFUSE = [sys.executable, "-m", "edgefuse"]
 
 PACK = "edgefuse pack --encoders {encoders} --head {head} --name made --output {disk}/made.kit"
+MEASURE = "edgefuse bench run {kit} --engine numpy --threads 1 --queries 2 --warmup 0 --repeats 1 --json"
 
 AT_ONCE = {
     "embeddings import": "edgefuse embeddings import {csv} --output {disk}/made",
@@ -44,7 +45,7 @@ AT_ONCE = {
     "kits use": "env EDGEFUSE_HOME={disk}/home edgefuse kits use tiny --version 1",
     "kits rollback": "env EDGEFUSE_HOME={disk}/home edgefuse kits rollback tiny",
     "tune": "edgefuse tune {disk}/tiny.kit --minutes 0.1",
-    "bench run": "edgefuse bench run {kit} --engine numpy --threads 1 --queries 2 --warmup 0 --json {disk}/made.json",
+    "bench run": f"{MEASURE} {{disk}}/made.json",
     "bench report html": "edgefuse bench report {bench} -o {disk}/made.html",
     "bench report csv": "edgefuse bench report {bench} -o {disk}/made.csv",
 }
@@ -146,7 +147,7 @@ def places(
 
 MADE_FOR = {
     "{csv}": "edgefuse embeddings export {table} --output {csv}",
-    "{bench}": "edgefuse bench run {kit} --engine numpy --threads 1 --queries 2 --warmup 0 --json {bench}",
+    "{bench}": f"{MEASURE} {{bench}}",
     "{second}": "edgefuse pack --encoders {encoders} --head {head} --name tiny --version 2 --output {second}",
     "{studied}": "edgefuse study run {study} --output {studied} --jobs 1",
     "results export": "edgefuse classify {picture} --note new --kit {kit} --no-cache",
