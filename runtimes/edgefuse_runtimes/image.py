@@ -130,9 +130,8 @@ def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
     cropped = np.asarray(_cropped(image, preprocess))  # (crop, crop, 3) in 0..255
     pixels = cropped.transpose(2, 0, 1).astype(np.float32, order="C")  # (3, crop, crop)
     mean, std = (np.array(values, np.float32)[:, None, None] for values in (preprocess.mean, preprocess.std))
-    pixels /= np.float32(
-        255
-    )  # in place, here and below: a batch prepares pictures beside an encoder that wants the cores
+    # In place: a batch prepares pictures beside an encoder that wants the cores.
+    pixels /= np.float32(255)
     pixels -= mean
     pixels /= std
     return pixels
