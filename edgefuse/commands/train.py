@@ -8,11 +8,7 @@ from pathlib import Path
 import click
 
 from edgefuse.commands.options import FOLDER, FiniteRange, say_leaks, threads_option
-from edgefuse.commands.training_options import (
-    match_option,
-    text_components_option,
-    training_options,
-)
+from edgefuse.commands.training_options import match_option, text_components_option, training_options
 from edgefuse.embeddings.table import open_table
 from edgefuse.heads import Fusion, Head, write_head
 from edgefuse.progress import bar
