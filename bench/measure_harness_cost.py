@@ -25,7 +25,7 @@ from edgefuse.card import machine_words
 from edgefuse.kits.kit import Kit
 from edgefuse.progress import bar
 from edgefuse_bench import harness
-from edgefuse_bench.samples import golden_samples
+from edgefuse_bench.samples import kit_samples
 from edgefuse_bench.settings import Settings
 from edgefuse_bench.student import student
 from edgefuse_runtimes.errors import EdgefuseError
@@ -35,7 +35,7 @@ WARMUP = 2
 
 def answer_bare(kit: Path, engine: str, threads: int | None, queries: int) -> float:
     """Seconds of an answer, over so many in turn, after opening and warming up as the harness does."""
-    samples = golden_samples(Kit.open(kit)).asked
+    samples = kit_samples(Kit.open(kit)).asked
     with Classifier.open(kit, engine=engine, threads=threads, cache=False) as classifier:
         order = [samples[number % len(samples)] for number in range(1 + WARMUP + queries)]
         for sample in order[: 1 + WARMUP]:

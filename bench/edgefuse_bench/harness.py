@@ -18,13 +18,13 @@ from edgefuse_bench.meters import Sampler, all_meters, remarks
 from edgefuse_bench.order import ANSWERS
 from edgefuse_bench.processes import Processes
 from edgefuse_bench.result import SCENARIOS, Query, Result
-from edgefuse_bench.samples import Samples, golden_samples
+from edgefuse_bench.samples import Samples, kit_samples
 from edgefuse_bench.settings import Settings
 from edgefuse_bench.spread import median_interval, rate, rate_interval
 
 
 def run(kit: Path, settings: Settings, samples: Samples | None = None) -> Result:
-    """Measure `kit` in fresh processes, on `samples` or else its golden ones.
+    """Measure `kit` in fresh processes, on `samples` or else those that it carries.
 
     Raises:
         BadInput: the kit cannot be opened or answered with, or no sample can be read.
@@ -32,7 +32,7 @@ def run(kit: Path, settings: Settings, samples: Samples | None = None) -> Result
     """
     opened = Kit.open(kit)
     opened.encoders(settings.precision)  # refuses a precision that the kit does not have
-    asked = golden_samples(opened) if samples is None else samples
+    asked = kit_samples(opened) if samples is None else samples
     whole = settings.complete(len(asked.asked))
     with tempfile.TemporaryDirectory(prefix="edgefuse-bench-") as folder:
         found = Processes(opened, whole, asked, Path(folder))
@@ -137,9 +137,10 @@ def _accuracy(kit: Kit, samples: Samples, found: Processes) -> dict[str, Any]:
         rows = np.load(found.folder_of(number) / ANSWERS, allow_pickle=False)  # (n, K)
         answers = np.where(np.isnan(rows), answers, rows)
         referred |= set(outcome["referred"])
+    labelled = accuracy.on_labels(kit, samples.labels, answers, sorted(referred))
     parts = {
         "golden": accuracy.on_golden(kit, specs, golden),
-        "samples": accuracy.on_labels(kit, samples.labels, answers, sorted(referred)),
+        "samples": None if labelled is None else {**labelled, "drawn": samples.drawn},
         "kit": accuracy.of_kit(kit),
     }
     return {name: part for name, part in parts.items() if part is not None}

@@ -70,7 +70,7 @@ class Result:
     """What ran "image" and "text"."""
     precisions: Mapping[str, str | None]
     samples: Json
-    """"source" ("golden" or "folder"), "drawn", "count"."""
+    """"source" ("golden", "evaluation" or "folder"), "drawn", "count"."""
     open_ns: int
     """Opening the kit, before the first query."""
     first: Query

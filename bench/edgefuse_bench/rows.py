@@ -98,7 +98,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if result.files:
         yield "files", f"{sum(result.files.values()) / 2**20:.0f} MiB in {len(result.files)} files of the kit"
     yield "samples", _samples(result.samples)
-    yield from (("accuracy", words) for words in _accuracy(result.accuracy))
+    yield from (("accuracy", words) for words in _accuracy(result))
     yield from ((str(meter["name"]), _meter(meter)) for meter in result.meters if "not_measurable" not in meter)
     missing = [str(meter["name"]) for meter in result.meters if "not_measurable" in meter]
     if missing:
@@ -124,14 +124,16 @@ def _rate(throughput: Mapping[str, Any]) -> str:
 
 
 def _samples(samples: Mapping[str, Any]) -> str:
-    if not samples["drawn"]:
-        count = _counted(samples["count"], "sample", "samples")
-        return f"{count} {'of your own' if samples['source'] == 'folder' else 'of the kit'}, in turn"
-    return f"{samples['count']} golden samples in turn, drawn by edgefuse: times count, answers mean nothing"
+    is_own = samples["source"] == "folder"
+    one = "sample" if is_own else f"{samples['source']} sample"
+    count = _counted(samples["count"], one, f"{one}s")
+    if samples["drawn"]:
+        return f"{count} in turn, drawn by edgefuse: times count, answers mean nothing"
+    return f"{count} {'of your own' if is_own else 'of the kit'}, in turn"
 
 
-def _accuracy(accuracy: Mapping[str, Any]) -> Iterator[str]:
-    golden, own, kit = (accuracy.get(name) for name in ("golden", "samples", "kit"))
+def _accuracy(result: Result) -> Iterator[str]:
+    golden, labelled, kit = (result.accuracy.get(name) for name in ("golden", "samples", "kit"))
     if golden:
         errors = ", ".join(f"{name} {error['worst']:.1e}" for name, error in golden["vector_error"].items())
         yield (
@@ -139,18 +141,23 @@ def _accuracy(accuracy: Mapping[str, Any]) -> Iterator[str]:
             f"with; probabilities differ by up to {golden['worst_probability_shift']:.4f}, vectors by 1 - cosine of up "
             f"to: {errors}"
         )
-    if own:
-        low, high = own["accuracy_interval"] or (own["accuracy"],) * 2
+    if labelled:
+        low, high = labelled["accuracy_interval"] or (labelled["accuracy"],) * 2
+        is_own = result.samples["source"] == "folder"
+        whose = f"your {labelled['n']} labelled" if is_own else f"the kit's {labelled['n']} evaluation"
         yield (
-            f"your {own['n']} labelled samples: {own['accuracy']:.3f} ({low:.3f} to {high:.3f}), macro-F1 "
-            f"{own['macro_f1']:.3f}; {own['referred']} were referred"
+            f"{whose} samples: {labelled['accuracy']:.3f} ({low:.3f} to {high:.3f}), macro-F1 "
+            f"{labelled['macro_f1']:.3f}; {labelled['referred']} were referred{_drawn(labelled)}"
         )
     if kit:
-        drawn = ", the drawn example, which says nothing about any real use" if kit["drawn"] else ""
         yield (
             f"the kit's own: {kit['accuracy']:.3f}, macro-F1 {kit['macro_f1']:.3f} on {kit['n']} {kit['part']} rows of "
-            f"{kit['dataset']}{drawn}"
+            f"{kit['dataset']}{_drawn(kit)}"
         )
+
+
+def _drawn(part: Mapping[str, Any]) -> str:
+    return ", the drawn example, which says nothing about any real use" if part.get("drawn") else ""
 
 
 def _meter(meter: Mapping[str, Any]) -> str:

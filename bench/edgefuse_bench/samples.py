@@ -1,14 +1,14 @@
-"""What a kit is asked: its golden samples, or a user's own pictures and notes, with labels where they have some."""
+"""What a kit is asked: samples that it carries, or a user's pictures and notes, with labels where they have some."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from edgefuse.answering.note import read_note
-from edgefuse.batch.samples import BatchSample, read_samples
+from edgefuse.batch.samples import BatchSample, class_folder, read_samples
 from edgefuse.kits.golden import NOTES, PICTURES
 from edgefuse.kits.kit import Kit
 from edgefuse.labels import names_of
@@ -21,13 +21,25 @@ class Samples:
     """Pictures and notes to ask in turn."""
 
     asked: tuple[Sample, ...]
-    source: Literal["golden", "folder"]
+    source: Literal["golden", "evaluation", "folder"]
     drawn: bool
     """Whether answers to them mean nothing."""
     labels: tuple[str | None, ...] = ()
     """Of each sample, None where it has none; () where none has."""
     remarks: tuple[str, ...] = ()
     """About reading them; they may name files, and so are for the screen alone."""
+
+
+def kit_samples(kit: Kit) -> Samples:
+    """Those that a kit carries: its evaluation samples where it has some, or else its golden ones."""
+    return evaluation_samples(kit) if kit.evaluation_samples else golden_samples(kit)
+
+
+def evaluation_samples(kit: Kit) -> Samples:
+    """The kit's labelled pictures and notes; answers mean nothing where its head learned from drawn ones."""
+    labelled = kit.evaluation_samples
+    asked = (Sample(str(kit.file(sample["image"])), read_note(str(kit.file(sample["text"])))[0]) for sample in labelled)
+    return Samples(tuple(asked), "evaluation", kit.drawn, tuple(sample["label"] for sample in labelled))
 
 
 def golden_samples(kit: Kit) -> Samples:
@@ -64,10 +76,8 @@ def own_samples(source: Path, kit: Kit) -> Samples:
 
 def _labels(source: Path, samples: Sequence[BatchSample], kit: Kit) -> list[str | None]:
     if source.is_dir():
-        folders = [PurePosixPath(sample.id).parts[:-1] for sample in samples]
-        return (
-            [parts[0] for parts in folders] if all(parts[:1] and parts[0] in kit.classes for parts in folders) else []
-        )
+        folders = [class_folder(sample) for sample in samples]
+        return folders if all(folder in kit.classes for folder in folders) else []
     labels = [sample.label for sample in samples]
     for number, label in enumerate(labels, start=1):
         for name in names_of(label or "", multilabel=kit.head.multilabel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edgefuse.datasets.csv_file import read_rows
 from edgefuse_runtimes.errors import BadInput
@@ -48,6 +48,12 @@ def read_samples(source: Path) -> tuple[list[BatchSample], list[str]]:
     if twice:
         raise BadInput(f"{source} has the id {twice[0]!r} more than once; give every row an id of its own.")
     return samples, []
+
+
+def class_folder(sample: BatchSample) -> str | None:
+    """The first folder on the way to a picture, which may be named as its class; None where it lies in no folder."""
+    folders = PurePosixPath(sample.id).parts[:-1]
+    return folders[0] if folders else None
 
 
 def _of_folder(folder: Path) -> tuple[list[BatchSample], list[str]]:

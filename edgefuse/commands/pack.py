@@ -71,6 +71,16 @@ Examples: edgefuse pack --encoders E --head H --name ham-mini --output ham-mini.
 )
 @click.option("--golden-consent", default="", metavar="WORDS", help="Who agreed that they travel in every kit.")
 @click.option("--golden-licence", default="", metavar="WORDS", help="Under which licence they do.")
+@click.option(
+    "--evaluation-samples",
+    "evaluation_source",
+    type=FOLDER,
+    metavar="DIR|TABLE.csv",
+    help="Labelled pictures with notes that the head never saw, with which 'edgefuse bench run' tells accuracy on a "
+    "device: a table with the columns image, text and label, or a folder with a folder for each class.",
+)
+@click.option("--evaluation-consent", default="", metavar="WORDS", help="Who agreed that they travel in every kit.")
+@click.option("--evaluation-licence", default="", metavar="WORDS", help="Under which licence they do.")
 def command(
     encoders_folder: Path,
     head_folder: Path,
@@ -89,6 +99,9 @@ def command(
     golden_folder: Path | None,
     golden_consent: str,
     golden_licence: str,
+    evaluation_source: Path | None,
+    evaluation_consent: str,
+    evaluation_licence: str,
 ) -> None:
     """Put encoders, head, golden samples and evaluation into one kit that a device needs nothing beside.
 
@@ -96,8 +109,9 @@ def command(
     after an interruption too, finds the kit made and has nothing to do.
     """
     from edgefuse.evaluation.record import evaluate_folder
-    from edgefuse.heads import EVALUATION
+    from edgefuse.heads import EVALUATION, open_head
     from edgefuse.kits.encoders import Encoders
+    from edgefuse.kits.evaluation_samples import write_evaluation_samples
     from edgefuse.kits.own_golden import write_own_golden
     from edgefuse.kits.packing import About, contents_of, kit_at, read_class_names, require_made, thinned, write_kit
     from edgefuse.progress import bar, in_bytes
@@ -105,11 +119,14 @@ def command(
     from edgefuse_runtimes.files import read_json, require_name
     from edgefuse_runtimes.folders import remove_leftover, scratch_folder
 
-    own_golden = (golden_folder, golden_consent, golden_licence)
-    if any(own_golden) and not all(own_golden):
-        raise click.UsageError("--golden needs --golden-consent and --golden-licence, and they need it.")
+    for option, prefix, *together in (
+        ("--golden", "--golden", golden_folder, golden_consent, golden_licence),
+        ("--evaluation-samples", "--evaluation", evaluation_source, evaluation_consent, evaluation_licence),
+    ):
+        if any(together) and not all(together):
+            raise click.UsageError(f"{option} needs {prefix}-consent and {prefix}-licence, and they need it.")
     require_name(output)
-    given = output.with_name(f"{output.name}.golden")
+    given = output.with_name(f"{output.name}.samples")
     remove_leftover(given)  # people's pictures, of a run that was killed
     there = kit_at(output, name, version, archive=archive)
     private = None if key is None else private_key(key)
@@ -120,14 +137,23 @@ def command(
     names = {} if class_names is None else read_class_names(class_names)
     about = About(purpose, intended_for, limits, budget_mib and budget_mib << 20, budget_ms, names)
     with ExitStack() as stack:
-        golden = None
+        golden = labelled = None
+        if golden_folder is not None or evaluation_source is not None:
+            scratch = stack.enter_context(scratch_folder(given))
+        if evaluation_source is not None:
+            labelled = write_evaluation_samples(
+                evaluation_source, open_head(head_folder), encoders.image, scratch,
+                consent=evaluation_consent, licence=evaluation_licence, progress=bar,
+            )  # fmt: skip
+            for sentence in labelled.remarks:
+                click.echo(sentence, err=True)
         if golden_folder is not None:
-            golden = stack.enter_context(scratch_folder(given))
+            golden = scratch
             write_own_golden(golden_folder, encoders, golden, bar)
             about = replace(about, golden={"consent": golden_consent, "licence": golden_licence})
         contents = contents_of(
             encoders, head_folder, evaluation,
-            name=name, version=version, about=about, private=private, golden=golden,
+            name=name, version=version, about=about, private=private, golden=golden, evaluation_samples=labelled,
         )  # fmt: skip
         if thin:
             contents = thinned(contents, encoders)

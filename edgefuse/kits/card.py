@@ -104,8 +104,16 @@ def _licences(kit: Kit, data: Mapping[str, Any]) -> list[str]:
     licences["data"] = _text(data.get("licence"))
     given = _table(kit.manifest, "golden_source")
     if given:
-        licences["golden samples"] = f"{_text(given.get('licence'))}; consent: {_text(given.get('consent'))}"
+        licences["golden samples"] = _terms(given)
+    labelled = _table(kit.manifest, "evaluation_samples")
+    samples = labelled.get("samples")
+    if isinstance(samples, list):
+        licences[f"{len(samples)} evaluation samples"] = _terms(labelled)
     return [f"{what}: {text or 'unknown'}" for what, text in licences.items()]
+
+
+def _terms(given: Mapping[str, Any]) -> str:
+    return f"{_text(given.get('licence'))}; consent: {_text(given.get('consent'))}"
 
 
 def _budget(kit: Kit) -> list[str]:

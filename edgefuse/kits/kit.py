@@ -207,6 +207,12 @@ class Kit:
         return bool(self._said("dataset", "drawn"))
 
     @property
+    def evaluation_samples(self) -> list[dict[str, str]]:
+        """Labelled samples that it carries, each with the files "image" and "text" and its "label"; [] for none."""
+        samples: list[dict[str, str]] = self.manifest.get("evaluation_samples", {}).get("samples", [])
+        return samples
+
+    @property
     def leaks(self) -> list[str]:
         """What makes the recorded figures flatter, see `edgefuse.leaks`."""
         return leak_sentences(self._said("dataset"))

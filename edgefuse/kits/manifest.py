@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgefuse.labels import names_of
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import sha256, write_bytes
 
@@ -112,6 +113,30 @@ def wrong_class_names(said: Any, classes: Sequence[str]) -> str:
     return ""
 
 
+def _wrong_evaluation_samples(manifest: dict[str, Any]) -> str:
+    """What is wrong with the evaluation samples of a manifest whose other parts are right; "" where nothing is."""
+    said = manifest.get("evaluation_samples", {})
+    samples = said.get("samples") if isinstance(said, dict) else None
+    if said == {}:
+        return ""
+    if not isinstance(samples, list) or not samples:
+        return "its evaluation samples are no list of some"
+    if not all(isinstance(said.get(key), str) and said[key] for key in ("consent", "licence")):
+        return "its evaluation samples come without consent or licence"
+    multilabel = manifest.get("head", {}).get("task") == "multilabel"
+    files, classes = manifest.get("files", {}), manifest.get("classes", [])
+    for number, sample in enumerate(samples, start=1):
+        parts = [sample.get(key) for key in ("image", "text", "label")] if isinstance(sample, dict) else [None]
+        words = [part for part in parts if isinstance(part, str)]
+        if len(words) < 3:
+            return f"its evaluation sample {number} lacks a picture, a note or a label"
+        if not files.keys() >= set(words[:2]):
+            return f"its evaluation sample {number} is in no file that it lists"
+        if not set(names_of(words[2], multilabel=multilabel)) <= set(classes):
+            return f"its evaluation sample {number} has a label that is none of its classes"
+    return ""
+
+
 def _problem(manifest: dict[str, Any]) -> str:
     """What a manifest says that none may say; "" where nothing is wrong. What is missing is told by who needs it."""
     for key in ("name", "version"):
@@ -144,7 +169,7 @@ def _problem(manifest: dict[str, Any]) -> str:
     folders = {str(parent) for name in folded for parent in PurePosixPath(name).parents}
     if folders & set(folded):
         return "it names something both as a file and as a folder"
-    return ""
+    return _wrong_evaluation_samples(manifest)
 
 
 def _whole_number(digits: str) -> int:

@@ -14,6 +14,7 @@ from edgefuse.heads import ARRAYS, Head, open_head
 from edgefuse.kits.archive import write_archive
 from edgefuse.kits.brought import Brought, open_brought
 from edgefuse.kits.encoders import Encoders
+from edgefuse.kits.evaluation_samples import EvaluationSamples
 from edgefuse.kits.golden import FILES, NOTES, PICTURES, golden_vectors
 from edgefuse.kits.kit import Kit
 from edgefuse.kits.manifest import MANIFEST, SIGNATURE, compose, is_readable, wrong_class_names
@@ -95,6 +96,7 @@ def contents_of(
     about: About = NOTHING_KNOWN,
     private: Any = None,
     golden: Path | None = None,
+    evaluation_samples: EvaluationSamples | None = None,
 ) -> Contents:
     """All files of a kit, the manifest and its signature first.
 
@@ -107,6 +109,7 @@ def contents_of(
         about: what only a person knows.
         private: signs it, see `edgefuse.trust.keys.load_private_key`; None: nobody does.
         golden: a folder with golden samples that were given, see `own_golden`; None: those of the encoders folder.
+        evaluation_samples: that it is to carry; None: none.
 
     Raises:
         BadInput: the head was trained on vectors of other encoders, the evaluation is of another head, or name or
@@ -125,6 +128,10 @@ def contents_of(
     files = {file: encoders.file(file) for file in encoders.files} | {ARRAYS: head_folder / ARRAYS}
     if golden is not None:
         files |= {file: golden / file for file in FILES}
+    labelled = {}
+    if evaluation_samples is not None:
+        files |= evaluation_samples.files
+        labelled = {"evaluation_samples": evaluation_samples.said}
     images, texts, *_ = (golden_vectors(files.__getitem__, spec) for spec in encoders.specs)  # (k, d_i), (k, d_t)
     probabilities = head.probabilities(texts, images)  # (k, C)
     described: dict[str, Any] = {"image": encoders.image.to_json(), "text": encoders.text.to_json()}
@@ -144,6 +151,7 @@ def contents_of(
                 {"image": picture, "text": note, "probabilities": [round(float(p), 6) for p in row]}
                 for picture, note, row in zip(PICTURES, NOTES, probabilities, strict=True)
             ],
+            **labelled,
             **about.to_json(),
         },
         files,

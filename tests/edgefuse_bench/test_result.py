@@ -51,8 +51,10 @@ def check(data: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_what_was_written_is_read_again_and_is_as_published(tmp_path: Path, count: int) -> None:
-    results = [dataclasses.replace(RESULT, open_ns=number) for number in range(count)]
+@pytest.mark.parametrize("source", ["golden", "evaluation", "folder"])
+def test_what_was_written_is_read_again_and_is_as_published(tmp_path: Path, count: int, source: str) -> None:
+    samples = {"source": source, "drawn": source == "golden", "count": 8}
+    results = [dataclasses.replace(RESULT, open_ns=number, samples=samples) for number in range(count)]
 
     write_results(tmp_path / "r.json", results)
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgefuse.kits.kit import Kit
 from edgefuse_bench.order import Sample
-from edgefuse_bench.samples import golden_samples, own_samples
+from edgefuse_bench.samples import golden_samples, kit_samples, own_samples
 from edgefuse_runtimes.errors import BadInput
 
 
@@ -23,6 +23,20 @@ def test_golden_samples_are_the_kits_and_drawn(kit: Kit) -> None:
 
     assert (len(found.asked), found.source, found.drawn, found.labels) == (8, "golden", True, ())
     assert found.asked[3] == Sample(str(kit.file("golden/3.png")), kit.file("golden/3.txt").read_text())
+
+
+def test_evaluation_samples_come_before_golden_ones(kit: Kit, labelled_kit: Path) -> None:
+    assert kit_samples(kit) == golden_samples(kit)
+    labelled = Kit.open(labelled_kit)
+
+    found = kit_samples(labelled)
+
+    assert (found.source, found.drawn) == ("evaluation", True)  # for what its head learned is drawn
+    assert found.labels == tuple(sample["label"] for sample in labelled.evaluation_samples)
+    note = labelled.file("evaluation/0001.txt").read_text()
+    assert found.asked[0] == Sample(str(labelled.file("evaluation/0001.png")), note)
+    real = Kit(labelled.folder, labelled.manifest | {"dataset": labelled.manifest["dataset"] | {"drawn": False}})
+    assert kit_samples(real).drawn is False
 
 
 def test_folders_named_as_classes_are_labels(kit: Kit, tmp_path: Path) -> None:

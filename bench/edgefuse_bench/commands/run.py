@@ -55,7 +55,7 @@ Examples: edgefuse bench run my.kit
     metavar="DIR|TABLE.csv",
     type=FOLDER,
     help="Your own pictures and notes, as for classify; with labels (a column label, or folders named as the classes) "
-    "accuracy is told.  [default: the kit's golden samples]",
+    "accuracy is told.  [default: the kit's evaluation samples, or else its golden ones]",
 )
 @click.option(
     "--queries",
@@ -94,8 +94,9 @@ def run(
 
     KIT is a folder, or the name of an installed kit.
 
-    Each combination of scenario, engine, threads and precision is measured in fresh processes. Golden samples are
-    drawn: their times are real, and their answers mean nothing.
+    Each combination of scenario, engine, threads and precision is measured in fresh processes. A kit that carries
+    evaluation samples is asked those, and accuracy is told. Golden samples are drawn: their times are real, and their
+    answers mean nothing.
     """
     from edgefuse.kits.kit import Kit
     from edgefuse_bench import harness

@@ -34,6 +34,7 @@ def row(entry: Entry) -> Row:
         "started": first.started,
         "queries": len(entry.queries),
         "processes": sum(len({query.process for query in result.queries}) for result in entry.results),
+        "samples": first.samples.get("source"),
         "drawn": "yes" if first.samples.get("drawn") else "",
         "peak_rss_bytes": max(result.memory["peak_rss_bytes"] for result in entry.results),
         "pss_bytes": first.memory.get("pss_bytes"),
@@ -94,8 +95,8 @@ def _joules_an_answer(result: Result) -> float | None:
 def _accuracy(result: Result) -> Iterator[tuple[str, Any]]:
     golden, samples, kit = (result.accuracy.get(name) or {} for name in ("golden", "samples", "kit"))
     yield "kit_dataset", kit.get("dataset")
-    if kit.get("drawn"):
-        kit = {}  # no figure of the drawn example stands in an accuracy table
+    # no figure of the drawn example stands in an accuracy table
+    samples, kit = ({} if part.get("drawn") else part for part in (samples, kit))
     yield "golden_n", golden.get("n")
     yield "golden_labels_changed", golden.get("labels_changed")
     yield "golden_worst_probability_shift", golden.get("worst_probability_shift")

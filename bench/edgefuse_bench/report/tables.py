@@ -12,6 +12,9 @@ from edgefuse_bench.report.rows import PERCENTILES, row
 from edgefuse_bench.result import STAGES
 
 NONE = "–"
+SPREAD = (
+    "Accuracy here is that of the answers whose times stand here; in brackets its 95 % interval over draws of samples."
+)
 
 
 def milliseconds(value: float | None, low: float | None = None, high: float | None = None) -> str:
@@ -72,7 +75,7 @@ def overview(found: Found) -> Sheet:
         Column("hottest °C", ("hottest_celsius",), _whole),
         Column("J/answer", ("joules_an_answer",), rate),
         Column("labels changed here", ("golden_labels_changed", "golden_n"), _of),
-        Column("accuracy here", ("samples_accuracy",), share),
+        Column("accuracy here", ("samples_accuracy", "samples_accuracy_low", "samples_accuracy_high"), share),
         Column("accuracy of the kit", ("kit_accuracy",), share),
     ]
     always = {"peak_rss_bytes", "label"}
@@ -80,6 +83,8 @@ def overview(found: Found) -> Sheet:
     remarks = []
     if _any(rows, "median_low_ns"):
         remarks.append("In brackets: where the median of another such run lies, 19 times in 20.")
+    if _any(rows, "samples_accuracy_low"):
+        remarks.append(SPREAD)
     timed = [each for each in rows if each.get("median_ns")]
     few = [name for name in PERCENTILES if not all(each.get(f"{name}_ns") for each in timed)]
     if few:
@@ -130,6 +135,8 @@ def accuracy(found: Found) -> Sheet | None:
         remarks.append(
             "Golden samples tell what a machine's engines change of packed answers, not how right those are."
         )
+    if _any(rows, "samples_accuracy_low"):
+        remarks.append(SPREAD)
     if _any(rows, "kit_n"):
         remarks.append("The kit's figures were found in the workshop, on its test rows.")
     if any((entry.results[0].accuracy.get("kit") or {}).get("drawn") for entry in found.entries):

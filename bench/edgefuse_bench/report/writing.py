@@ -149,6 +149,11 @@ def _tiles(found: Found) -> Iterator[dict[str, str]]:
         entry, each = max(golden, key=lambda pair: int(pair[1]["golden_labels_changed"] or 0))
         words = "golden samples whose label this machine changes" + (", at the most" if several else "")
         yield tile(f"{each['golden_labels_changed']} of {each['golden_n']}", words, entry)
+    labelled = [(entry, each) for entry, each in rows if each.get("samples_accuracy") is not None]
+    if labelled:
+        entry, each = min(labelled, key=lambda pair: float(pair[1]["samples_accuracy"] or 0))
+        words = f"{'least ' if several else ''}accuracy here, on {each['samples_n']} labelled samples"
+        yield tile(tables.share(float(each["samples_accuracy"] or 0)), words, entry)
     yield from _accuracy_tile(found)
 
 

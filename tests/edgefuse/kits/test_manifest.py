@@ -15,6 +15,8 @@ from edgefuse.kits.manifest import LARGEST, is_plain, read_manifest
 from edgefuse_runtimes.errors import BadInput
 
 ENTRY = {"sha256": "0" * 64, "bytes": 1}
+SAMPLE = {"image": "head.npz", "text": "head.npz", "label": "a"}
+STATED = {"consent": "all agreed", "licence": "CC0-1.0"}
 
 
 def written(**said: Any) -> bytes:
@@ -29,6 +31,9 @@ def written(**said: Any) -> bytes:
 
 def test_a_right_one_is_read() -> None:
     assert read_manifest(written(), "here")["name"] == "k"
+    for head, label in (({}, "a"), ({"task": "multilabel"}, "a|a"), ({"task": "multilabel"}, "")):
+        labelled = STATED | {"samples": [SAMPLE | {"label": label}]}
+        assert read_manifest(written(head=head, evaluation_samples=labelled), "here")["name"] == "k"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,23 @@ def test_files_that_no_kit_has(files: Any, why: str) -> None:
         {"dataset": {"leaks": [7]}},
         {"encoders": []},
         {"head": "x"},
+        *(
+            {"evaluation_samples": said}
+            for said in (
+                7,
+                [SAMPLE],
+                STATED | {"samples": {}},
+                STATED | {"samples": []},
+                STATED | {"samples": [7]},
+                STATED | {"samples": [{"image": "head.npz", "text": "head.npz"}]},
+                STATED | {"samples": [SAMPLE | {"label": 7}]},
+                STATED | {"samples": [SAMPLE | {"label": "b"}]},
+                STATED | {"samples": [SAMPLE | {"image": "../outside"}]},
+                STATED | {"samples": [SAMPLE | {"text": ["head.npz"]}]},
+                {"samples": [SAMPLE]},
+                STATED | {"samples": [SAMPLE], "consent": ""},
+            )
+        ),
     ],
 )
 def test_words_that_no_kit_has(said: dict[str, Any]) -> None:

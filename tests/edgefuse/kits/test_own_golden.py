@@ -88,17 +88,24 @@ run()
 
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_pictures_that_a_killed_run_left_go_away_with_the_next_one(
-    cli: Callable[..., Any], words: tuple[Path | str, ...], samples: Path, tmp_path: Path, goes_on: bool
+    cli: Callable[..., Any],
+    words: tuple[Path | str, ...],
+    samples: Path,
+    unseen_table: Path,
+    tmp_path: Path,
+    goes_on: bool,
 ) -> None:
     place, elsewhere = tmp_path / "place", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    golden = ("--golden", samples, *STATED)
-    command = [sys.executable, "-c", KILLED, *words, place / "kit", *golden]
+    labelled = ("--evaluation-samples", unseen_table, "--evaluation-consent", "all", "--evaluation-licence", "none")
+    given = ("--golden", samples, *STATED, *labelled)
+    count = COUNT + len(unseen_table.read_text().splitlines()) - 1
+    command = [sys.executable, "-c", KILLED, *words, place / "kit", *given]
     done = subprocess.run(command, env=os.environ | {"TMPDIR": str(elsewhere)}, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert len(list(place.rglob("*.png"))) == COUNT
+    assert len(list(place.rglob("*.png"))) == count
     assert list(elsewhere.iterdir()) == []
-    assert cli(*words, place / "kit", *(golden if goes_on else ())).code == 0
+    assert cli(*words, place / "kit", *(given if goes_on else ())).code == 0
     assert list(place.iterdir()) == [place / "kit"]
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from bench_runs import bench
 
+from edgefuse.answering.classifier import Classifier
 from edgefuse.kits.kit import Kit
 from edgefuse_bench.result import read_results
 
@@ -36,6 +38,29 @@ def test_own_labelled_samples_get_figures(tiny_kit: Path, tmp_path: Path) -> Non
     assert "your 8 labelled samples" in done.stdout
     assert "answers mean nothing" not in done.stdout
     assert str(tmp_path) not in (tmp_path / "r.json").read_text()  # names of pictures stay on the device
+
+
+def test_evaluation_samples_of_a_kit_get_figures_of_the_very_same_answers(labelled_kit: Path, tmp_path: Path) -> None:
+    kit, file = Kit.open(labelled_kit), tmp_path / "r.json"
+    count = len(kit.evaluation_samples)
+
+    done = bench(kit.folder, "--engine", "numpy", "--queries", str(count), "--repeats", "1", "--json", file)
+
+    assert done.returncode == 0, done.stderr
+    (result,) = read_results(file)
+    assert result.samples == {"source": "evaluation", "drawn": True, "count": count}
+    assert {query.sample for query in (result.first, *result.warmup, *result.queries)} == set(range(count))
+    with Classifier.open(kit.folder, engine="numpy", cache=False) as classifier:
+        right = [
+            classifier.predict(kit.file(each["image"]), kit.file(each["text"]).read_text()).label == each["label"]
+            for each in kit.evaluation_samples
+        ]
+    assert (result.accuracy["samples"]["n"], result.accuracy["samples"]["accuracy"]) == (count, sum(right) / count)
+    assert result.accuracy["golden"]["labels_changed"] == 0
+    assert f"the kit's {count} evaluation samples: {sum(right) / count:.3f} (" in " ".join(done.stdout.split())
+    assert "your" not in done.stdout
+    schema = json.loads((Path(__file__).parents[3] / "docs/reference/bench-result.schema.json").read_bytes())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(file.read_bytes()))
 
 
 def test_each_combination_is_measured_and_written(tiny_kit: Path, tmp_path: Path) -> None:

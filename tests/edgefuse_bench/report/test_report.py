@@ -92,6 +92,19 @@ def test_a_row_holds_the_figures_of_the_queries(make_result) -> None:
     assert (found["kit_accuracy"], found["samples_accuracy_low"], found["golden_labels_changed"]) == (0.771, 0.66, 1)
 
 
+def test_accuracy_of_the_answers_stands_beside_their_times_unless_it_is_of_drawn_ones(make_result, page) -> None:
+    samples = {"source": "evaluation", "drawn": False, "count": 100}
+    result = make_result(accuracy=ACCURACY, samples=samples)
+    html = page(result)
+    assert html.count(".740 [.66, .82]") == 2
+    for words in ("accuracy here, on 100 labelled samples", "over 100 evaluation samples", "95 % interval"):
+        assert words in html
+    drawn = {**ACCURACY, "samples": ACCURACY["samples"] | {"drawn": True}}
+    html = page(replace(result, accuracy=drawn, samples=samples | {"drawn": True}))
+    assert ".740" not in html
+    assert "answers mean nothing" in html
+
+
 def test_energy_is_that_of_the_time_of_the_queries(make_result) -> None:
     """5 W while queries are asked, 50 W before and after: an answer costs 5 W x its mean time."""
     result = make_result(queries=300, processes=3)
