@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from edgefuse.answering.note import read_note
 from edgefuse.batch.samples import BatchSample, class_folder, read_samples
 from edgefuse.embeddings.table import open_table
 from edgefuse.heads import Head
-from edgefuse.kits.carried import SHORT_SIDE, bare_picture
+from edgefuse.kits.bare import bare_copy
 from edgefuse.labels import SEPARATOR, names_of
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.image import load_image, resized
+from edgefuse_runtimes.spec import EncoderSpec, Preprocess
 
-MOST = 1000
-"""Samples: `bench run` asks each of them, and every answer reads their lines in the manifest."""
+MOST = 500
+"""Samples, for an interval of about .04 to either side. Each one more makes every opening of the kit longer."""
 SEED = 0
 """Of the order in the kit. It is drawn, so that the first few of them stand for all, whatever order they came in."""
 
@@ -53,7 +55,7 @@ def write_evaluation_samples(
         source: a table or a folder, as `read_samples` takes it; labels are the table's column `label`, or the folders
             in which the pictures lie.
         head: whose classes the labels are, and which must not have been trained on the samples.
-        image: whose input the pictures are made small for.
+        image: the encoder that pictures are made small for.
         folder: where to write.
         consent: who agreed that they travel in every kit.
         licence: under which they do.
@@ -74,7 +76,6 @@ def write_evaluation_samples(
     labels = _labels(source, found, named, head)
     remarks += _check_unseen(found, named, head)
     assert image.preprocess is not None
-    short_side = max(SHORT_SIDE, image.preprocess.size)
     (folder / "evaluation").mkdir()
     said: list[dict[str, str]] = []
     files: dict[str, Path] = {}
@@ -83,13 +84,20 @@ def write_evaluation_samples(
         picture, note = contents[row]
         sample = {"image": f"evaluation/{number:04d}.png", "text": f"evaluation/{number:04d}.txt", "label": labels[row]}
         try:
-            bare_picture(picture, short_side, image.preprocess.bands).save(folder / sample["image"])
+            _small(picture, image.preprocess).save(folder / sample["image"])
         except BadInput as error:
             raise BadInput(f"{named[row]}: {error}") from error
         (folder / sample["text"]).write_bytes(note.encode())
         files |= {sample[part]: folder / sample[part] for part in ("image", "text")}
         said.append(sample)
     return EvaluationSamples({"consent": consent, "licence": licence, "samples": said}, files, tuple(remarks))
+
+
+def _small(path: Path, preprocess: Preprocess) -> Image.Image:
+    """A picture's pixels, resized as the encoder does it where that makes them fewer: its vector is the same."""
+    picture = load_image(path, bands=preprocess.bands)
+    small = resized(picture, preprocess)
+    return bare_copy(small if small.width * small.height < picture.width * picture.height else picture)
 
 
 def _named(source: Path, number: int, sample: BatchSample) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +48,7 @@ class Kit:
         with path.open("rb") as file:
             kit = cls(folder, read_manifest(file.read(LARGEST + 1), folder))
         for name, entry in kit.files.items():
-            inside = _inside(folder, name)
+            inside = kit._path(name)
             if not inside.is_file():
                 raise BadInput(f"The kit {folder} lacks the file {name}; copy the kit again.")
             status = inside.stat()
@@ -66,7 +67,7 @@ class Kit:
         """
         if name not in self._said("files"):
             raise BadInput(f"The manifest of the kit {self.folder} lists no file {name}; copy the kit again.")
-        return _inside(self.folder, name)
+        return self._path(name)
 
     def verify(self, progress: Progress = silent) -> None:
         """Hash every file again, and see that there is no other one.
@@ -92,6 +93,18 @@ class Kit:
                     self.file(part.file)
         for name in (*PICTURES, *NOTES):
             self.file(name)
+
+    def _path(self, name: str) -> Path:
+        """The path of a file whose name was checked; a link on the way must not lead out of the kit."""
+        path = self.folder / name
+        if not is_plain(name) or not os.path.realpath(path).startswith(f"{self._root}{os.sep}"):
+            raise BadInput(f"The kit {self.folder} names a file outside itself ({name!r}); do not use this kit.")
+        return path
+
+    @cached_property
+    def _root(self) -> str:
+        """The folder itself, with no link on the way; asked for each of many files."""
+        return os.path.realpath(self.folder)
 
     def _check_hash(self, name: str) -> None:
         if sha256(self.file(name)) != self._said("files", name, "sha256"):
@@ -216,11 +229,3 @@ class Kit:
     def leaks(self) -> list[str]:
         """What makes the recorded figures flatter, see `edgefuse.leaks`."""
         return leak_sentences(self._said("dataset"))
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """The path of a file whose name was checked; a link on the way must not lead out of the kit."""
-    path = folder / name
-    if not is_plain(name) or not path.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"The kit {folder} names a file outside itself ({name!r}); do not use this kit.")
-    return path

@@ -247,6 +247,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     return made
 
 
+def resized(image: Image.Image, preprocess: Preprocess) -> Image.Image:
+    """The whole picture as it is resized before it is cropped; to `prepare` it is the same as the picture itself."""
+    return image.resize(_resized_size(image, preprocess), _RESAMPLE[preprocess.resample])
+
+
 def _cropped(image: Image.Image, preprocess: Preprocess) -> Image.Image:
     """The picture resized, and of that the centre crop."""
     resample, crop = _RESAMPLE[preprocess.resample], preprocess.crop

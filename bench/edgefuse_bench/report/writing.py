@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import edgefuse
+from edgefuse.evaluation.page import short
 from edgefuse.extras import importable
 from edgefuse.figures.inline import inline_svg
 from edgefuse.pages.sections import markdown
@@ -152,7 +153,9 @@ def _tiles(found: Found) -> Iterator[dict[str, str]]:
     labelled = [(entry, each) for entry, each in rows if each.get("samples_accuracy") is not None]
     if labelled:
         entry, each = min(labelled, key=lambda pair: float(pair[1]["samples_accuracy"] or 0))
-        words = f"{'least ' if several else ''}accuracy here, on {each['samples_n']} labelled samples"
+        low, high = (each[f"samples_accuracy_{end}"] for end in ("low", "high"))
+        spread = "" if low is None or high is None else f" ({short(float(low), 2)} to {short(float(high), 2)})"
+        words = f"{'least ' if several else ''}accuracy here{spread}, on {each['samples_n']} labelled samples"
         yield tile(tables.share(float(each["samples_accuracy"] or 0)), words, entry)
     yield from _accuracy_tile(found)
 

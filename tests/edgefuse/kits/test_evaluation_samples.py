@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.evaluation_samples import EvaluationSamples, write_evaluation_samples
 from edgefuse.kits.kit import Kit
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import load_image, prepare
 from edgefuse_runtimes.spec import EncoderSpec
 
 STATED = ("--evaluation-consent", "all signed form 4", "--evaluation-licence", "for this kit alone")
@@ -78,6 +79,30 @@ def test_a_kit_carries_every_row_with_its_label_in_an_order_of_its_own(labelled_
     assert carried != rows
     first = {f"evaluation/{number:04d}.png" for number in range(1, len(rows) + 1)}
     assert {each["image"] for each in kit.evaluation_samples} == first
+
+
+@pytest.mark.parametrize("resize", ["shortest", "squash"])
+@pytest.mark.parametrize("size", [(50, 91), (701, 400)])
+def test_to_its_encoder_a_small_picture_is_the_same(
+    written: Callable[..., EvaluationSamples],
+    image: EncoderSpec,
+    tmp_path: Path,
+    resize: Literal["shortest", "squash"],
+    size: tuple[int, int],
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    (tmp_path / "photos" / "pavi").mkdir(parents=True)
+    Image.fromarray(pixels).save(tmp_path / "photos" / "pavi" / "1.png")
+    (tmp_path / "photos" / "pavi" / "1.txt").write_text("a note")
+    assert image.preprocess is not None
+    preprocess = replace(image.preprocess, resize=resize, size=70, crop=64)
+
+    small = written(tmp_path / "photos", image=replace(image, preprocess=preprocess)).files["evaluation/0001.png"]
+
+    before = prepare(load_image(tmp_path / "photos" / "pavi" / "1.png"), preprocess)
+    np.testing.assert_array_equal(prepare(load_image(small), preprocess), before)
+    with Image.open(small) as picture:
+        assert picture.width * picture.height <= min(size[0] * size[1], 70 * 122)
 
 
 def test_a_picture_is_upright_and_tells_nothing_but_its_pixels(

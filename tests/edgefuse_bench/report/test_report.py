@@ -97,7 +97,11 @@ def test_accuracy_of_the_answers_stands_beside_their_times_unless_it_is_of_drawn
     result = make_result(accuracy=ACCURACY, samples=samples)
     html = page(result)
     assert html.count(".740 [.66, .82]") == 2
-    for words in ("accuracy here, on 100 labelled samples", "over 100 evaluation samples", "95 % interval"):
+    for words in (
+        "accuracy here (.66 to .82), on 100 labelled samples",
+        "over 100 evaluation samples",
+        "95 % interval",
+    ):
         assert words in html
     drawn = {**ACCURACY, "samples": ACCURACY["samples"] | {"drawn": True}}
     html = page(replace(result, accuracy=drawn, samples=samples | {"drawn": True}))
