@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -65,11 +67,23 @@ def on_labels(
     return {
         "n": len(rows),
         "accuracy": float(accuracy[0]),
-        "accuracy_interval": bootstrap.interval(accuracy),
+        "accuracy_interval": share_interval(round(accuracy[0] * len(rows)), len(rows)),
         "macro_f1": float(macro_f1[0]),
         "macro_f1_interval": bootstrap.interval(macro_f1),
         "referred": len(set(referred) & set(rows)),
     }
+
+
+def share_interval(right: int, count: int) -> tuple[float, float]:
+    """Where the share of right answers lies, of which `count` gave so many: Wilson's score interval (Wilson 1927).
+
+    Of a few answers that are all right the bootstrap's would be the point 1, as if no other could ever be wrong.
+    """
+    z = NormalDist().inv_cdf((1 + bootstrap.LEVEL) / 2)
+    share, shrink = right / count, 1 + z**2 / count
+    middle = (share + z**2 / (2 * count)) / shrink
+    reach = z / shrink * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def of_kit(kit: Kit) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import pytest
 
 from edgefuse.kits.golden import golden_vectors
 from edgefuse.kits.kit import Kit
-from edgefuse_bench.accuracy import of_kit, on_golden, on_labels
+from edgefuse_bench.accuracy import of_kit, on_golden, on_labels, share_interval
 
 
 @pytest.fixture
@@ -79,10 +79,18 @@ def test_figures_of_labelled_samples_are_those_of_scikit_learn(kit: Kit) -> None
     assert found["n"] == 118
     assert found["accuracy"] == pytest.approx(sklearn.accuracy_score(truth[kept], said))
     assert found["macro_f1"] == pytest.approx(sklearn.f1_score(truth[kept], said, average="macro"))
-    low, high = found["accuracy_interval"]
-    assert low < found["accuracy"] < high
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(found["accuracy"] * (1 - found["accuracy"]) / 118), rel=0.15)
+    assert found["accuracy_interval"] == share_interval(int((truth[kept] == said).sum()), 118)
+    low, high = found["macro_f1_interval"]
+    assert low < found["macro_f1"] < high
     assert found["referred"] == 2
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 1), (4, 4), (27, 40), (40, 40), (0, 349), (210, 349)])
+def test_the_interval_of_accuracy_is_wilsons(right: int, count: int) -> None:
+    stats = pytest.importorskip("scipy.stats", reason="the reference for the interval")
+    expected = stats.binomtest(right, count).proportion_ci(0.95, method="wilson")
+
+    assert share_interval(right, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_without_labels_there_is_no_figure(kit: Kit) -> None:

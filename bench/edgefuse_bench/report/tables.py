@@ -13,7 +13,7 @@ from edgefuse_bench.result import STAGES
 
 NONE = "–"
 SPREAD = (
-    "Accuracy here is that of the answers whose times stand here; in brackets its 95 % interval over draws of samples."
+    "Accuracy here is that of the answers whose times stand here; in brackets a 95 % interval, for other samples alike."
 )
 
 
