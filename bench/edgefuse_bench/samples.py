@@ -43,12 +43,12 @@ def evaluation_samples(kit: Kit) -> Samples:
 
 
 def golden_samples(kit: Kit) -> Samples:
-    """The kit's own pictures and notes, which are drawn."""
+    """The kit's own pictures and notes, which are drawn unless somebody gave them when it was packed."""
     asked = (
         Sample(str(kit.file(picture)), read_note(str(kit.file(note)))[0])
         for picture, note in zip(PICTURES, NOTES, strict=True)
     )
-    return Samples(tuple(asked), "golden", drawn=True)
+    return Samples(tuple(asked), "golden", drawn=kit.drawn or "golden_source" not in kit.manifest)
 
 
 def own_samples(source: Path, kit: Kit) -> Samples:

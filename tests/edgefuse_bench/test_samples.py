@@ -25,6 +25,16 @@ def test_golden_samples_are_the_kits_and_drawn(kit: Kit) -> None:
     assert found.asked[3] == Sample(str(kit.file("golden/3.png")), kit.file("golden/3.txt").read_text())
 
 
+@pytest.mark.parametrize("learned", ["drawn", "real"])
+def test_golden_samples_that_were_given_are_not_drawn(kit: Kit, learned: str) -> None:
+    """To a head that learned from drawn ones every answer means nothing all the same."""
+    dataset = kit.manifest["dataset"] | {"drawn": learned == "drawn"}
+    manifest = kit.manifest | {"dataset": dataset}
+    assert golden_samples(Kit(kit.folder, manifest)).drawn
+    given = manifest | {"golden_source": {"consent": "all", "licence": "none"}}
+    assert golden_samples(Kit(kit.folder, given)).drawn is (learned == "drawn")
+
+
 def test_evaluation_samples_come_before_golden_ones(kit: Kit, labelled_kit: Path) -> None:
     assert kit_samples(kit) == golden_samples(kit)
     labelled = Kit.open(labelled_kit)
