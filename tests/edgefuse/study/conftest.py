@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -53,3 +54,29 @@ def finished(config: Path, run_once: Path, tmp_path: Path) -> Path:
     if not run_once.exists():
         run(read_study(config), run_once, jobs=2)
     return Path(shutil.copytree(run_once, tmp_path / "S"))
+
+
+class Reported(NamedTuple):
+    """What `edgefuse study report` left."""
+
+    folder: Path
+    out: str
+
+
+@pytest.fixture(scope="session")
+def report_once() -> list[Reported]:
+    """What the first test that needs the report leaves for the others."""
+    return []
+
+
+@pytest.fixture
+def reported(
+    config: Path, finished: Path, cli: Callable[..., Any], run_once: Path, report_once: list[Reported]
+) -> Reported:
+    """The report of the finished study, written by the verb; tests must not change it."""
+    if not report_once:
+        told = cli("study", "report", config, "--output", finished)
+        assert told.code == 0, told.err
+        folder = shutil.copytree(finished / "report", run_once.with_name("report"))
+        report_once.append(Reported(Path(folder), told.out))
+    return report_once[0]

@@ -22,9 +22,9 @@ from edgefuse.study.choosing import chosen_anew
 from edgefuse.study.config import read_study
 from edgefuse.study.found import gather, headline
 from edgefuse.study.pooling import pool
-from edgefuse.study.report import write_report
 from edgefuse.study.running import cells_of, run, work_of
 from edgefuse_runtimes.errors import BadInput
+from tests.edgefuse.study.conftest import Reported
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra report)")
 
@@ -113,10 +113,9 @@ class Loads(html.parser.HTMLParser):
         self.found += [value or "" for name, value in attrs if name in ("src", "href") and tag != "a"]
 
 
-def test_the_report_tells_everything_and_loads_nothing(config: Path, finished: Path, tmp_path: Path) -> None:
-    study = read_study(config)
-    page = write_report(gather(study, finished, jobs=2), tmp_path / "R")
-    text = page.read_text()
+def test_the_report_tells_everything_and_loads_nothing(reported: Reported) -> None:
+    folder = reported.folder
+    text = (folder / "report.html").read_text()
     loads = Loads()
     loads.feed(text)
     assert loads.found
@@ -131,28 +130,28 @@ def test_the_report_tells_everything_and_loads_nothing(config: Path, finished: P
         "The shift: one pair",
     ):
         assert title in text
-    rows = list(csv.DictReader((tmp_path / "R" / "table-1-accuracy.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((folder / "table-1-accuracy.csv").read_text().splitlines()))
     assert [row["method"] for row in rows[:2]] == ["fused, early", "fused, late"]
     assert all(0 < float(row["macro_f1_validation"]) <= 1 for row in rows)
     fused = [tuple(float(row[f"macro_f1{end}"]) for end in ("_low", "", "_high")) for row in rows[:4]]
     assert all(0 < low <= value <= high < 1 for low, value, high in fused)
-    paper = list(csv.DictReader((tmp_path / "R" / "paper.csv").read_text().splitlines()))
-    gap = list(csv.DictReader((tmp_path / "R" / "gap.csv").read_text().splitlines()))
+    paper = list(csv.DictReader((folder / "paper.csv").read_text().splitlines()))
+    gap = list(csv.DictReader((folder / "gap.csv").read_text().splitlines()))
     assert [row["encoders"] for row in gap[:5:2]] == ["one pair", "another pair", "the paper: CLIP, BRSET"]
     assert paper[0]["macro_f1"] == "0.713"
     assert (paper[0]["accuracy_epoch"], paper[0]["macro_f1_epoch"]) == ("28", "26")
     assert "<td>28 / 26</td>" in re.sub(r" class=\"[^\"]*\"", "", text)
-    markdown = (tmp_path / "R" / "report.md").read_text()
+    markdown = (folder / "report.md").read_text()
     assert "The paper's sweep over HAM10000 goes from macro-F1 .715 to .745 (CLIP, early fusion" in markdown
     assert "differ by about .012, and then the best of 21 shifts gains about .022 by chance alone" in markdown
-    assert all((tmp_path / "R" / name).is_file() for name in ("gap-2d.png", "sweep-one-pair.svg", "reliability.png"))
+    assert all((folder / name).is_file() for name in ("gap-2d.png", "sweep-one-pair.svg", "reliability.png"))
     assert "fused, early" in markdown
 
 
 def test_validation_rows_choose_the_head_that_is_shown(config: Path, finished: Path) -> None:
     """Test answers have no part in it: the best one by them is another here."""
     study = read_study(config)
-    found = gather(study, finished, jobs=2)
+    found = gather(study, finished, jobs=1)
     for one in found.pooled:
         work = work_of(study, finished, one.name)
         done = [read_cell(work.folder / c.file, work.facts(), c) for c in cells_of(study) if c.fusion == one.fusion]
@@ -202,15 +201,15 @@ def test_files_of_an_older_edgefuse_have_the_answers_choose_and_the_report_says_
     cell = next(cell for cell in cells_of(study) if cell.fusion == "late")
     done = read_cell(work.folder / cell.file, work.facts(), cell)
     write_cell(work.folder / cell.file, work.facts(), replace(done, validation={}))
-    found = gather(study, finished, jobs=2)
+    found = gather(study, finished, jobs=1)
     assert found.best is max(found.pooled, key=lambda one: one.spread("fused", "macro_f1")[0])
     assert "best of 4 by these very answers, so its figures flatter a little" in headline(found)[1]
 
 
-def test_the_verb_runs_and_reports(config: Path, cli: Callable[..., Any], tmp_path: Path) -> None:
-    ran = cli("study", "run", config, "--jobs", "2")
+def test_the_verb_runs_and_reports(config: Path, cli: Callable[..., Any], finished: Path, reported: Reported) -> None:
+    shutil.rmtree(finished / "cells" / "another-pair")
+    ran = cli("study", "run", config, "--output", finished, "--jobs", "2")
     assert ran.code == 0, ran.err
-    told = cli("study", "report", config)
-    assert told.code == 0, told.err
-    assert "Best fused head by validation rows:" in told.out
-    assert (tmp_path / "study" / "report" / "report.html").is_file()
+    assert len(list(finished.rglob("*.npz"))) == 24
+    assert "Best fused head by validation rows:" in reported.out
+    assert (reported.folder / "report.html").is_file()
