@@ -83,7 +83,7 @@ def field_venv(request: pytest.FixtureRequest, edgefuse_wheel: Path, made_once: 
         )
         subprocess.run([python, "-m", "venv", base / "venv"], check=True)
         FieldVenv(base / "venv", collected).run(
-            "python", "-m", "pip", "install", "--no-index", "--find-links", collected,
+            "python", "-m", "pip", "install", "--no-index", "--no-compile", "--find-links", collected,
             "--require-hashes", "-r", collected / wheelhouse.LOCK,
         )  # fmt: skip
 
