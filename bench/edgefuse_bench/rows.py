@@ -144,11 +144,11 @@ def _accuracy(result: Result) -> Iterator[str]:
     if labelled:
         low, high = labelled["accuracy_interval"]
         count, all_there = labelled["n"], result.samples["count"]
-        whose = (
-            f"the kit's {count} evaluation" if count == all_there else f"{count} of the kit's {all_there} evaluation"
-        )
         if result.samples["source"] == "folder":
             whose = f"your {count} labelled"
+        else:
+            whose = f"the kit's {count}" if count == all_there else f"{count} of the kit's {all_there}"
+            whose += " evaluation"
         yield (
             f"{whose} samples: {labelled['accuracy']:.3f} ({low:.3f} to {high:.3f}), macro-F1 "
             f"{labelled['macro_f1']:.3f}; {labelled['referred']} were referred{_drawn(labelled)}"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from edgefuse.answering.note import read_note
 from edgefuse.batch.samples import BatchSample, class_folder, read_samples
@@ -18,8 +17,8 @@ from edgefuse.kits.bare import bare_copy
 from edgefuse.labels import SEPARATOR, names_of
 from edgefuse.progress import Progress, silent
 from edgefuse_runtimes.errors import BadInput
-from edgefuse_runtimes.image import load_image, resized
-from edgefuse_runtimes.spec import EncoderSpec, Preprocess
+from edgefuse_runtimes.image import load_image, shrunk
+from edgefuse_runtimes.spec import EncoderSpec
 
 MOST = 500
 """Samples, for an interval of about .04 to either side. Each one more makes every opening of the kit longer."""
@@ -55,7 +54,7 @@ def write_evaluation_samples(
         source: a table or a folder, as `read_samples` takes it; labels are the table's column `label`, or the folders
             in which the pictures lie.
         head: whose classes the labels are, and which must not have been trained on the samples.
-        image: the encoder that pictures are made small for.
+        image: the encoder that pictures are made small for, so that it gives the same vectors.
         folder: where to write.
         consent: who agreed that they travel in every kit.
         licence: under which they do.
@@ -84,20 +83,14 @@ def write_evaluation_samples(
         picture, note = contents[row]
         sample = {"image": f"evaluation/{number:04d}.png", "text": f"evaluation/{number:04d}.txt", "label": labels[row]}
         try:
-            _small(picture, image.preprocess).save(folder / sample["image"])
+            loaded = load_image(picture, bands=image.preprocess.bands)
+            bare_copy(shrunk(loaded, image.preprocess)).save(folder / sample["image"])
         except BadInput as error:
             raise BadInput(f"{named[row]}: {error}") from error
         (folder / sample["text"]).write_bytes(note.encode())
         files |= {sample[part]: folder / sample[part] for part in ("image", "text")}
         said.append(sample)
     return EvaluationSamples({"consent": consent, "licence": licence, "samples": said}, files, tuple(remarks))
-
-
-def _small(path: Path, preprocess: Preprocess) -> Image.Image:
-    """A picture's pixels, resized as the encoder does it where that makes them fewer: its vector is the same."""
-    picture = load_image(path, bands=preprocess.bands)
-    small = resized(picture, preprocess)
-    return bare_copy(small if small.width * small.height < picture.width * picture.height else picture)
 
 
 def _named(source: Path, number: int, sample: BatchSample) -> str:

@@ -247,9 +247,14 @@ def _on_white(image: Image.Image) -> Image.Image:
     return made
 
 
-def resized(image: Image.Image, preprocess: Preprocess) -> Image.Image:
-    """The whole picture as it is resized before it is cropped; to `prepare` it is the same as the picture itself."""
-    return image.resize(_resized_size(image, preprocess), _RESAMPLE[preprocess.resample])
+def shrunk(image: Image.Image, preprocess: Preprocess) -> Image.Image:
+    """The whole picture as it is resized before it is cropped; the picture itself where that would make it larger.
+
+    `prepare` makes the same of both.
+    """
+    width, height = _resized_size(image, preprocess)
+    is_larger = width * height >= image.width * image.height
+    return image if is_larger else image.resize((width, height), _RESAMPLE[preprocess.resample])
 
 
 def _cropped(image: Image.Image, preprocess: Preprocess) -> Image.Image:
