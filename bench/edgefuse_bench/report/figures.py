@@ -48,26 +48,23 @@ class Series(NamedTuple):
 
 @house_style()
 def waterfall(bars: Sequence[Bar], limit: float) -> Figure:
-    """Each stage where it begins and ends in an answer, the first on top; the axis ends at `limit` milliseconds."""
+    """Each stage where it begins and ends in an answer, the first on top; no bar ends after `limit` milliseconds."""
     width, _ = SIZE
     figure, [[axis]] = panels(size=(width, 0.75 + 0.27 * len(bars)))
     for row, bar in enumerate(bars):
         axis.barh(row, bar.length, left=bar.start, height=0.62, color=STAGES.get(bar.name, MAJORITY), linewidth=0)
-        end = bar.start + bar.length
-        inside = end > 0.8 * limit  # where the words would leave the axes
         axis.annotate(
             f"{bar.length:,.0f} ms" if bar.length >= 100 else f"{bar.length:.3g} ms",
-            (bar.start if inside else end, row),
-            xytext=(-4 if inside else 4, 0),
+            (bar.start + bar.length, row),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right" if inside else "left",
             va="center",
             fontsize=8,
         )
     axis.set_yticks(range(len(bars)), [bar.name for bar in bars])
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(len(bars) - 0.5, -0.5)
-    axis.set_xlim(0, limit)
+    axis.set_xlim(0, 1.2 * limit)  # with room for the words behind the last bar
     axis.grid(axis="y", visible=False)
     axis.set_xlabel("milliseconds since the question")
     return figure
