@@ -23,6 +23,9 @@ pytest_plugins = [
 ]  # fmt: skip
 """Modules of `fixtures/`, beside this file."""
 
+# Processes test side by side: threads that wait busily (OpenMP's, in torch) would take the other one's core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A shell makes what it runs in the background (`make test &`) deaf to Ctrl-C, and so would be all that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

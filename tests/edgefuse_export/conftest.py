@@ -16,6 +16,7 @@ import pytest
 
 from edgefuse.datasets import drawn
 from edgefuse.kits import encoders
+from edgefuse_export import resources
 from edgefuse_export.parity import samples
 
 SENTENCES = [
@@ -69,6 +70,14 @@ def _drawn_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (drawn, encoders, samples):
             patch.setattr(module, "draw", draw_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_core() -> Iterator[None]:
+    """Processes test side by side; an export that takes all cores mostly waits for them, and busily."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources, "usable_cores", lambda: 1)
         yield
 
 
