@@ -1,12 +1,13 @@
 """A batch against its image encoder alone, on this machine: python bench/compare_batch.py --help
 
-Each round gives the image encoder the pictures one by one, decoded and prepared before, then `edgefuse classify` the
-same pictures as a folder of JPEG files with notes that repeat, with everything: reading, decoding, the text cache,
-head, and lines that are on the disk. Rounds alternate which comes first, so that a busy or throttling machine slows
-both alike; the ratio is taken per round. One uncounted round opens the encoders and puts the notes into the cache.
+Each round gives the image encoder the pictures one by one, decoded and prepared before, each on all threads, as for a
+single answer; then all at once, a picture a thread; then `edgefuse classify` the same pictures as a folder of JPEG
+files with notes that repeat, with everything: reading, decoding, the text cache, head, and lines that are on the disk.
+Rounds take turns in which comes first, so that a busy or throttling machine slows all alike; ratios are taken per
+round. One uncounted round opens the encoders and puts the notes into the cache.
 
-Pictures are drawn, with grain, since smooth ones decode too fast. The last columns are decoding and preparing alone,
-on one core, and how many samples a second that makes.
+Pictures are drawn, with grain, since smooth ones decode too fast. The last column is decoding and preparing alone, on
+one core.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -59,11 +61,18 @@ def write_photos(folder: Path, size: tuple[int, int], count: int) -> None:
         (folder / f"{number:03}.txt").write_text(notes[number % NOTES], encoding="utf-8")
 
 
-def encode_alone(encoder: Encoder, pixels: Sequence[NDArray[np.float32]]) -> float:
-    """Samples a second of the encoder on prepared pictures (1, 3, H, W)."""
+def encode_alone(encoder: Encoder, pixels: NDArray[np.float32]) -> float:
+    """Samples a second of the encoder on prepared pictures (n, 3, H, W), one at a time."""
     started = time.perf_counter()
     for picture in pixels:
-        encoder.encode(picture)
+        encoder.encode(picture[None])
+    return len(pixels) / (time.perf_counter() - started)
+
+
+def encode_together(encoder: Encoder, pixels: NDArray[np.float32]) -> float:
+    """The same of all at once."""
+    started = time.perf_counter()
+    encoder.encode(pixels)
     return len(pixels) / (time.perf_counter() - started)
 
 
@@ -77,30 +86,37 @@ def classify_all(classifier: Classifier, samples: Sequence[BatchSample], output:
     return done.answered / done.seconds
 
 
-def compare(classifier: Classifier, encoder: Encoder, folder: Path, rounds: int, label: str) -> str:
+def compare(
+    classifier: Classifier, encoder: Encoder, side_by_side: Encoder, folder: Path, rounds: int, label: str
+) -> str:
     """One row of the table, for the pictures in the folder."""
     samples, _ = read_samples(folder)
     preprocess = encoder.spec.preprocess
     assert preprocess is not None
     pictures = [sample.image for sample in samples if sample.image is not None]
     started = time.perf_counter()
-    pixels = [prepare(load_image(picture), preprocess)[None] for picture in pictures]  # (1, 3, H, W) each
+    pixels = np.stack([prepare(load_image(picture), preprocess) for picture in pictures])  # (n, 3, H, W)
     decoding = (time.perf_counter() - started) / len(pictures)
     ways: list[Callable[[], float]] = [
         lambda: encode_alone(encoder, pixels),
+        lambda: encode_together(side_by_side, pixels),
         lambda: classify_all(classifier, samples, folder / "answers.jsonl"),
     ]
-    rates: list[tuple[float, float]] = []
+    rates: list[list[float]] = []  # of each round: alone, side by side, batch
     for turn in bar(label, range(rounds + 1), rounds + 1):
-        found = {way: ways[way]() for way in ((0, 1) if turn % 2 else (1, 0))}
+        found = {way: ways[way]() for way in np.roll(range(len(ways)), turn)}
         if turn:
-            rates.append((found[0], found[1]))
-    ratios = [batch / alone for alone, batch in rates]
-    alone, batch = (statistics.median(column) for column in zip(*rates, strict=True))
+            rates.append([found[way] for way in range(len(ways))])
+    alone, together, batch = (statistics.median(column) for column in zip(*rates, strict=True))
     return (
-        f"{label:<16}{len(pictures):>9}{alone:>12.1f}{batch:>10.1f}{statistics.median(ratios):>8.2f}"
-        f"{f'{min(ratios):.2f} .. {max(ratios):.2f}':>15}{decoding * 1e3:>12.1f}{1 / decoding:>10.1f}"
+        f"{label:<16}{len(pictures):>9}{alone:>10.1f}{together:>14.1f}{batch:>9.1f}"
+        f"{_spread([row[2] / row[0] for row in rates]):>21}{_spread([row[2] / row[1] for row in rates]):>21}"
+        f"{decoding * 1e3:>13.1f}"
     )
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} .. {max(ratios):.2f})"
 
 
 @click.command(epilog="Example: python bench/compare_batch.py my.kit")
@@ -116,20 +132,27 @@ def main(kit: Path, engine: str, threads: int | None, count: int, photos: int, r
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")  # the user's own cache stays as it is
     os.environ["XDG_DATA_HOME"] = str(scratch / "data")
     try:
-        with Classifier.open(kit, engine=engine, threads=threads) as classifier:
-            spec = classifier.kit.image
-            with open_encoder(spec, classifier.kit.folder, engine=_running(classifier), threads=threads) as encoder:
+        with Classifier.open(kit, engine=engine, threads=threads, side_by_side=True) as classifier:
+            open_one = partial(
+                open_encoder,
+                classifier.kit.image,
+                classifier.kit.folder,
+                engine=_running(classifier),
+                threads=threads,
+            )
+            with open_one() as encoder, open_one(side_by_side=True) as side_by_side:
                 info = encoder.info()
                 click.echo(
-                    f"{processor_name()}, {info['threads']} thread(s), {spec.file} {spec.precision} on {info['engine']}"
+                    f"{processor_name()}, {info['threads']} thread(s), {encoder.spec.file} {info['precision']} on "
+                    f"{info['engine']}; samples a second, and what the batch reaches of each"
                 )
                 click.echo(
-                    f"{'':<16}{'pictures':>9}{'encoder/s':>12}{'batch/s':>10}{'ratio':>8}{'of rounds':>15}"
-                    f"{'decoding ms':>12}{'alone/s':>10}"
+                    f"{'':<16}{'pictures':>9}{'in turn':>10}{'side by side':>14}{'batch':>9}"
+                    f"{'of in turn':>21}{'of side by side':>21}{'decoding ms':>13}"
                 )
                 for (label, size), number in zip(SIZES.items(), (count, photos), strict=True):
                     write_photos(scratch / label, size, number)
-                    click.echo(compare(classifier, encoder, scratch / label, rounds, label))
+                    click.echo(compare(classifier, encoder, side_by_side, scratch / label, rounds, label))
     except EdgefuseError as error:
         click.echo(f"compare_batch: {error}", err=True)
         sys.exit(error.exit_code)

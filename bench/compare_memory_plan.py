@@ -29,6 +29,7 @@ from edgefuse_runtimes.errors import EdgefuseError
 from edgefuse_runtimes.machine import cpu_model, process_memory
 from edgefuse_runtimes.memory_plan import MIB, PROCESS, Way, need
 from edgefuse_runtimes.spec import EncoderSpec
+from edgefuse_runtimes.worker import SAMPLES_EACH
 
 INTERVAL = 0.003
 """Seconds between two readings."""
@@ -44,26 +45,29 @@ def run_one(task: dict[str, Any]) -> None:
     from edgefuse_runtimes.tokenizers import tokenizer_of
 
     spec, folder = EncoderSpec.from_json(task["spec"]), Path(task["folder"])
-    with open_encoder(spec, folder, engine=task["engine"], memory=task["memory"], threads=task["threads"]) as encoder:
+    settings = {name: task[name] for name in ("engine", "memory", "threads", "side_by_side")}
+    with open_encoder(spec, folder, **settings) as encoder:
         held = tokenizer_of(spec, lambda name: folder / name) if spec.modality == "text" else None
         for _ in range(task["times"]):
-            encoder.encode(sample(spec, task["notes"]))
+            encoder.encode(samples(spec, task["samples"]))
         print(type(held).__name__)
 
 
-def sample(spec: EncoderSpec, notes: int) -> Batch:
-    """The longest sample that the encoder takes; of a text encoder so many."""
+def samples(spec: EncoderSpec, count: int) -> Batch:
+    """So many of the longest samples that the encoder takes."""
     if spec.preprocess is not None:
-        return np.zeros((1, 3, spec.preprocess.crop, spec.preprocess.crop), np.float32)
+        return np.zeros((count, 3, spec.preprocess.crop, spec.preprocess.crop), np.float32)
     assert spec.tokenization is not None
     ids = np.random.default_rng(0).integers(1, 250, spec.tokenization.max_tokens).astype(np.int32)  # (t,)
-    return [ids] * notes
+    return [ids] * count
 
 
 def measured(spec: EncoderSpec, folder: Path, way: Way, threads: int, *, kept: bool) -> int:
     """The most anonymous memory, in bytes, that a process with this encoder and its workers held."""
     task = {"spec": spec.to_json(), "folder": str(folder), "engine": way.engine, "memory": way.memory}
-    task |= {"threads": threads, "times": KEPT_TIMES if kept else 1, "notes": NOTES if kept else 1}
+    count = SAMPLES_EACH * way.side_by_side if spec.modality == "image" else NOTES
+    task |= {"threads": threads, "side_by_side": way.side_by_side > 1}
+    task |= {"times": KEPT_TIMES if kept else 1, "samples": count if kept else 1}
     command = [sys.executable, __file__, "--child", json.dumps(task)]
     highest = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -96,13 +100,14 @@ def compared(encoders: Encoders, threads: int, *, kept: bool) -> Iterator[Compar
     """Each encoder file and way of running it."""
     for spec in (encoders.image, encoders.text, *encoders.alternatives):
         facts = encoder_facts(spec, encoders.file)
-        for way in ways_to_run(spec.format, "auto", "auto"):
+        count = threads if kept and spec.modality == "image" else 1
+        for way in ways_to_run(spec.format, "auto", "auto", side_by_side=count):
             expected = PROCESS + need(facts, way, kept=kept).anonymous
             found = measured(spec, encoders.folder, way, threads, kept=kept)
             ratio = (expected + facts.weight_bytes) / (found + facts.weight_bytes)
             row = (
                 f"{spec.file:<18}{spec.precision:<8}{facts.weight_bytes / MIB:>8.0f}  {way.engine:<12}{way.memory:<7}"
-                f"{expected / MIB:>10.0f}{found / MIB:>10.0f}{ratio:>8.2f}"
+                f"{way.side_by_side:>9}{expected / MIB:>10.0f}{found / MIB:>10.0f}{ratio:>8.2f}"
             )
             yield Compared(f"{encoders.folder.name}/{spec.file} by {way.engine}, memory {way.memory}", ratio, row)
 
@@ -125,7 +130,8 @@ def main(folders: tuple[Path, ...], threads: int, kept: bool, tolerance: float, 
         if util.find_spec(module) is None:
             click.echo(f"{module} is not installed and is left out.", err=True)
     heading = (
-        f"{'file':<18}{'':<8}{'weights':>8}  {'engine':<12}{'memory':<7}{'predicted':>10}{'measured':>10}{'ratio':>8}"
+        f"{'file':<18}{'':<8}{'weights':>8}  {'engine':<12}{'memory':<7}{'at once':>9}{'predicted':>10}{'measured':>10}"
+        f"{'ratio':>8}"
     )
     found: list[Compared] = []
     try:

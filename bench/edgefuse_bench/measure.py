@@ -59,6 +59,7 @@ def measure(order: Order, spawned_ns: int, entered_ns: int) -> dict[str, Any]:
             precision=order.precision,
             cache=False,
             keep_open=order.scenario != "Cold",
+            side_by_side=order.scenario == "Offline",
         ) as classifier,
         QueryLog(folder / LOG) as log,
     ):

@@ -6,13 +6,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.answering.choice import runs
+from edgefuse.answering.inputs import Inputs, Seen
 from edgefuse.answering.memory import Chosen, MemorySetting, Request, plan
 from edgefuse.answering.missing import missing_sentences
 from edgefuse.answering.prediction import Clock, Prediction, milliseconds
@@ -27,25 +27,10 @@ from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.image import Picture, prepare
 from edgefuse_runtimes.machine import available_memory, process_memory, usable_cores
 from edgefuse_runtimes.spec import Modality
+from edgefuse_runtimes.worker import SAMPLES_EACH
 
 Watch = Callable[[str, NDArray[np.float32] | None], None]
 """Told the name of a stage of an answer when it ends, and its vectors (1, d), probabilities (1, K) or None."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """A sample that was read and is ready for the encoders."""
-
-    name: str | None
-    """Of the picture."""
-    pixels: NDArray[np.float32] | None
-    """(1, 3, H, W), or None: no picture was given."""
-    note: str | None
-    """None: no note was given."""
-    decode_ms: float
-    """What reading and preparing the picture took."""
-    remarks: tuple[str, ...] = ()
-    """What the answer must say about reading it."""
 
 
 class Classifier(Closing):
@@ -91,6 +76,7 @@ class Classifier(Closing):
         keep_open: bool = True,
         precision: str | None = None,
         cache: bool = True,
+        side_by_side: bool = False,
     ) -> Classifier:
         """Open a kit and check all of it but the encoders, which are opened when they are first needed.
 
@@ -102,13 +88,15 @@ class Classifier(Closing):
         Where neither `engine`, `threads` nor `precision` is given, what `edgefuse tune` chose for this kit on this
         machine is used.
 
+        With `side_by_side`, for batches, `answer_together` gives each thread a picture of its own where the engine can.
+
         Raises:
             BadInput: there is no kit, it is damaged, or it has no encoder of that precision.
         """
         started = time.perf_counter()
         opened = Kit.open(Path(kit))
         _ = opened.head  # read now, so that a head that does not fit is refused before minutes of encoding
-        settings = Settings(engine, threads, memory)
+        settings = Settings(engine, threads, memory, side_by_side)
         classifier = cls(opened, settings=settings, keep_open=keep_open, precision=precision, cache=cache)
         classifier._load_ms = milliseconds(started)
         return classifier
@@ -158,21 +146,55 @@ class Classifier(Closing):
             EngineUnavailable: an engine that was asked for by its name died, hung or failed.
         """
         with self._lock:
+            self._chosen.clear()
             return self._answer(inputs)
+
+    def answer_together(self, group: Sequence[Inputs]) -> list[Prediction]:
+        """What `answer` gives for each; their pictures are encoded first, in one go.
+
+        Raises:
+            BadInput, DoesNotFit, EngineUnavailable: as `answer`.
+        """
+        with self._lock:
+            self._chosen.clear()
+            return [self._answer(inputs, seen) for inputs, seen in zip(group, self._see(group), strict=True)]
+
+    @property
+    def group(self) -> int:
+        """How many samples are best given to `answer_together`."""
+        settings = self._runs.settings["image"]
+        return SAMPLES_EACH * self.threads["image"] if settings.side_by_side else 1
 
     @property
     def threads(self) -> dict[Modality, int]:
         """How many threads run each encoder."""
         return {modality: how.threads or usable_cores() for modality, how in self._runs.settings.items()}
 
-    def _answer(self, inputs: Inputs) -> Prediction:
-        clock = Clock(load_ms=self._load_ms, decode_ms=inputs.decode_ms)
+    def _see(self, group: Sequence[Inputs]) -> list[Seen | None]:
+        """The pictures of a group; None where there is none, or where `_answer` is to encode it after its note."""
+        pixels = [inputs.pixels for inputs in group if inputs.pixels is not None]
+        if len(pixels) < 2 or not self._keep_open:
+            return [None] * len(group)
+        started = time.perf_counter()
+        note = next((inputs.note for inputs in group if inputs.note is not None), None)
+        self._open(self._image, [] if note is None else [self._text], note)
+        load_ms, started = milliseconds(started), time.perf_counter()
+        vectors = iter(self._image.encode_pictures(np.concatenate(pixels)))  # of (n, d_i)
+        share = milliseconds(started) / len(pixels)
+        found: list[Seen | None] = []
+        for inputs in group:
+            found.append(None if inputs.pixels is None else Seen(next(vectors)[None], load_ms, share))
+            load_ms = 0.0 if found[-1] is not None else load_ms  # the first one's alone
+        return found
+
+    def _answer(self, inputs: Inputs, seen: Seen | None = None) -> Prediction:
+        before = (self._load_ms, 0.0) if seen is None else (self._load_ms + seen.load_ms, seen.image_ms)
+        clock = Clock(load_ms=before[0], decode_ms=inputs.decode_ms, image_ms=before[1])
         self._load_ms = 0.0  # opening the kit is part of the first answer only
         text_vectors = image_vectors = None
         engines: dict[str, str | None] = {"image": None, "text": None}
         notes = list(inputs.remarks)
         peaks: list[int] = []
-        self._chosen.clear()
         is_cached = False
 
         if inputs.note is not None:
@@ -185,10 +207,13 @@ class Classifier(Closing):
                 notes.append(f"The note is too long: its last {found.dropped} {tokens} not read.")
 
         if inputs.pixels is not None:
-            with clock.stage("load"):
-                self._open(self._image, [], inputs.note)
-            with clock.stage("image"):
-                image_vectors = self._image.encode_picture(inputs.pixels)  # (1, d_i)
+            if seen is not None:
+                image_vectors = seen.vectors  # (1, d_i)
+            else:
+                with clock.stage("load"):
+                    self._open(self._image, [], inputs.note)
+                with clock.stage("image"):
+                    image_vectors = self._image.encode_pictures(inputs.pixels)  # (1, d_i)
             self._tell("image", image_vectors)
             notes += self._image.remarks
             engines["image"] = self._finish(self._image, peaks)
@@ -280,7 +305,8 @@ class Classifier(Closing):
     def _plan_for(self, stages: Sequence[Stage], note: str | None) -> dict[Modality, Chosen]:
         specs = {stage.spec.modality: stage.spec for stage in stages}
         engines = {modality: self._runs.settings[modality].engine for modality in specs}
-        request = Request(self.kit, specs, engines, self._memory, note, kept=self._keep_open)
+        count = self.threads["image"] if self._runs.settings["image"].side_by_side else 1
+        request = Request(self.kit, specs, engines, self._memory, note, self._keep_open, count)
         return plan(request, available_memory())
 
     def _tell(self, stage: str, given: NDArray[np.float32] | None = None) -> None:

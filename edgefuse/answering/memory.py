@@ -30,6 +30,8 @@ class Chosen:
     memory: Memory
     remarks: tuple[str, ...] = ()
     """What the answer must say about it."""
+    side_by_side: bool = False
+    """As `open_encoder` takes it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Request:
     """The note to come."""
     kept: bool
     """Whether the encoders stay open for the next samples, beside each other."""
+    side_by_side: int = 1
+    """Pictures of a batch to encode at the same time, where there is room."""
 
 
 def plan(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]:
@@ -73,28 +77,44 @@ def plan(request: Request, available: AvailableMemory) -> dict[Modality, Chosen]
 
 
 def ways_to_run(
-    file_format: Format, engine: str, memory: MemorySetting, usable: Callable[[Engine], bool] = is_installed
+    file_format: Format,
+    engine: str,
+    memory: MemorySetting,
+    usable: Callable[[Engine], bool] = is_installed,
+    *,
+    side_by_side: int = 1,
 ) -> list[Way]:
-    """Ways that the engine and the memory setting allow, the fastest first; of the engines those that are `usable`."""
+    """Ways that the engine and the memory setting allow, the fastest first; of the engines those that are `usable`.
+
+    So many samples are encoded at the same time, or one, where an engine can.
+    """
     candidates = ENGINES[file_format]
     asked = [candidate for candidate in candidates if candidate.name == engine]
     engines = asked or [candidate for candidate in candidates if usable(candidate)]
     settings: Sequence[Memory] = ("normal", "low") if memory == "auto" else (memory,)
-    return [Way(candidate.name, setting, bool(candidate.child)) for candidate in engines for setting in settings]
+    counts = {(True, "normal"): [side_by_side, 1]} if side_by_side > 1 else {}
+    return [
+        Way(candidate.name, setting, bool(candidate.child), count)
+        for candidate in engines
+        for setting in settings
+        for count in counts.get((candidate.side_by_side, setting), [1])
+    ]
 
 
 def _choice(request: Request, spec: EncoderSpec) -> Choice:
     note = None if request.kept else request.note  # later notes may be longer
     facts = encoder_facts(spec, request.kit.file, note)
     once = request.memory == "auto" and not request.kept
-    return facts, ways_to_run(spec.format, request.engines[spec.modality], "low" if once else request.memory)
+    setting: MemorySetting = "low" if once else request.memory
+    count = request.side_by_side if spec.modality == "image" else 1
+    return facts, ways_to_run(spec.format, request.engines[spec.modality], setting, side_by_side=count)
 
 
 def _chosen(request: Request, spec: EncoderSpec, choice: Choice, way: Way, available: AvailableMemory) -> Chosen:
     facts, ways = choice
     wanted = ways[0].engine
     if way.engine == wanted:
-        return Chosen(request.engines[spec.modality], way.memory)
+        return Chosen(request.engines[spec.modality], way.memory, side_by_side=way.side_by_side > 1)
     frugal = min((need(facts, other) for other in ways if other.engine == wanted), key=lambda one: one.must_be_there)
     remark = (
         f"{wanted} needs {_mib(frugal.must_be_there)} of memory for {spec.file} and "

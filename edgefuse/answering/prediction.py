@@ -54,11 +54,11 @@ class Prediction:
 class Clock:
     """Milliseconds per stage of one answer."""
 
-    def __init__(self, *, load_ms: float, decode_ms: float) -> None:
-        """Start with what was spent already on loading and on reading the picture."""
-        self._started = time.perf_counter() - (load_ms + decode_ms) / 1000
+    def __init__(self, *, load_ms: float, decode_ms: float, image_ms: float = 0.0) -> None:
+        """Start with what was spent already on loading, on reading the picture and on encoding it."""
+        self._started = time.perf_counter() - (load_ms + decode_ms + image_ms) / 1000
         self._stages = dict.fromkeys(("load", "image", "decode", "text", "tokenise", "head"), 0.0)
-        self._stages |= {"load": load_ms, "image": decode_ms, "decode": decode_ms}
+        self._stages |= {"load": load_ms, "image": decode_ms + image_ms, "decode": decode_ms}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

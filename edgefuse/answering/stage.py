@@ -29,6 +29,8 @@ class Settings:
     engine: str
     threads: int | None
     memory: MemorySetting
+    side_by_side: bool = False
+    """Whether each thread takes a picture of its own, where there is room: for batches."""
 
 
 class Stage(Closing):
@@ -69,13 +71,14 @@ class Stage(Closing):
             engine=chosen.engine,
             threads=self._settings.threads,
             memory=chosen.memory,
+            side_by_side=chosen.side_by_side,
             probe_sample=probe_sample(self._kit.file, self.spec),
             notify=self.remarks.append,
         )
         self._tokenizer = tokenizer_of(self.spec, self._kit.file) if self.spec.modality == "text" else None
 
-    def encode_picture(self, pixels: Floats) -> Floats:
-        """Vector (1, d) of a prepared picture (1, 3, H, W)."""
+    def encode_pictures(self, pixels: Floats) -> Floats:
+        """Vectors (n, d) of prepared pictures (n, 3, H, W)."""
         assert self._encoder is not None
         return self._encoder.encode(pixels)
 

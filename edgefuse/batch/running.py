@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgefuse.ahead import ahead
-from edgefuse.answering.classifier import Classifier, Inputs
+from edgefuse.answering.classifier import Classifier
+from edgefuse.answering.inputs import Inputs
 from edgefuse.answering.note import read_note
 from edgefuse.answering.prediction import Prediction
 from edgefuse.batch.answers_file import AnswersFile
@@ -80,22 +81,39 @@ def classify_batch(
         prediction = dataclasses.replace(prediction, notes=read.remarks + prediction.notes)
         answers.append(read.sample.id, storing.store(prediction, read.given, read.sample.case).to_json())
 
+    def write_all(group: Sequence[_Ready], predictions: Sequence[Prediction]) -> None:
+        for read, prediction in zip(group, predictions, strict=True):
+            write(read, prediction)
+
     # Two at a time where there are cores: decoding a photograph of 12 megapixels takes longer than encoding it.
-    ready = ahead(read, todo, workers=min(2, usable_cores()), depth=DECODED_AHEAD)
+    depth = max(DECODED_AHEAD, 2 * classifier.group)
+    ready = ahead(read, todo, workers=min(2, usable_cores()), depth=depth)
     with ThreadPoolExecutor(1) as writer:  # the encoder need not wait until an answer is on the disk
         writing: Future[None] | None = None
-        for name, found in progress("classifying", ready, len(todo)):
-            if isinstance(found, str):
-                failed[name] = found
-                continue
-            prediction = classifier.answer(found.inputs)
-            referred += prediction.referred
+        for group in _groups(progress("classifying", ready, len(todo)), classifier.group, failed):
+            predictions = classifier.answer_together([read.inputs for read in group])
+            referred += sum(prediction.referred for prediction in predictions)
             if writing is not None:
                 writing.result()
-            writing = writer.submit(write, found, prediction)
+            writing = writer.submit(write_all, group, predictions)
         if writing is not None:
             writing.result()
     return Outcome(len(todo) - len(failed), referred, len(samples) - len(todo), time.monotonic() - started)
+
+
+def _groups(found: Iterable[tuple[str, _Ready | str]], size: int, failed: dict[str, str]) -> Iterator[list[_Ready]]:
+    """Samples that could be read, so many at a time; why one could not is put into `failed`."""
+    group: list[_Ready] = []
+    for name, read in found:
+        if isinstance(read, str):
+            failed[name] = read
+            continue
+        group.append(read)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _read(classifier: Classifier, sample: BatchSample, storing: Storing) -> _Ready | str:

@@ -114,7 +114,7 @@ def command(
         if str(output) == "-":
             raise click.UsageError("--output needs the name of a file, which can be gone on with; - is none.")
         with storing:
-            return _answer_all(image, output, lambda: open_classifier(chosen_kit(kit)), storing)
+            return _answer_all(image, output, lambda: open_classifier(chosen_kit(kit), side_by_side=True), storing)
     if as_json and language is not None:
         raise click.UsageError("--json names classes as the kit does, in any language; leave out --lang.")
     _check_one(image, text, note)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgefuse.ahead import ahead
 from edgefuse.embeddings.cost import Spent, spent
-from edgefuse_runtimes.contract import Encoder
+from edgefuse_runtimes.contract import Batch, Encoder
 from edgefuse_runtimes.image import Picture, read_picture
 from edgefuse_runtimes.spec import Preprocess
 
@@ -23,10 +23,10 @@ Portion = Sequence[Picture] | Sequence[Tokens]
 """Samples of one modality that are encoded in one go: pictures, or tokenised notes."""
 
 PORTION_SAMPLES = 16
-"""A few at a time: an engine may share work between notes, and the bar still moves."""
+"""A few at a time: an engine may share work between samples, and the bar still moves."""
 
-DECODED_AHEAD = 8
-"""Pictures that may wait decoded (0.6 MB each at 224 x 224) while another is encoded."""
+DECODED_AHEAD = 24
+"""Pictures that may wait decoded (0.6 MB each at 224 x 224) while others are encoded."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,19 @@ class Encoded:
 
 
 def encode_portions(encoder: Encoder, portions: Sequence[Portion]) -> Iterator[Encoded]:
-    """The portions' vectors, in order."""
-    vectors = _vectors(encoder, portions)
+    """The portions' vectors, in order; pictures are prepared while those before them are encoded."""
+    batches = _batches(encoder, portions)
     for portion in portions:
         started = time.perf_counter()
-        rows = np.stack(list(islice(vectors, len(portion))))  # (m, d)
+        rows = encoder.encode(next(batches))  # (m, d)
         yield Encoded(rows, spent(encoder, len(portion), time.perf_counter() - started))
 
 
-def _vectors(encoder: Encoder, portions: Sequence[Portion]) -> Iterator[Floats]:
-    if encoder.spec.modality == "image":
-        return picture_vectors(encoder, chain.from_iterable(portions))  # type: ignore[arg-type]  # pictures, then
-    return chain.from_iterable(encoder.encode(portion) for portion in portions)  # type: ignore[arg-type]  # token ids
-
-
-def picture_vectors(encoder: Encoder, pictures: Iterable[Picture]) -> Iterator[Floats]:
-    """Vectors (d,) of pictures in order; the next ones are decoded while one is encoded."""
-    assert encoder.spec.preprocess is not None
-    for pixels in prepared(pictures, encoder.spec.preprocess):
-        yield encoder.encode(pixels[None])[0]
+def vectors(encoder: Encoder, samples: Portion) -> Iterator[Floats]:
+    """Vectors (d,) of pictures or of tokenised notes, in order."""
+    portions = [samples[start : start + PORTION_SAMPLES] for start in range(0, len(samples), PORTION_SAMPLES)]
+    for encoded in encode_portions(encoder, portions):
+        yield from encoded.vectors
 
 
 def prepared(pictures: Iterable[Picture], preprocess: Preprocess) -> Iterator[Floats]:
@@ -69,7 +63,11 @@ def prepared(pictures: Iterable[Picture], preprocess: Preprocess) -> Iterator[Fl
     yield from ahead(read, pictures, workers=1, depth=DECODED_AHEAD)
 
 
-def note_vectors(encoder: Encoder, tokens: Sequence[Tokens]) -> Iterator[Floats]:
-    """Vectors (d,) of tokenised notes in order."""
-    for start in range(0, len(tokens), PORTION_SAMPLES):
-        yield from encoder.encode(tokens[start : start + PORTION_SAMPLES])  # (<= 16, d)
+def _batches(encoder: Encoder, portions: Sequence[Portion]) -> Iterator[Batch]:
+    preprocess = encoder.spec.preprocess
+    if preprocess is None:
+        yield from portions  # type: ignore[misc]  # token ids, then
+        return
+    ready = prepared(chain.from_iterable(portions), preprocess)  # type: ignore[arg-type]  # pictures, then
+    for portion in portions:
+        yield np.stack(list(islice(ready, len(portion))))  # (m, 3, H, W)

@@ -219,6 +219,7 @@ def _open(encoders: Encoders, spec: EncoderSpec, settings: Settings) -> Encoder:
         encoders.folder,
         engine=settings.engine,
         threads=settings.threads,
+        side_by_side=True,
         probe_sample=probe_sample(encoders.file, spec),
         notify=settings.notify,
     )

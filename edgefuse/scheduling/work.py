@@ -125,6 +125,7 @@ def _open(work: Work) -> _Opened:
         folder,
         engine=work.engine,
         threads=work.threads,
+        side_by_side=True,
         probe_sample=probe_sample(folder.joinpath, spec),
         notify=lambda sentence: remarks.append(f"{platform.node()}: {sentence}"),
     )

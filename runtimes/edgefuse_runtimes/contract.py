@@ -68,3 +68,5 @@ class Engine:
     """What the library is called where packages come from."""
     child: str = ""
     """"module:class" that runs in the child process of a native engine, in its probe and later."""
+    side_by_side: bool = False
+    """Whether its threads can take a sample each."""

@@ -39,6 +39,10 @@ STATES = 8
 """States of every token, as wide as the vector, that a step holds: those within a feed-forward part are four times as
 wide, and there is what goes in and what stays beside it.
 """
+BESIDE = 9
+"""For each further sample that is encoded at the same time, so many times its states: with samples that wait for it,
+in both processes, and with what an arena cannot use again.
+"""
 TILES = 4 * FLOAT * TILE_VALUES
 """Weights that four threads of the numpy engine of GGUF files have dequantised at a time."""
 
@@ -95,6 +99,8 @@ class Way:
     memory: Memory
     has_worker: bool = False
     """Whether the engine runs, or is probed, in a child process."""
+    side_by_side: int = 1
+    """Samples of a batch that are encoded at the same time."""
 
 
 Choice = tuple[EncoderFacts, Sequence[Way]]
@@ -118,7 +124,8 @@ def need(facts: EncoderFacts, way: Way, *, kept: bool = False) -> Need:
     engine = engines[facts.format, way.engine](facts, way.memory, kept)
     tokenizer = facts.vocabulary * BYTES_PER_TOKEN + facts.tokenizer_bytes * BYTES_PER_JSON_BYTE
     worker = WORKER if way.has_worker else 0
-    return engine + Need(engine=worker, tokenizer=tokenizer, libraries=LIBRARIES[way.engine])
+    beside = BESIDE * _states(facts) * (way.side_by_side - 1)
+    return engine + Need(engine=worker, activations=beside, tokenizer=tokenizer, libraries=LIBRARIES[way.engine])
 
 
 def _onnxruntime(facts: EncoderFacts, memory: Memory, kept: bool) -> Need:

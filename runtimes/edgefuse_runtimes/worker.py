@@ -14,6 +14,7 @@ import select
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -31,6 +32,8 @@ from edgefuse_runtimes.worker_process import WorkerProcess
 
 SECONDS = 60.0
 BYTES_PER_SECOND = 10e6
+SAMPLES_EACH = 2
+"""That a thread takes of a request, side by side: with one, all would wait for the slowest after each."""
 
 
 def time_limit(spec: EncoderSpec) -> float:
@@ -41,8 +44,8 @@ def time_limit(spec: EncoderSpec) -> float:
 class WorkerEncoder(Closing):
     """Any `Encoder` class, run in a child process and used like one in this process.
 
-    Samples go over one at a time, so that `timeout` is the limit of one sample. After a death or a time-out
-    every further call raises EngineUnavailable.
+    Samples go over one at a time, so that `timeout` is the limit of one sample; side by side, a few for each thread.
+    After a death or a time-out every further call raises EngineUnavailable.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class WorkerEncoder(Closing):
         timeout: float,
         lifetime: float = math.inf,
         name: str = "",
+        side_by_side: bool = False,
     ) -> None:
         """Start the child and wait until its engine has opened `path`.
 
@@ -68,6 +72,7 @@ class WorkerEncoder(Closing):
             timeout: seconds that opening, and each sample, may take.
             lifetime: seconds after which no answer is waited for any more.
             name: what sentences call the engine; its class where there is none.
+            side_by_side: each thread takes a sample of its own; only for an engine that can.
 
         Raises:
             BadInput: the engine refused the file.
@@ -75,10 +80,14 @@ class WorkerEncoder(Closing):
         """
         self.spec = spec
         self._lock = threading.Lock()
-        self._child = WorkerProcess(f"{name or engine.partition(':')[2]} on {path.name}", timeout, lifetime)
-        settings = {"path": str(path), "spec": spec.to_json(), "threads": threads, "memory": memory}
+        each = SAMPLES_EACH if side_by_side else 1
+        self._portion = each * threads if side_by_side else 1
+        self._child = WorkerProcess(f"{name or engine.partition(':')[2]} on {path.name}", each * timeout, lifetime)
+        settings: dict[str, Any] = {"threads": threads, "memory": memory}
+        settings |= {"side_by_side": True} if side_by_side else {}
+        described = {"engine": engine, "path": str(path), "spec": spec.to_json(), "settings": settings}
         try:
-            header, _ = self._child.ask({"call": "open", "engine": engine, **settings}, [])
+            header, _ = self._child.ask({"call": "open", **described}, [])
         except BaseException:
             self._child.close()
             raise
@@ -99,11 +108,13 @@ class WorkerEncoder(Closing):
         vectors = np.empty((len(batch), self.spec.width), np.float32)  # (n, d)
         dtype = np.float32 if self.spec.modality == "image" else np.int32
         with self._lock:
-            for row, sample in enumerate(batch):
-                _, arrays = self._child.ask({"call": "encode"}, [np.asarray(sample, dtype)])
-                if len(arrays) != 1 or arrays[0].shape != (1, self.spec.width) or arrays[0].dtype != np.float32:
+            for first in range(0, len(batch), self._portion):
+                portion = [np.asarray(sample, dtype) for sample in batch[first : first + self._portion]]
+                _, arrays = self._child.ask({"call": "encode"}, portion)
+                wanted = (len(portion), self.spec.width)
+                if len(arrays) != 1 or arrays[0].shape != wanted or arrays[0].dtype != np.float32:
                     raise self._child.failed("answered with something that is no vector")
-                vectors[row] = arrays[0][0]
+                vectors[first : first + len(portion)] = arrays[0]
         return vectors
 
     def info(self) -> dict[str, Any]:
@@ -142,7 +153,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
                 reply["info"] = encoder.info()
             else:
                 assert encoder is not None
-                answer = [_vector(encoder, arrays[0])]  # (1, d)
+                answer = [_vectors(encoder, arrays)]  # (m, d)
         except EdgefuseError as error:
             known = type(error) if hasattr(errors, type(error).__name__) else EngineUnavailable
             reply = {"error": known.__name__, "message": str(error)}
@@ -156,12 +167,12 @@ def _open(header: dict[str, Any]) -> Encoder:
     module, _, name = header["engine"].partition(":")
     make = getattr(import_module(module), name)
     spec = EncoderSpec.from_json(header["spec"])
-    return cast("Encoder", make(Path(header["path"]), spec, threads=header["threads"], memory=header["memory"]))
+    return cast("Encoder", make(Path(header["path"]), spec, **header["settings"]))
 
 
-def _vector(encoder: Encoder, sample: Array) -> NDArray[np.float32]:
-    batch = sample[None] if encoder.spec.modality == "image" else [sample]
-    vectors = encoder.encode(batch)  # (1, d)
+def _vectors(encoder: Encoder, samples: Sequence[Array]) -> NDArray[np.float32]:
+    batch = np.stack(samples) if encoder.spec.modality == "image" else samples
+    vectors = encoder.encode(batch)  # (m, d)
     if not np.isfinite(vectors).all():
         raise EngineUnavailable(f"{encoder.info()['engine']} turns a sample into NaN with {encoder.spec.file}.")
     return np.ascontiguousarray(vectors, np.float32)

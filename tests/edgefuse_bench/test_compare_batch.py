@@ -38,8 +38,10 @@ def test_it_tells_rates_whose_ratio_is_theirs(script: ModuleType, tiny_kit: Path
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("small", "large"))]
     assert [row[:2] for row in rows] == [["small", "3"], ["large", "2"]]
     for row in rows:
-        alone, batch, ratio = map(float, row[2:5])
-        assert ratio == pytest.approx(batch / alone, abs=0.02 + 0.06 * ratio / min(alone, batch))
+        alone, together, batch = map(float, row[2:5])
+        for rate, found in ((alone, row[5]), (together, row[9])):  # each is followed by "(least .. most)"
+            ratio = float(found)
+            assert ratio == pytest.approx(batch / rate, abs=0.02 + 0.06 * ratio / min(rate, batch))
 
 
 def test_a_kit_that_is_not_there_gets_a_sentence(script: ModuleType, tmp_path: Path) -> None:

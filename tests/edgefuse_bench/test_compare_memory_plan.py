@@ -26,11 +26,11 @@ def test_every_way_of_every_encoder_gets_a_row(script: ModuleType, tiny_encoders
     rows = [line.split() for line in outcome.stdout.splitlines() if line.startswith(("image.onnx", "text.gguf"))]
     opened = Encoders.open(tiny_encoders)
     expected = [
-        [spec.file, way.engine, way.memory]
+        [spec.file, way.engine, way.memory, str(way.side_by_side)]
         for spec in (opened.image, opened.text)
         for way in ways_to_run(spec.format, "auto", "auto")
     ]
-    assert [[row[0], row[-5], row[-4]] for row in rows] == expected
+    assert [[row[0], *row[-6:-3]] for row in rows] == expected
     for row in rows:
         predicted, measured, ratio = map(float, row[-3:])
         assert measured > 10  # an interpreter with numpy takes more

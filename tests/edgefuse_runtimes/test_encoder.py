@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,3 +76,26 @@ def test_a_vector_is_the_same_alone_and_in_a_batch(encoders: Encoders) -> None:
         assert together.shape == (3, spec.width)
         cosines = (together * alone).sum(1) / np.linalg.norm(together, axis=1) / np.linalg.norm(alone, axis=1)
         assert (1 - cosines).max() <= 1e-6
+
+
+def test_side_by_side_gives_the_very_vectors(encoders: Encoders) -> None:
+    pictures = np.random.default_rng(0).normal(size=(7, 3, 224, 224)).astype(np.float32)  # more than one request
+    found = {}
+    for side_by_side in (False, True):
+        with open_encoder(
+            encoders.image, encoders.folder, engine="onnxruntime", threads=2, side_by_side=side_by_side
+        ) as opened:
+            found[side_by_side] = opened.encode(pictures)  # (7, d)
+            assert opened.info()["threads"] == 2
+    np.testing.assert_array_equal(found[True], found[False])
+
+
+@pytest.mark.parametrize(("engine", "threads"), [("numpy", 2), ("onnxruntime", 1)])
+def test_what_cannot_be_done_side_by_side_is_done_in_turn(encoders: Encoders, engine: str, threads: int) -> None:
+    pictures = np.random.default_rng(0).normal(size=(2, 3, 224, 224)).astype(np.float32)
+    settings: dict[str, Any] = {"engine": engine, "threads": threads}
+    with (
+        open_encoder(encoders.image, encoders.folder, **settings) as one,
+        open_encoder(encoders.image, encoders.folder, **settings, side_by_side=True) as other,
+    ):
+        np.testing.assert_array_equal(other.encode(pictures), one.encode(pictures))

@@ -98,6 +98,11 @@ def test_the_fastest_way_that_fits_is_chosen(available: int, expected: Way | Non
     assert ways == (None if expected is None else (expected,))
 
 
+def test_samples_side_by_side_take_more_each() -> None:
+    alone, two, three = (need(IMAGE, Way("onnxruntime", "normal", side_by_side=count)).anonymous for count in (1, 2, 3))
+    assert three - two == two - alone > 0
+
+
 def test_normal_that_was_asked_for_needs_no_spare_half() -> None:
     taken = need(TEXT, TEXT_WAYS[0]).must_be_there
     asked = [(TEXT, [TEXT_WAYS[0]])]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Batch
-from edgefuse_runtimes.onnx.vectors import encode_one_by_one
+from edgefuse_runtimes.onnx.vectors import encode_each
 from edgefuse_runtimes.spec import EncoderSpec
 
 Floats = NDArray[np.float32]
@@ -35,7 +35,7 @@ class PeerEncoder(Closing):
 
     def encode(self, batch: Batch) -> Floats:
         """Vectors (n, d) of pictures (n, 3, H, W) or of n notes (t,)."""
-        return encode_one_by_one(self._run, batch, self.spec)
+        return encode_each(self._run, batch, self.spec)
 
     def info(self) -> dict[str, Any]:
         """The library and its version."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefuse.extraction.encoding import note_vectors, picture_vectors
+from edgefuse.extraction.encoding import Portion, vectors
 from edgefuse.kits.encoders import Encoders
 from edgefuse.kits.golden import probe_sample
 from edgefuse.progress import Progress, silent
@@ -38,13 +38,13 @@ def exported_vectors(
         encoders.folder,
         threads=resources().threads,
         memory=resources().memory,
+        side_by_side=True,
         probe_sample=probe_sample(encoders.file, spec),
         notify=notify,
     ) as encoder:
-        if spec.modality == "image":
-            vectors, count = picture_vectors(encoder, samples.pictures), len(samples.pictures)
-        else:
-            ids = token_ids(spec, encoders.file(spec.file), samples)
-            vectors, count = note_vectors(encoder, ids), len(ids)
-        found = np.stack(list(progress(f"encoding with {spec.file}", vectors, count)))  # (n, d) or (m, d)
+        given: Portion = samples.pictures
+        if spec.modality == "text":
+            given = token_ids(spec, encoders.file(spec.file), samples)
+        rows = progress(f"encoding with {spec.file}", vectors(encoder, given), len(given))
+        found = np.stack(list(rows))  # (n, d) or (m, d)
         return found, encoder.info()

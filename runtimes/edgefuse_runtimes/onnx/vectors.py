@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from edgefuse_runtimes.pooling import l2_normalize, pool
 from edgefuse_runtimes.spec import EncoderSpec, Preprocess
 
 Floats = NDArray[np.float32]
+Map = Callable[[Callable[[NDArray[Any]], Floats], Sequence[NDArray[Any]]], Iterable[Floats]]
+"""As Python's own `map`."""
 Shape = tuple[int | None, ...]
 """None stands for the length of a note, which is free."""
 
@@ -48,7 +50,7 @@ def _wanted(preprocess: Preprocess | None) -> tuple[str, np.dtype[Any], Shape]:
     return "pictures", np.dtype(np.float32), (1, 3, preprocess.crop, preprocess.crop)
 
 
-def encode_one_by_one(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec: EncoderSpec) -> Floats:
+def encode_each(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec: EncoderSpec, *, over: Map = map) -> Floats:
     """Vectors (n, width) of pictures (n, 3, H, W) or of n notes (t,), pooled and normalised as `spec` says.
 
     A picture's is the mean over its views, before it is normalised.
@@ -58,6 +60,7 @@ def encode_one_by_one(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec:
             "none".
         batch: pictures or notes, as `spec` says.
         spec: of the encoder.
+        over: does the work for each sample, in threads perhaps.
 
     Raises:
         BadInput: the samples have another shape or type, a note is over the token limit, or a vector is of another
@@ -65,9 +68,13 @@ def encode_one_by_one(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec:
     """
     samples: Sequence[NDArray[Any]] = _pictures(batch, spec) if spec.preprocess else _notes(batch, spec)
     rows = np.empty((len(samples), spec.width), np.float32)  # (n, width)
-    for i, sample in enumerate(samples):
+
+    def encode(sample: NDArray[Any]) -> Floats:
         vectors = [_pooled(run(view[None]), spec) for view in sample]  # each (width,)
-        rows[i] = vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0)
+        return vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0)  # (width,)
+
+    for i, vector in enumerate(over(encode, samples)):
+        rows[i] = vector
         if not np.isfinite(rows[i]).all():
             what = "picture" if spec.preprocess is not None else "note"
             raise BadInput(

@@ -16,7 +16,7 @@ from edgefuse_runtimes.machine import set_blas_threads
 from edgefuse_runtimes.onnx.buffers import Buffers
 from edgefuse_runtimes.onnx.graph import load
 from edgefuse_runtimes.onnx.program import Program, compile_graph, run
-from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
+from edgefuse_runtimes.onnx.vectors import encode_each, input_shape
 from edgefuse_runtimes.spec import EncoderSpec
 
 
@@ -49,7 +49,7 @@ class OnnxNumpyEncoder(Closing):
         if program is None:
             raise EngineUnavailable(f"The encoder {self.spec.file} is closed.")
         with self._one_at_a_time:  # two runs would write to the same buffers
-            return encode_one_by_one(lambda x: run(program, x, self._buffers), batch, self.spec)  # (n, d)
+            return encode_each(lambda x: run(program, x, self._buffers), batch, self.spec)  # (n, d)
 
     def info(self) -> dict[str, Any]:
         """Engine, version, file, threads (None: as numpy's BLAS chooses), precision and memory setting."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ from edgefuse_runtimes.closing import Closing
 from edgefuse_runtimes.contract import Batch, Memory
 from edgefuse_runtimes.errors import BadInput, EngineUnavailable
 from edgefuse_runtimes.onnx.graph import load
-from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
+from edgefuse_runtimes.onnx.vectors import encode_each, input_shape
 from edgefuse_runtimes.spec import EncoderSpec
 from edgefuse_runtimes.worker import WorkerEncoder, time_limit
 
@@ -24,28 +25,43 @@ IN_CHILD = "edgefuse_runtimes.onnx.with_onnxruntime:OnnxRuntimeEncoder"
 class OnnxRuntimeWorker(WorkerEncoder):
     """onnxruntime in a child process, as an `Encoder`."""
 
-    def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
-        """Start the child and open the file there.
+    def __init__(
+        self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory, side_by_side: bool = False
+    ) -> None:
+        """Start the child and open the file there; with `side_by_side` each thread takes a sample of its own.
 
         Raises:
             BadInput: the file is missing, damaged or no such encoder.
             EngineUnavailable: onnxruntime does not import here, cannot run the file, died or hung over it.
         """
         super().__init__(
-            IN_CHILD, path, spec, threads=threads, memory=memory, timeout=time_limit(spec), name="onnxruntime"
+            IN_CHILD,
+            path,
+            spec,
+            threads=threads,
+            memory=memory,
+            timeout=time_limit(spec),
+            name="onnxruntime",
+            side_by_side=side_by_side,
         )
 
 
 class OnnxRuntimeEncoder(Closing):
     """An `Encoder` that runs its graph in an onnxruntime session of this process.
 
+    With `side_by_side` each of its threads takes a sample of its own. A graph has parts that cannot be shared out, and
+    after each other part the threads wait for the slowest of them; samples side by side never wait for each other.
+
     Raises:
         EngineUnavailable: onnxruntime does not import here, or cannot run an operator of the file.
         BadInput: the file is missing, damaged or no such encoder.
     """
 
-    def __init__(self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory) -> None:
+    def __init__(
+        self, path: Path, spec: EncoderSpec, *, threads: int, memory: Memory, side_by_side: bool = False
+    ) -> None:
         self.spec = spec
+        self._pool = ThreadPoolExecutor(threads) if side_by_side else None
         self._path, self._threads, self._memory = path, threads, memory
         graph = load(
             path, () if spec.data is None else (spec.data.file,)
@@ -56,7 +72,7 @@ class OnnxRuntimeEncoder(Closing):
         self._version = str(runtime.__version__)
         self._errors = errors_of(runtime)
         sizes = {free: size for free, size in zip(graph.inputs[0].shape, shape, strict=True) if isinstance(free, str)}
-        options = session_options(runtime, threads, memory, sizes)
+        options = session_options(runtime, 1 if side_by_side else threads, memory, sizes)
         del graph
         try:
             self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -74,7 +90,8 @@ class OnnxRuntimeEncoder(Closing):
             BadInput: samples of another shape, or a vector that is not finite.
             EngineUnavailable: onnxruntime failed.
         """
-        return encode_one_by_one(self._run, batch, self.spec)  # (n, d)
+        over = map if self._pool is None else self._pool.map
+        return encode_each(self._run, batch, self.spec, over=over)  # (n, d)
 
     def info(self) -> dict[str, Any]:
         """Engine, its version, file, threads, precision and memory setting."""
@@ -90,6 +107,8 @@ class OnnxRuntimeEncoder(Closing):
     def close(self) -> None:
         """Give the session's memory back."""
         self._session = None
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _run(self, x: NDArray[Any]) -> NDArray[np.float32]:
         if self._session is None:

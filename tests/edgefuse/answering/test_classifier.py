@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -90,6 +91,29 @@ def test_threads_take_turns(tiny_kit: Path, picture: Path) -> None:
     with Classifier.open(tiny_kit, engine="numpy") as classifier, ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: classifier.predict(picture, NOTE).probabilities, range(8)))
     assert all(answer == answers[0] for answer in answers)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+@pytest.mark.parametrize("keep_open", [True, False])
+def test_samples_together_get_the_answers_that_they_get_alone(
+    tiny_kit: Path, picture: Path, engine: str, keep_open: bool
+) -> None:
+    turned = Image.open(picture).rotate(90)
+    given: list[tuple[Any, str | None]] = [(picture, NOTE), (None, NOTE), (turned, None), (turned, "New, it bleeds.")]
+    settings: dict[str, Any] = {"engine": engine, "threads": 2, "keep_open": keep_open, "cache": False}
+    with Classifier.open(tiny_kit, **settings, side_by_side=True) as classifier:
+        assert classifier.group == 4
+        together = classifier.answer_together([classifier.read(*sample) for sample in given])
+    with Classifier.open(tiny_kit, **settings) as classifier:
+        assert classifier.group == 1
+        alone = [classifier.predict(*sample) for sample in given]
+
+    said = ("image", "label", "probabilities", "missing", "engines", "precisions", "notes")
+    for one, other in zip(together, alone, strict=True):
+        assert [vars(one)[name] for name in said] == [vars(other)[name] for name in said]
+        times = one.timings_ms
+        assert (times["image"] > times["decode"]) is (one.engines["image"] is not None)
+        assert sum(times[name] for name in ("load", "image", "text", "head")) <= times["total"] + 0.1
 
 
 @pytest.mark.parametrize("note", ["", "  \n\t "])

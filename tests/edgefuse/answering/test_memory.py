@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import util
 from pathlib import Path
 
@@ -39,6 +40,19 @@ def test_plenty_of_memory_is_used_and_little_is_spared(tiny_kit: Path) -> None:
     kept = request(tiny_kit, engine="numpy", kept=True)
     assert plan(kept, PLENTY) == {"image": Chosen("numpy", "normal"), "text": Chosen("numpy", "normal")}
     assert {chosen.memory for chosen in plan(kept, TIGHT).values()} == {"low"}
+
+
+@pytest.mark.skipif(not util.find_spec("onnxruntime"), reason="needs onnxruntime, which can")
+def test_pictures_go_side_by_side_where_there_is_room_for_them(tiny_kit: Path) -> None:
+    batch = replace(request(tiny_kit, engine="onnxruntime", kept=True), side_by_side=4)
+    chosen = plan(batch, PLENTY)
+    assert (chosen["image"].side_by_side, chosen["text"].side_by_side) == (True, False)
+
+    in_turn = AvailableMemory(PLENTY.bytes, "a limit of the test")
+    while plan(batch, in_turn)["image"].side_by_side:
+        in_turn = AvailableMemory(in_turn.bytes - 4 * MIB, "a limit of the test")
+    assert plan(batch, in_turn)["image"] == Chosen("onnxruntime", "normal")
+    assert plan(replace(batch, memory="low"), PLENTY)["image"] == Chosen("onnxruntime", "low")
 
 
 def test_for_one_answer_nothing_is_made_ready(tiny_kit: Path) -> None:

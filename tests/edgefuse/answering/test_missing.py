@@ -101,7 +101,7 @@ def test_a_kit_of_an_older_edgefuse_says_what_it_lacks(
     with Classifier.open(old, engine="numpy") as classifier:
         assert classifier.predict(picture, NOTE).notes == []
         answer = classifier.predict(picture, None)
-        vectors = classifier._image.encode_picture(classifier.read(picture, None).pixels)[0]
+        vectors = classifier._image.encode_pictures(classifier.read(picture, None).pixels)[0]
     head = classifier.kit.head
     plain = softmax(head.image_only, {"image": align_image(head.alignment, vectors)})
     assert list(answer.probabilities.values()) == pytest.approx(plain, abs=1e-5)

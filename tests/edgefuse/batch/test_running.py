@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from edgefuse import Classifier
-from edgefuse.answering.classifier import Inputs
+from edgefuse.answering.inputs import Inputs
 from edgefuse.answering.prediction import Prediction
 from edgefuse.batch.answers_file import AnswersFile
 from edgefuse.batch.running import Outcome, classify_batch
@@ -37,12 +37,13 @@ def run(classifier: Classifier, answers: AnswersFile) -> Outcome:
 
 def test_the_next_answer_is_found_while_one_is_written(classifier, answers, monkeypatch) -> None:
     found = [threading.Event() for _ in SAMPLES]
-    answer, append = Classifier.answer, AnswersFile.append
+    answer, append = Classifier.answer_together, AnswersFile.append
 
-    def telling(self: Classifier, inputs: Inputs) -> Prediction:
-        prediction = answer(self, inputs)
-        found[SAMPLES.index(next(sample for sample in SAMPLES if sample.note == inputs.note))].set()
-        return prediction
+    def telling(self: Classifier, group: Sequence[Inputs]) -> list[Prediction]:
+        predictions = answer(self, group)
+        for inputs in group:
+            found[SAMPLES.index(next(sample for sample in SAMPLES if sample.note == inputs.note))].set()
+        return predictions
 
     def slow(self: AnswersFile, sample_id: str, line: dict[str, object]) -> None:
         following = [sample.id for sample in SAMPLES].index(sample_id) + 1
@@ -50,7 +51,7 @@ def test_the_next_answer_is_found_while_one_is_written(classifier, answers, monk
             assert found[following].wait(60), "the encoder waits until the answer is written"
         append(self, sample_id, line)
 
-    monkeypatch.setattr(Classifier, "answer", telling)
+    monkeypatch.setattr(Classifier, "answer_together", telling)
     monkeypatch.setattr(AnswersFile, "append", slow)
 
     assert run(classifier, answers).answered == len(SAMPLES)

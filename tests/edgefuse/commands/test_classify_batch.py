@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from edgefuse import Classifier
-from edgefuse.answering.classifier import Inputs
+from edgefuse.answering.inputs import Inputs
 from edgefuse.answering.prediction import Prediction
 from edgefuse.answering.text_cache import cache_folder
 from edgefuse_runtimes.errors import DoesNotFit
@@ -172,11 +172,11 @@ def test_a_damaged_encoder_ends_the_batch_with_its_sentence(
 def test_samples_that_failed_are_listed_even_if_the_batch_ends_early(
     batch: Callable[..., Any], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(classifier: Classifier, inputs: Inputs) -> Prediction:
+    def fail(classifier: Classifier, group: Sequence[Inputs]) -> list[Prediction]:
         raise DoesNotFit("There is too little memory.")
 
     (photos / "00.jpg").write_text("no picture")
-    monkeypatch.setattr(Classifier, "answer", fail)
+    monkeypatch.setattr(Classifier, "answer_together", fail)
     outcome, answers = batch(photos)
     assert (outcome.code, answers) == (7, [])
     assert "1 could not be answered; repair them and run the same command again:\n  00.jpg: " in outcome.err

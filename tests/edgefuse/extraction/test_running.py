@@ -58,7 +58,7 @@ class Means:
 
     def encode(self, batch: Any) -> np.ndarray:
         self.log.extend([self.spec.modality] * len(batch))
-        if self.log.count("image") - 1 == self.fails_after:
+        if self.fails_after is not None and self.log.count("image") > self.fails_after:
             raise KeyboardInterrupt
         return np.array([self.vector(item) for item in batch], np.float32)
 

@@ -12,7 +12,7 @@ import pytest
 
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.onnx.graph import load
-from edgefuse_runtimes.onnx.vectors import encode_one_by_one, input_shape
+from edgefuse_runtimes.onnx.vectors import encode_each, input_shape
 from edgefuse_runtimes.spec import EncoderSpec, Tokenization, Views
 
 SHAPE = (1, 3, 28, 28)
@@ -30,7 +30,7 @@ def mean_and_max(x: np.ndarray) -> np.ndarray:
 def test_pictures_are_run_one_at_a_time(small_spec: EncoderSpec) -> None:
     batch = np.random.default_rng(0).random((4, 3, 28, 28), np.float32)
 
-    rows = encode_one_by_one(mean_and_max, batch, small_spec)
+    rows = encode_each(mean_and_max, batch, small_spec)
 
     np.testing.assert_allclose(rows, [[x.mean(), x.max()] for x in batch], rtol=1e-6)
 
@@ -39,7 +39,7 @@ def test_vectors_are_pooled_and_normalised_as_the_spec_says(small_spec: EncoderS
     spec = replace(small_spec, pooling="mean", normalize=True)
     hidden = np.array([[[2, 5], [4, 3]]], np.float32)  # (1, 2, 2)
 
-    rows = encode_one_by_one(lambda x: hidden, np.zeros(SHAPE, np.float32), spec)
+    rows = encode_each(lambda x: hidden, np.zeros(SHAPE, np.float32), spec)
 
     np.testing.assert_allclose(rows, [[0.6, 0.8]], rtol=1e-6)
 
@@ -53,7 +53,7 @@ def test_a_picture_is_seen_from_all_its_views(small_spec: EncoderSpec, count: Vi
     def corners(x: np.ndarray) -> np.ndarray:
         return np.array([[x[0, 0, 0, 0], x[0, 0, 0, -1]]], np.float32)  # top left and top right
 
-    (row,) = encode_one_by_one(corners, picture, spec)
+    (row,) = encode_each(corners, picture, spec)
 
     (a, b), (c, d) = picture[0, 0][[0, -1]][:, [0, -1]]
     same, mirrored, upside_down, turned = [(a, b), (b, a), (c, d), (d, c)]
@@ -61,7 +61,7 @@ def test_a_picture_is_seen_from_all_its_views(small_spec: EncoderSpec, count: Vi
 
 
 def test_no_pictures_give_no_vectors(small_spec: EncoderSpec) -> None:
-    assert encode_one_by_one(mean_and_max, np.zeros((0, 3, 28, 28), np.float32), small_spec).shape == (
+    assert encode_each(mean_and_max, np.zeros((0, 3, 28, 28), np.float32), small_spec).shape == (
         0,
         2,
     )
@@ -78,7 +78,7 @@ def test_no_pictures_give_no_vectors(small_spec: EncoderSpec) -> None:
 )
 def test_pictures_of_another_shape_or_type_are_refused(small_spec: EncoderSpec, batch: object, given: str) -> None:
     with pytest.raises(BadInput, match=rf"takes pictures as float32 \(n, 3, 28, 28\), but was given {given}"):
-        encode_one_by_one(mean_and_max, batch, small_spec)  # type: ignore[arg-type]
+        encode_each(mean_and_max, batch, small_spec)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -87,13 +87,13 @@ def test_a_vector_that_is_not_finite_is_refused(small_spec: EncoderSpec, value: 
     batch[1] = value
 
     with pytest.raises(BadInput, match="NaN or infinity for picture 2 of 3"):
-        encode_one_by_one(mean_and_max, batch, small_spec)
+        encode_each(mean_and_max, batch, small_spec)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 2), (1, 4, 2), (2,)])
 def test_an_output_of_another_shape_is_refused(small_spec: EncoderSpec, shape: tuple[int, ...]) -> None:
     with pytest.raises(BadInput, match=r"pooling 'none'\) needs \(1, 2\)"):
-        encode_one_by_one(lambda x: np.zeros(shape, np.float32), np.zeros(SHAPE, np.float32), small_spec)
+        encode_each(lambda x: np.zeros(shape, np.float32), np.zeros(SHAPE, np.float32), small_spec)
 
 
 def model(save_model: Callable[..., Path], shape: list[object] | None, dtype: type = np.float32) -> Path:
@@ -155,9 +155,9 @@ def test_notes_are_run_one_at_a_time_as_int64(text_spec: EncoderSpec) -> None:
         return np.array([[x.shape[1], x.sum()]], np.float32)
 
     notes = [np.array(ids, np.int32) for ids in ([1, 2, 3], [5], [7, 7])]
-    assert encode_one_by_one(length_and_sum, notes, text_spec).tolist() == [[3, 6], [1, 5], [2, 14]]
+    assert encode_each(length_and_sum, notes, text_spec).tolist() == [[3, 6], [1, 5], [2, 14]]
     assert seen == [(np.int64, (1, 3)), (np.int64, (1, 1)), (np.int64, (1, 2))]
-    assert encode_one_by_one(length_and_sum, [], text_spec).shape == (0, 2)
+    assert encode_each(length_and_sum, [], text_spec).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ def test_notes_are_run_one_at_a_time_as_int64(text_spec: EncoderSpec) -> None:
 )
 def test_notes_of_another_kind_are_refused(text_spec: EncoderSpec, batch: object, given: str) -> None:
     with pytest.raises(BadInput, match=rf"takes notes of 1 to 8 int32 token ids, but was given {given}"):
-        encode_one_by_one(mean_and_max, batch, text_spec)  # type: ignore[arg-type]
+        encode_each(mean_and_max, batch, text_spec)  # type: ignore[arg-type]
 
 
 def test_a_vector_of_a_note_that_is_not_finite_is_refused(text_spec: EncoderSpec) -> None:
     with pytest.raises(BadInput, match="for note 1 of 1; check the note"):
-        encode_one_by_one(lambda x: np.full((1, 2), np.nan, np.float32), [np.ones(2, np.int32)], text_spec)
+        encode_each(lambda x: np.full((1, 2), np.nan, np.float32), [np.ones(2, np.int32)], text_spec)
