@@ -23,7 +23,8 @@ pytest_plugins = [
 ]  # fmt: skip
 """Modules of `fixtures/`, beside this file."""
 
-# Processes test side by side: threads that wait busily (OpenMP's, in torch) would take the other one's core.
+# Processes test side by side: threads that wait busily (numpy's BLAS, OpenMP's in torch) would take the other's core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # A shell makes what it runs in the background (`make test &`) deaf to Ctrl-C, and so would be all that tests interrupt.
