@@ -71,12 +71,9 @@ def export_text_encoder(
         BadInput: the source cannot be used, or an extra ("export"; "llama" for q4_k_m) is not installed.
         DoesNotFit: the disk of `folder` has no room for what is to be written.
     """
-    kind = kind_of(source)
-    if kind == "onnx":
-        raise BadInput(f"{source} is an ONNX file, which holds an image encoder; give a text encoder.")
     if quantize != "q8_0":
         require_llama_cpp()
-    plan = _plan_gguf(source, requantize) if kind == "gguf" else _plan_folder(source)
+    plan = _plan_gguf(source, requantize) if kind_of(source) == "gguf" else _plan_folder(source)
     with work_folder(folder) as work:
         part = work / FILE
         steps = _write(plan, part, quantize, progress)

@@ -26,6 +26,31 @@ def becomes_gguf(source: Path) -> bool:
     return kind_of(source) != "folder" or read_config(source)["model_type"] not in TEXT_FAMILIES
 
 
+def require_text_source(source: Path, *, pooling: Pooling | None, quantize: llama.Precision, requantize: bool) -> None:
+    """Refuse what `export_text_encoders` cannot use, by all that can be told before weights are read.
+
+    Raises:
+        BadInput: the source is no text encoder of a known family, or an option is none of that family.
+    """
+    kind = kind_of(source)
+    if kind == "onnx":
+        raise BadInput(f"{source} is an ONNX file, which holds an image encoder; give a text encoder.")
+    model_type = read_config(source)["model_type"] if kind == "folder" else "llama"
+    if model_type in TEXT_FAMILIES:
+        if quantize != "q8_0" or requantize:
+            raise BadInput(
+                f"{source} holds a model of type {model_type!r}, which becomes an ONNX file; "
+                "leave --quantize and --requantize out, they are for LLaMA."
+            )
+    elif model_type != "llama":
+        raise BadInput(
+            f"{source} holds a model of type {model_type!r}; the text encoders that can be exported are: "
+            f"llama, {', '.join(TEXT_FAMILIES)}."
+        )
+    elif pooling not in (None, *LLAMA_POOLINGS):
+        raise BadInput(f"{source} is of the LLaMA family, which is pooled by last or mean; choose --pooling.")
+
+
 def export_text_encoder(source: Path, folder: Path, progress: Progress = silent, **options: Any) -> EncoderSpec:
     """`export_text_encoders` for one precision: its only spec."""
     (spec,) = export_text_encoders(source, folder, progress, **options)
@@ -58,24 +83,11 @@ def export_text_encoders(
     Raises:
         BadInput: the source or the pooling cannot be used, or an extra is not installed.
     """
-    if kind_of(source) == "folder":
-        model_type = read_config(source)["model_type"]
-        if model_type in TEXT_FAMILIES:
-            if quantize != "q8_0" or requantize:
-                raise BadInput(
-                    f"{source} holds a model of type {model_type!r}, which becomes an ONNX file; "
-                    "leave --quantize and --requantize out, they are for LLaMA."
-                )
-            return text_onnx.export_onnx_text_encoders(
-                source, folder, progress, precision=precision, pooling=pooling, reference=reference
-            )
-        if model_type != "llama":
-            raise BadInput(
-                f"{source} holds a model of type {model_type!r}; the text encoders that can be exported are: "
-                f"llama, {', '.join(TEXT_FAMILIES)}."
-            )
-    if pooling not in (None, *LLAMA_POOLINGS):
-        raise BadInput(f"{source} is of the LLaMA family, which is pooled by last or mean; choose --pooling.")
+    require_text_source(source, pooling=pooling, quantize=quantize, requantize=requantize)
+    if not becomes_gguf(source):
+        return text_onnx.export_onnx_text_encoders(
+            source, folder, progress, precision=precision, pooling=pooling, reference=reference
+        )
     spec = llama.export_text_encoder(
         source,
         folder,

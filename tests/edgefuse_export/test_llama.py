@@ -217,11 +217,6 @@ def test_rows_that_q8_0_cannot_hold_are_refused(tmp_path: Path, llama_folder: Pa
     refuse(source, tmp_path, "rows of 48 values, and Q8_0 needs a multiple of 32")
 
 
-def test_image_encoders_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").touch()
-    refuse(tmp_path / "a.onnx", tmp_path, "which holds an image encoder")
-
-
 def test_a_long_context_reads_512_tokens_beginning_with_bos(llama_folder: Path, tmp_path: Path) -> None:
     source = edited(llama_folder, tmp_path, {"max_position_embeddings": 4096})
     settings = json.loads((source / "tokenizer_config.json").read_text()) | {"add_bos_token": True}

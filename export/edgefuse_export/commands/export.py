@@ -166,7 +166,7 @@ def command(
     from edgefuse_export.resources import limited
     from edgefuse_export.search import Search
     from edgefuse_export.sources import find_source, require_export_extra
-    from edgefuse_export.text import becomes_gguf, export_text_encoders
+    from edgefuse_export.text import becomes_gguf, export_text_encoders, require_text_source
     from edgefuse_export.vision import export_image_encoders
     from edgefuse_runtimes.errors import BadInput
     from edgefuse_runtimes.files import require_name
@@ -178,10 +178,13 @@ def command(
     if image_encoder is None or text_encoder is None:
         raise BadInput("Two encoders are needed; give --image-encoder and --text-encoder, or --clip for both.")
     require_export_extra()  # before samples are read or drawn
+    image_source, text_source = find_source(image_encoder), find_source(text_encoder)
+    require_text_source(  # its turn comes after minutes of work on the image encoder
+        text_source, pooling=pooling, quantize=quantize, requantize=requantize
+    )
     judge, gates = open_judge(head, kit), Gates(max_error, min_agreement)
     gates.check_head(judge is not None)
     proof = Proof(read_samples(samples, samples_count, bar), judge, gates, with_pictures)
-    image_source, text_source = find_source(image_encoder), find_source(text_encoder)
     limit = (max_error or SEARCH_ERROR) if search else None
 
     def export_image(folder: Path, reference: Reference) -> list[EncoderSpec]:

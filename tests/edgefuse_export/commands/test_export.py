@@ -116,7 +116,27 @@ def test_a_bad_source_leaves_nothing_behind(tiny_image_onnx: Path, tmp_path: Pat
 def test_sources_in_the_wrong_places_are_refused(tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path) -> None:
     outcome = export(tiny_text_gguf, tiny_image_onnx, tmp_path / "E")
     assert isinstance(outcome.exception, BadInput)
+    assert "is an ONNX file, which holds an image encoder; give a text encoder" in str(outcome.exception)
+    outcome = export(tiny_text_gguf, tiny_text_gguf, tmp_path / "E")
+    assert isinstance(outcome.exception, BadInput)
     assert "holds a text encoder; give an image encoder" in str(outcome.exception)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("tiny_image_onnx", [], "give a text encoder"),
+        ("tiny_text_gguf", ["--pooling", "cls"], "choose --pooling"),
+    ],
+)
+def test_what_a_text_encoder_cannot_be_is_told_before_the_image_encoder_is_exported(
+    request: pytest.FixtureRequest, tiny_image_onnx: Path, tmp_path: Path,
+    source: str, options: list[str], said: str,
+) -> None:  # fmt: skip
+    outcome = export(tiny_image_onnx, request.getfixturevalue(source), tmp_path / "E", *options)
+    assert isinstance(outcome.exception, BadInput)
+    assert said in str(outcome.exception)
+    assert outcome.stderr == ""  # no step of any work
 
 
 def test_existing_output_is_left_alone(tiny_image_onnx: Path, tiny_text_gguf: Path, tmp_path: Path) -> None:
