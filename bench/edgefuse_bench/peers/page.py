@@ -23,16 +23,30 @@ def page(result: dict[str, Any]) -> str:
 
 def _comparison(result: dict[str, Any], comparison: dict[str, Any]) -> str:
     baseline, reference = comparison["baseline"], comparison["reference"]
+    emulated = bool(result["machine"].get("emulated"))
     rows = [row for row in comparison["peers"] if "failed" not in row]
-    exact = f", distances to the vectors of “{reference}”" if reference else ""
     parts = [
         f"**{comparison['encoder']['source']}**: {_samples(result, comparison)}.",
-        _table([_speed(row, baseline, reference) for row in rows]),
-        f"Milliseconds are the median of one sample; ratios are to “{baseline}”{exact}.",
-        _table([_cost(row) for row in rows]),
+        *_tables(rows, baseline, reference, emulated=emulated),
         *(f"{row['name']} is left out: {row['failed']}" for row in comparison["peers"] if "failed" in row),
     ]
     return "\n\n".join(parts)
+
+
+def _tables(
+    rows: list[dict[str, Any]], baseline: str, reference: str | None, *, emulated: bool
+) -> tuple[str, str, str]:
+    """Both tables and what to know of them; an emulator's times say nothing about a device, and are left out."""
+    left_out = ("ms", "ratio", "95 %", "s to open") if emulated else ()
+    speed, cost = (
+        _table([{name: cell for name, cell in row.items() if name not in left_out} for row in found])
+        for found in ([_speed(row, baseline, reference) for row in rows], [_cost(row) for row in rows])
+    )
+    exact = f"distances to the vectors of “{reference}”" if reference else ""
+    said = [f"Milliseconds are the median of one sample; ratios are to “{baseline}”", exact]
+    if emulated:
+        said = ["EMULATED: times mean nothing, and none is shown", exact]
+    return speed, ", ".join(filter(None, said)) + ".", cost
 
 
 def _table(rows: list[dict[str, str]]) -> str:
@@ -100,9 +114,10 @@ def _measured_on(result: dict[str, Any]) -> str:
     libraries = {name: version for name, version in (card["libraries"] | result["libraries"]).items() if version}
     share = max(comparison["others_work"] for comparison in result["comparisons"])
     shared = f"Other programs took {share:.0%} of the machine in the rounds"
-    shared += ": the ratios count, not the times." if share > BUSY else "."
+    shared += ": the ratios count, not the times." if share > BUSY and not card.get("emulated") else "."
+    emulated = f", which emulated {card['architecture']}" if card.get("emulated") else ""
     return (
-        f"Measured {result['started'][:10]} on {card['cpu']}, {card['physical_cores']} core(s), "
+        f"Measured {result['started'][:10]} on {card['cpu']}{emulated}, {card['physical_cores']} core(s), "
         f"{card['ram_bytes'] / 2**30:.1f} GiB, {card['system']}, Python {card['python']}; "
         f"{', '.join(f'{name} {version}' for name, version in libraries.items())}. {shared}"
     )

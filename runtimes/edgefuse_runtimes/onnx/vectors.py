@@ -67,10 +67,12 @@ def encode_each(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec: Encod
             width or not finite.
     """
     samples: Sequence[NDArray[Any]] = _pictures(batch, spec) if spec.preprocess else _notes(batch, spec)
+    count = spec.preprocess.views if spec.preprocess else 0
     rows = np.empty((len(samples), spec.width), np.float32)  # (n, width)
 
     def encode(sample: NDArray[Any]) -> Floats:
-        vectors = [_pooled(run(view[None]), spec) for view in sample]  # each (width,)
+        inputs = views(sample, count) if count else sample  # (v, 3, H, W) or (1, t)
+        vectors = [_pooled(run(one[None]), spec) for one in inputs]  # each (width,)
         return vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0)  # (width,)
 
     for i, vector in enumerate(over(encode, samples)):
@@ -85,7 +87,7 @@ def encode_each(run: Callable[[NDArray[Any]], Floats], batch: Batch, spec: Encod
 
 
 def _pictures(batch: Batch, spec: EncoderSpec) -> list[Floats]:
-    """The views (v, 3, H, W) of each."""
+    """One (3, H, W) for each."""
     assert spec.preprocess is not None
     wanted = (3, spec.preprocess.crop, spec.preprocess.crop)
     if not isinstance(batch, np.ndarray) or batch.dtype != np.float32 or batch.shape[1:] != wanted:
@@ -93,7 +95,7 @@ def _pictures(batch: Batch, spec: EncoderSpec) -> list[Floats]:
         raise BadInput(
             f"The encoder {spec.file} takes pictures as float32 {_shown(('n', *wanted))}, but was given {got}."
         )
-    return [views(pixels, spec.preprocess.views) for pixels in batch]
+    return list(batch)
 
 
 def _notes(batch: Batch, spec: EncoderSpec) -> list[NDArray[np.int64]]:

@@ -164,6 +164,16 @@ def test_a_page_has_a_row_for_each_that_ran_and_a_sentence_for_each_other(work: 
     assert any(line.startswith("unmade is left out: ") for line in lines)
     assert "took 40% of the machine in the rounds: the ratios count, not the times." in lines[-1]
 
+    machine = result["machine"] | {"emulated": True, "architecture": "aarch64"}  # type: ignore[operator]
+    emulated = page(result | {"machine": machine})
+    assert "EMULATED: times mean nothing, and none is shown, distances to the vectors of “torch, fp32”." in emulated
+    assert "on a processor, which emulated aarch64, 1 core(s)" in emulated
+    headings = [line for line in emulated.splitlines() if line.startswith("| who runs it")]
+    assert headings == [
+        "| who runs it | 1 − centred cosine | same label |",
+        "| who runs it | peak MiB | own MiB | file MB |",
+    ]
+
 
 def test_a_step_that_failed_is_not_tried_again_for_the_next_peer(work: Path) -> None:
     step = Step("made_up_peers:fail", work / "shared" / "model")
