@@ -18,21 +18,38 @@ from edgefuse_bench.query_log import MEASURED, QueryLog
 
 
 class TimedAnswers(AnswersFile):
-    """The file of a batch's answers, which also writes down when each of them was on the disk."""
+    """The file of a batch's answers, which also writes down when each group of them was on the disk."""
 
-    def __init__(self, path: Path, digest: str, *, asked: Sequence[int], log: QueryLog, asker: Asker) -> None:
-        """`asked` are the samples' numbers, by the ids "0", "1", ... of the batch."""
+    def __init__(
+        self, path: Path, digest: str, *, asked: Sequence[int], group: int, log: QueryLog, asker: Asker
+    ) -> None:
+        """`asked` are the samples' numbers, by the ids "0", "1", ... of the batch; `group` are found together."""
         super().__init__(path, digest)
-        self._asked, self._log, self._asker = asked, log, asker
+        self._asked, self._group, self._log, self._asker = asked, group, log, asker
         self._before_ns = time.monotonic_ns()
+        self._found: list[tuple[int, dict[str, Any]]] = []
 
     def append(self, sample_id: str, answer: dict[str, Any]) -> None:
-        """Add a sample's answer; its time is that since the answer before."""
+        """Add a sample's answer; its time is its share of that since the group before."""
         super().append(sample_id, answer)
-        now, sample = time.monotonic_ns(), self._asked[int(sample_id)]
-        self._log.write(MEASURED, sample, self._before_ns, now - self._before_ns, stages_ns(answer["timings_ms"]))
+        self._found.append((self._asked[int(sample_id)], answer))
+        if len(self._found) == self._group:
+            self._tell()
+
+    def close(self) -> None:
+        """Tell the last answers, which may be fewer, and let the file go."""
+        self._tell()
+        super().close()
+
+    def _tell(self) -> None:
+        now = time.monotonic_ns()
+        share = (now - self._before_ns) // max(1, len(self._found))
+        for number, (sample, answer) in enumerate(self._found):
+            begun = self._before_ns + number * share
+            self._log.write(MEASURED, sample, begun, share, stages_ns(answer["timings_ms"]))
+            self._asker.keep(sample, answer)
+        self._found.clear()
         self._before_ns = now
-        self._asker.keep(sample, answer)
 
 
 def offline(asker: Asker, order: Order, classifier: Classifier, log: QueryLog) -> None:
@@ -47,7 +64,7 @@ def offline(asker: Asker, order: Order, classifier: Classifier, log: QueryLog) -
     path = Path(order.folder) / "answers.jsonl"
     with (
         open_storing(log=False, say=print) as nowhere,  # these are no answers about anybody
-        TimedAnswers(path, classifier.kit.digest, asked=asked, log=log, asker=asker) as answers,
+        TimedAnswers(path, classifier.kit.digest, asked=asked, group=classifier.group, log=log, asker=asker) as answers,
     ):
         classify_batch(classifier, batch, answers, failed, nowhere)
     asker.unreadable |= {asked[int(name)]: sentence for name, sentence in failed.items()}
