@@ -161,9 +161,8 @@ class Classifier(Closing):
 
     @property
     def group(self) -> int:
-        """How many samples are best given to `answer_together`."""
-        settings = self._runs.settings["image"]
-        return SAMPLES_EACH * self.threads["image"] if settings.side_by_side else 1
+        """How many samples are best given to `answer_together` now; 1 until the image encoder is open."""
+        return SAMPLES_EACH * self.threads["image"] if self._image.side_by_side else 1
 
     @property
     def threads(self) -> dict[Modality, int]:

@@ -51,6 +51,12 @@ class Stage(Closing):
         """Whether the encoder holds memory."""
         return self._encoder is not None
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether the encoder is open, and each of its threads takes a picture of its own."""
+        able = {engine.name for engine in ENGINES[self.spec.format] if engine.side_by_side}
+        return self.is_open and self._chosen.side_by_side and self.engine in able
+
     def open(self, chosen: Chosen) -> None:
         """Open the encoder in the way that was chosen for it, unless it is open.
 

@@ -21,6 +21,7 @@ from edgefuse.results.inputs import Given
 from edgefuse.results.storing import Storing
 from edgefuse_runtimes.errors import BadInput, DoesNotFit
 from edgefuse_runtimes.machine import usable_cores
+from edgefuse_runtimes.worker import SAMPLES_EACH
 
 DECODED_AHEAD = 8
 """Samples that may wait ready (0.6 MB each at 224 x 224) while another is encoded."""
@@ -86,11 +87,11 @@ def classify_batch(
             write(read, prediction)
 
     # Two at a time where there are cores: decoding a photograph of 12 megapixels takes longer than encoding it.
-    depth = max(DECODED_AHEAD, 2 * classifier.group)
+    depth = max(DECODED_AHEAD, SAMPLES_EACH * classifier.threads["image"])
     ready = ahead(read, todo, workers=min(2, usable_cores()), depth=depth)
     with ThreadPoolExecutor(1) as writer:  # the encoder need not wait until an answer is on the disk
         writing: Future[None] | None = None
-        for group in _groups(progress("classifying", ready, len(todo)), classifier.group, failed):
+        for group in _groups(progress("classifying", ready, len(todo)), classifier, failed):
             predictions = classifier.answer_together([read.inputs for read in group])
             referred += sum(prediction.referred for prediction in predictions)
             if writing is not None:
@@ -101,15 +102,17 @@ def classify_batch(
     return Outcome(len(todo) - len(failed), referred, len(samples) - len(todo), time.monotonic() - started)
 
 
-def _groups(found: Iterable[tuple[str, _Ready | str]], size: int, failed: dict[str, str]) -> Iterator[list[_Ready]]:
-    """Samples that could be read, so many at a time; why one could not is put into `failed`."""
+def _groups(
+    found: Iterable[tuple[str, _Ready | str]], classifier: Classifier, failed: dict[str, str]
+) -> Iterator[list[_Ready]]:
+    """Samples that could be read, as many at a time as suit the classifier; why one could not is put into `failed`."""
     group: list[_Ready] = []
     for name, read in found:
         if isinstance(read, str):
             failed[name] = read
             continue
         group.append(read)
-        if len(group) == size:
+        if len(group) >= classifier.group:
             yield group
             group = []
     if group:
