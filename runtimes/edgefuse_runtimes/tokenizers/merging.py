@@ -15,7 +15,9 @@ REMEMBERED_LENGTH = 32
 def merge(symbols: Sequence[str], ranks: Mapping[str, int], joiner: str) -> list[str]:
     """Join neighbours until no pair has a rank: the lowest rank first, among equal ranks the leftmost pair.
 
-    The pairs wait in a heap and the pieces form a linked list, so a word of t symbols takes O(t log t).
+    All pairs of one rank are joined in one go, from left to right. That is right as long as no pair of a lower rank
+    comes up meanwhile, and in a table that was learnt none does: a token is in no pair before it was made. The rest of
+    any other word is merged pair by pair. A word of t symbols takes O(t log t).
 
     Args:
         symbols: t non-empty pieces of text.
@@ -27,9 +29,56 @@ def merge(symbols: Sequence[str], ranks: Mapping[str, int], joiner: str) -> list
     """
     count = len(symbols)
     pieces = list(symbols)
+    before = list(range(-1, count - 1))  # with `after` a linked list
+    after = list(range(1, count + 1))
+    # Rank of the pair that starts at each place; a place that waits under another rank waited for an older pair.
+    current = [ranks.get(left + joiner + right, -1) for left, right in pairwise(pieces)]
+    current.append(-1)
+    waiting: dict[int, list[int]] = {}
+    for place, rank in enumerate(current):
+        if rank >= 0:
+            waiting.setdefault(rank, []).append(place)
+    order = list(waiting)
+    heapify(order)
+    while order:
+        rank = heappop(order)
+        for place in sorted(waiting.pop(rank)):
+            if current[place] != rank:
+                continue
+            absorbed = after[place]
+            piece = pieces[place] = pieces[place] + pieces[absorbed]
+            pieces[absorbed] = ""
+            current[absorbed] = current[place] = -1
+            following = after[place] = after[absorbed]
+            previous = before[place]
+            lowest = rank + 1
+            if following < count:
+                before[following] = place
+                found = current[place] = ranks.get(piece + joiner + pieces[following], -1)
+                if found in waiting:
+                    waiting[found].append(place)
+                elif found >= 0:
+                    waiting[found] = [place]
+                    heappush(order, found)
+                    lowest = found
+            if previous >= 0:
+                found = current[previous] = ranks.get(pieces[previous] + joiner + piece, -1)
+                if found in waiting:
+                    waiting[found].append(previous)
+                elif found >= 0:
+                    waiting[found] = [previous]
+                    heappush(order, found)
+                    lowest = min(lowest, found)
+            if lowest <= rank:
+                return _merge_one_by_one([piece for piece in pieces if piece], ranks, joiner)
+    return [piece for piece in pieces if piece]
+
+
+def _merge_one_by_one(pieces: list[str], ranks: Mapping[str, int], joiner: str) -> list[str]:
+    """`merge` for any table: the pairs wait in a heap."""
+    count = len(pieces)
     before = list(range(-1, count - 1))
     after = list(range(1, count + 1))
-    # Rank of the pair that starts at each place; an entry of the heap that disagrees is of an older pair.
     current = [ranks.get(left + joiner + right, -1) for left, right in pairwise(pieces)]
     current.append(-1)
     heap = [rank * count + place for place, rank in enumerate(current) if rank >= 0]

@@ -44,6 +44,13 @@ def test_the_leftmost_of_equal_pairs_is_merged_first() -> None:
     assert merge("aaaaa", {"aa": 0}, "") == ["aa", "aa", "a"]
 
 
+def test_a_pair_of_a_lower_rank_that_comes_up_is_merged_at_once() -> None:
+    ranks = {"bc": 1, "abc": 0, "ca": 2}
+    assert merge("abcabc", ranks, "") == plain_merge(list("abcabc"), ranks, "") == ["abc", "abc"]
+    ranks = {"bb": 1, "bba": 0, "bab": 2}  # left to right alone would join the second "bb" first
+    assert merge("bbabb", ranks, "") == plain_merge(list("bbabb"), ranks, "") == ["bba", "bb"]
+
+
 def test_a_long_word_takes_few_look_ups() -> None:
     class Counting(dict[str, int]):
         count = 0
