@@ -151,7 +151,7 @@ def _accuracy(result: Result) -> Iterator[str]:
             whose += " evaluation"
         yield (
             f"{whose} samples: {labelled['accuracy']:.3f} ({low:.3f} to {high:.3f}), macro-F1 "
-            f"{labelled['macro_f1']:.3f}; {labelled['referred']} were referred{_drawn(labelled)}"
+            f"{labelled['macro_f1']:.3f}; {labelled['referred']} referred{_drawn(labelled)}"
         )
     if kit:
         yield (
