@@ -29,11 +29,7 @@ def merge(symbols: Sequence[str], ranks: Mapping[str, int], joiner: str) -> list
     """
     count = len(symbols)
     pieces = list(symbols)
-    before = list(range(-1, count - 1))  # with `after` a linked list
-    after = list(range(1, count + 1))
-    # Rank of the pair that starts at each place; a place that waits under another rank waited for an older pair.
-    current = [ranks.get(left + joiner + right, -1) for left, right in pairwise(pieces)]
-    current.append(-1)
+    before, after, current = _linked(pieces, ranks, joiner)
     waiting: dict[int, list[int]] = {}
     for place, rank in enumerate(current):
         if rank >= 0:
@@ -74,13 +70,21 @@ def merge(symbols: Sequence[str], ranks: Mapping[str, int], joiner: str) -> list
     return [piece for piece in pieces if piece]
 
 
+def _linked(pieces: list[str], ranks: Mapping[str, int], joiner: str) -> tuple[list[int], list[int], list[int]]:
+    """The places before and after each piece, and the rank of the pair that starts there, -1 for none.
+
+    A place that waits under another rank than this waited for an older pair.
+    """
+    count = len(pieces)
+    current = [ranks.get(left + joiner + right, -1) for left, right in pairwise(pieces)]
+    current.append(-1)
+    return list(range(-1, count - 1)), list(range(1, count + 1)), current
+
+
 def _merge_one_by_one(pieces: list[str], ranks: Mapping[str, int], joiner: str) -> list[str]:
     """`merge` for any table: the pairs wait in a heap."""
     count = len(pieces)
-    before = list(range(-1, count - 1))
-    after = list(range(1, count + 1))
-    current = [ranks.get(left + joiner + right, -1) for left, right in pairwise(pieces)]
-    current.append(-1)
+    before, after, current = _linked(pieces, ranks, joiner)
     heap = [rank * count + place for place, rank in enumerate(current) if rank >= 0]
     heapify(heap)
     while heap:
