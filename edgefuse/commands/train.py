@@ -115,9 +115,10 @@ def command(
 def summary(head: Head) -> list[str]:
     """What was trained, and its figures on the validation rows."""
     kept = head.training
+    views = f" and {kept['views']} views of each picture" if "views" in kept else ""
     lines = [
         f"{head.dataset['name']}: {head.fusion} fusion, {len(head.classes)} classes, "
-        f"{kept['rows']} training rows, "
+        f"{kept['rows']} training rows{views}, "
         f"shift {kept['shift']:g}, epoch {kept['epochs_kept']['fused']} of {kept['epochs']}, "
         f"temperature {head.temperature:.2f}",
         "validation rows (they chose epoch and shift, so the figures flatter):",

@@ -1,7 +1,8 @@
 """What the encoders cost: the time and memory that a table's vectors took, kept beside it in `cost.json`.
 
-Under "image" and "text" are the sums over `runs`, which has one entry for each way the encoder was run: engine,
-version, precision, threads and machine. An interrupted extraction adds to the entries that are there.
+Under "image", "text" and, where views of pictures were encoded one by one, "views" are the sums over `runs`, which has
+one entry for each way the encoder was run: engine, version, precision, threads and machine. An interrupted extraction
+adds to the entries that are there.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse.card import machine_words
+from edgefuse.embeddings.mapped import Kind
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_json, write_json
 from edgefuse_runtimes.machine import process_memory
-from edgefuse_runtimes.spec import Modality
 
 FILE = "cost.json"
+COSTS: tuple[tuple[Kind, str, str], ...] = (
+    ("text", "text", "notes"),
+    ("image", "image", "pictures"),
+    ("views", "image", "views"),
+)
+"""Of each kind of vectors the encoder, and what it encoded, in words."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +83,24 @@ def read_cost(folder: Path) -> dict[str, Any]:
     return cost
 
 
-def add_cost(folder: Path, modality: Modality, samples: int, more: Sequence[Spent]) -> None:
+def add_cost(folder: Path, kind: Kind, samples: int, more: Sequence[Spent]) -> None:
     """Add to the table's `cost.json` what further rows took; the file is whole at any time.
 
     Args:
         folder: of the table.
-        modality: of the encoder.
-        samples: rows that got their vector.
+        kind: of the vectors.
+        samples: rows that got theirs.
         more: what the encoder took for them.
     """
     cost = read_cost(folder)
-    before = cost.get(modality, {"samples": 0, "runs": []})
+    before = cost.get(kind, {"samples": 0, "runs": []})
     runs = [*(Spent(**run) for run in before["runs"]), *more]
     if runs:
-        write_json(folder / FILE, cost | {modality: total(before["samples"] + samples, runs)})
+        write_json(folder / FILE, cost | {kind: total(before["samples"] + samples, runs)})
 
 
 def total(samples: int, parts: Sequence[Spent]) -> dict[str, Any]:
-    """One modality of `cost.json`: sums, the largest peak, and the ways they come from.
+    """One kind of vectors in `cost.json`: sums, the largest peak, and the ways they come from.
 
     `threads` is None where they differ; other words that differ are joined by ", ".
     """
@@ -120,11 +127,11 @@ def total(samples: int, parts: Sequence[Spent]) -> dict[str, Any]:
 def cost_sentences(cost: Mapping[str, Any]) -> list[str]:
     """What the encoders took, in words."""
     sentences = []
-    for modality, noun in (("text", "notes"), ("image", "pictures")):
-        if modality in cost:
-            of = cost[modality]
+    for kind, name, noun in COSTS:
+        if kind in cost:
+            of = cost[kind]
             sentences.append(
-                f"The {modality} encoder ({of['engine']}, {of['precision']}) took {of['seconds']:.1f} s for "
+                f"The {name} encoder ({of['engine']}, {of['precision']}) took {of['seconds']:.1f} s for "
                 f"{of['distinct']} {noun} of {of['samples']} rows, {of['seconds_per_sample'] or 0:.3f} s each, and "
                 f"{of['peak_rss_bytes'] / 2**20:.0f} MiB at the most."
             )

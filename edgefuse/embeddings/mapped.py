@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edgefuse_runtimes.errors import BadInput
 
 Floats = NDArray[np.float32]
+Kind = Literal["image", "text", "views"]
+"""Of vectors: of pictures, of notes, of views of pictures one by one."""
 Key = int | np.integer[Any] | slice | NDArray[np.bool_] | NDArray[np.integer[Any]]
 
 

@@ -1,8 +1,9 @@
 """The embedding table: a folder of vectors that the encoders gave for a data set, row by row.
 
 `table.json` says what made the vectors, `rows.csv` what the rows are, and `image-0000.npy`, `text-0000.npy`
-and so on hold the vectors of `SHARD_ROWS` rows each, the last of the rest. Description and rows are written
-first, a shard under its final name only when it is whole: what is missing is what remains to be computed.
+and so on hold the vectors of `SHARD_ROWS` rows each, the last of the rest; `views-0000.npy` those of several
+views of their pictures, if there are any. Description and rows are written first, a shard under its final name only
+when it is whole: what is missing is what remains to be computed.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.embeddings.cost import read_cost
-from edgefuse.embeddings.mapped import MappedRows, parts, read_shard
+from edgefuse.embeddings.mapped import Kind, MappedRows, parts, read_shard
 from edgefuse.labels import names_of, to_numbers
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_versioned, write_bytes, write_json
-from edgefuse_runtimes.spec import Modality
 
 Floats = NDArray[np.float32]
 Strings = NDArray[np.str_]
@@ -79,8 +79,15 @@ class Table:
     """(n,) by name: what figures are also given for apart, such as "sex"."""
     multilabel: bool = False
     """Whether any number of classes may hold for a row."""
+    views: Floats | MappedRows | None = None
+    """(n * v, d_i): v views of each row's picture, in turn, for heads to learn from; None: there are none."""
     cost: dict[str, Any] = field(default_factory=dict)
     """What the encoders took, see `edgefuse.embeddings.cost`; {} where it is not known. No part of the digest."""
+
+    @property
+    def view_count(self) -> int:
+        """Of views of each picture to learn from."""
+        return 0 if self.views is None else len(self.views) // len(self.ids)
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -93,9 +100,9 @@ def shards(count: int) -> list[range]:
     return [range(start, min(start + SHARD_ROWS, count)) for start in range(0, count, SHARD_ROWS)]
 
 
-def shard_path(folder: Path, modality: Modality, number: int) -> Path:
-    """Where shard `number` of one modality is, or will be."""
-    return folder / f"{modality}-{number:04d}.npy"
+def shard_path(folder: Path, kind: Kind, number: int) -> Path:
+    """Where shard `number` of one kind of vectors is, or will be."""
+    return folder / f"{kind}-{number:04d}.npy"
 
 
 def write_description(
@@ -142,7 +149,7 @@ def table_digest(table: Table) -> str:
     rows = [column.tolist() for column in (table.ids, table.labels, table.groups, table.splits)]
     extra = [{name: column.tolist() for name, column in table.subgroups.items()}] if table.subgroups else []
     digest.update(json.dumps([*facts, *rows, *extra], sort_keys=True).encode())
-    for vectors in (table.image, table.text):
+    for vectors in (table.image, table.text, *([] if table.views is None else [table.views])):
         for part in parts(vectors):  # (m, d)
             digest.update(np.ascontiguousarray(part, np.float32).data)
     return digest.hexdigest()
@@ -161,6 +168,7 @@ def open_table(folder: Path) -> Table:
         widths = {modality: int(encoders[modality]["width"]) for modality in ("image", "text")}
         count, digest = int(description["rows"]), str(description["rows_sha256"])
         multilabel = bool(description.get("multilabel", False))
+        views = int(description.get("views") or 0)
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder / 'table.json'} is damaged ({error}); extract the table again.") from error
     rows, subgroups = _read_rows(folder / "rows.csv", digest)
@@ -183,6 +191,7 @@ def open_table(folder: Path) -> Table:
         split_seed=seed,
         subgroups={name: np.array([row.subgroups[k] for row in rows]) for k, name in enumerate(subgroups)},
         multilabel=multilabel,
+        views=_map_vectors(folder, "views", rows, widths["image"], views) if views else None,
         cost=read_cost(folder),
     )
 
@@ -200,28 +209,28 @@ def _read_rows(path: Path, digest: str) -> tuple[tuple[Row, ...], tuple[str, ...
     return rows, tuple(header[len(COLUMNS) :])
 
 
-def _map_vectors(folder: Path, modality: Modality, rows: Sequence[Row], width: int) -> MappedRows:
-    """The vectors (n, d), after a look at every shard."""
+def _map_vectors(folder: Path, kind: Kind, rows: Sequence[Row], width: int, views: int = 1) -> MappedRows:
+    """The vectors (n * views, d), `views` of each row, after a look at every shard."""
     spans = shards(len(rows))
-    paths = tuple(shard_path(folder, modality, number) for number in range(len(spans)))
+    paths = tuple(shard_path(folder, kind, number) for number in range(len(spans)))
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise BadInput(
-            f"{folder} is unfinished: {len(missing)} of {len(spans)} {modality} shards are missing, "
+            f"{folder} is unfinished: {len(missing)} of {len(spans)} {kind} shards are missing, "
             f"the first is {missing[0]}; run the same 'edgefuse extract' again to go on."
         )
     broken: list[str] = []
     for path, span in zip(paths, spans, strict=True):
         shard = read_shard(path)  # (m, d)
-        if shard.shape != (len(span), width):
+        if shard.shape != (len(span) * views, width):
             raise BadInput(
-                f"The shard {path} has shape {shard.shape} in place of {(len(span), width)}; "
+                f"The shard {path} has shape {shard.shape} in place of {(len(span) * views, width)}; "
                 "remove it and extract again."
             )
-        broken += [rows[span[k]].id for k in np.flatnonzero(~np.isfinite(shard).all(axis=1)).tolist()]
+        broken += [rows[span[k // views]].id for k in np.flatnonzero(~np.isfinite(shard).all(axis=1)).tolist()]
     if broken:
         raise BadInput(
-            f"{folder} holds NaN or infinite {modality} vectors in {len(broken)} rows ({', '.join(broken[:3])}); "
+            f"{folder} holds NaN or infinite {kind} vectors in {len(broken)} rows ({', '.join(broken[:3])}); "
             "remove the folder and extract it again."
         )
-    return MappedRows(paths, (len(rows), width), SHARD_ROWS)
+    return MappedRows(paths, (len(rows) * views, width), SHARD_ROWS * views)

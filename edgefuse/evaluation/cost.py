@@ -41,7 +41,7 @@ def cost_of(head: Head, table: Table) -> dict[str, Any]:
                 "parameters": parameters(getattr(head, method), members[method]),
                 "head_mb": head_megabytes(parameters(getattr(head, method), members[method])),
                 "embeddings_mb_per_epoch": read_megabytes(
-                    len(rows["train"]),
+                    len(rows["train"]) * (1 + table.view_count),
                     sum(head.encoders[modality]["width"] for modality in READS[method]),
                     len(head.fused.bias),
                 ),

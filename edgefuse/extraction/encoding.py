@@ -14,6 +14,7 @@ from edgefuse.ahead import ahead
 from edgefuse.embeddings.cost import Spent, spent
 from edgefuse_runtimes.contract import Batch, Encoder
 from edgefuse_runtimes.image import Picture, read_picture
+from edgefuse_runtimes.image import views as views_of
 from edgefuse_runtimes.spec import Preprocess
 
 Floats = NDArray[np.float32]
@@ -34,17 +35,20 @@ class Encoded:
     """The vectors of a portion, and what they took."""
 
     vectors: Floats
-    """(m, d)"""
+    """(m, d); of views (m * views, d), those of a picture one after the other"""
     spent: Spent
 
 
-def encode_portions(encoder: Encoder, portions: Sequence[Portion]) -> Iterator[Encoded]:
-    """The portions' vectors, in order; pictures are prepared while those before them are encoded."""
-    batches = _batches(encoder, portions)
-    for portion in portions:
+def encode_portions(encoder: Encoder, portions: Sequence[Portion], views: int | None = None) -> Iterator[Encoded]:
+    """The portions' vectors, in order; pictures are prepared while those before them are encoded.
+
+    With `views` so many of each picture are encoded one by one.
+    """
+    batches = _batches(encoder, portions, views or 1)
+    for _ in portions:
         started = time.perf_counter()
-        rows = encoder.encode(next(batches))  # (m, d)
-        yield Encoded(rows, spent(encoder, len(portion), time.perf_counter() - started))
+        rows = np.concatenate([encoder.encode(next(batches)) for _ in range(views or 1)])  # (m * views, d)
+        yield Encoded(rows, spent(encoder, len(rows), time.perf_counter() - started))
 
 
 def vectors(encoder: Encoder, samples: Portion) -> Iterator[Floats]:
@@ -54,20 +58,22 @@ def vectors(encoder: Encoder, samples: Portion) -> Iterator[Floats]:
         yield from encoded.vectors
 
 
-def prepared(pictures: Iterable[Picture], preprocess: Preprocess) -> Iterator[Floats]:
-    """Encoder inputs (3, H, W) of pictures in order, made ahead of their use."""
+def prepared(pictures: Iterable[Picture], preprocess: Preprocess, views: int = 1) -> Iterator[Floats]:
+    """Encoder inputs (3, S, S) of pictures, or of so many views of each, in order, made ahead of their use."""
 
     def read(picture: Picture) -> Floats:
-        return read_picture(picture, preprocess)  # (3, H, W)
+        return views_of(read_picture(picture, preprocess), views)  # (views, 3, S, S)
 
-    yield from ahead(read, pictures, workers=1, depth=DECODED_AHEAD)
+    yield from chain.from_iterable(ahead(read, pictures, workers=1, depth=DECODED_AHEAD // views))
 
 
-def _batches(encoder: Encoder, portions: Sequence[Portion]) -> Iterator[Batch]:
+def _batches(encoder: Encoder, portions: Sequence[Portion], views: int) -> Iterator[Batch]:
+    """What the encoder is given: for each portion as many batches as there are views, each of the portion's length."""
     preprocess = encoder.spec.preprocess
     if preprocess is None:
         yield from portions  # type: ignore[misc]  # token ids, then
         return
-    ready = prepared(chain.from_iterable(portions), preprocess)  # type: ignore[arg-type]  # pictures, then
+    ready = prepared(chain.from_iterable(portions), preprocess, views)  # type: ignore[arg-type]  # pictures, then
     for portion in portions:
-        yield np.stack(list(islice(ready, len(portion))))  # (m, 3, H, W)
+        for _ in range(views):
+            yield np.stack(list(islice(ready, len(portion))))  # (m, 3, S, S)

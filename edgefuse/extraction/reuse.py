@@ -6,10 +6,11 @@ So a second text encoder, another template or another split costs no second run 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from edgefuse.embeddings.cost import FILE as COST
 from edgefuse.embeddings.cost import read_cost
+from edgefuse.embeddings.mapped import Kind
 from edgefuse.embeddings.table import read_description, shard_path, shards
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes, write_json
@@ -37,24 +38,30 @@ def take_over(folder: Path, other: Path) -> None:
     """Copy into the table `folder` the shards that it lacks and that `other` has finished, with what they cost."""
     description = read_description(folder)
     spans = shards(description["rows"])
-    for modality in _same(description, other):
-        pairs = [(shard_path(other, modality, k), shard_path(folder, modality, k)) for k in range(len(spans))]
+    for kind in _same(description, other):
+        pairs = [(shard_path(other, kind, k), shard_path(folder, kind, k)) for k in range(len(spans))]
         lacking = [(theirs, ours) for theirs, ours in pairs if theirs.is_file() and not ours.exists()]
-        if len(lacking) == len(spans) and modality in read_cost(other):
-            write_json(folder / COST, read_cost(folder) | {modality: read_cost(other)[modality]})
+        if len(lacking) == len(spans) and kind in read_cost(other):
+            write_json(folder / COST, read_cost(folder) | {kind: read_cost(other)[kind]})
         for theirs, ours in lacking:
             write_bytes(ours, theirs.read_bytes())
 
 
-def _same(description: dict[str, Any], other: Path) -> list[Modality]:
-    """The modalities whose samples and encoder are the same in both tables."""
+def _same(description: dict[str, Any], other: Path) -> list[Kind]:
+    """The kinds of vectors whose samples and encoder are the same in both tables, and of views their number."""
     known = read_description(other)
     samples = description["samples_sha256"]
     same_inputs = known.get("inputs_sha256") == description["inputs_sha256"]
     theirs = known.get("samples_sha256", samples if same_inputs else {})  # tables of older versions have none
-    modalities: tuple[Modality, ...] = get_args(Modality)
-    return [
-        each
-        for each in modalities
-        if theirs.get(each) == samples[each] and known["encoders"].get(each) == description["encoders"][each]
+
+    def same(modality: Modality) -> bool:
+        encoders = known["encoders"].get(modality), description["encoders"][modality]
+        return bool(theirs.get(modality) == samples[modality] and encoders[0] == encoders[1])
+
+    views = description["views"]
+    kinds: list[tuple[Kind, bool]] = [
+        ("image", same("image")),
+        ("text", same("text")),
+        ("views", same("image") and views is not None and known.get("views") == views),
     ]
+    return [kind for kind, is_same in kinds if is_same]

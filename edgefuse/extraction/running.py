@@ -56,8 +56,11 @@ class Settings:
     """Told when an engine is replaced by another."""
 
 
-Encode = Callable[[Encoders, EncoderSpec, Settings, Sequence[Portion]], Iterator[tuple[int, int, Encoded]]]
-"""Runs an encoder over portions, here or elsewhere; yields as `filling.Run` says."""
+VIEWS = (2, 4, 8)
+"""How many of a picture may be encoded one by one, see `image.views`."""
+
+Encode = Callable[[Encoders, EncoderSpec, Settings, int | None, Sequence[Portion]], Iterator[tuple[int, int, Encoded]]]
+"""Runs an encoder over portions, or so many views of each picture, here or elsewhere; yields as `filling.Run` says."""
 
 
 def extract(
@@ -71,6 +74,7 @@ def extract(
     settings: Settings = Settings(),
     encode: Encode | None = None,
     reuse: Path | None = None,
+    views: int | None = None,
     progress: Progress = silent,
 ) -> Extraction:
     """Make the embedding table `folder`, or go on where an interrupted run of the same inputs stopped.
@@ -78,7 +82,8 @@ def extract(
     Every picture is decoded once before anything is encoded, so that a broken one is named in the first
     seconds and not after hours of notes. A table is only gone on with when encoders, rows, notes and split
     are the same; that a picture's content changed in between is not seen. What the table `reuse` has of the same
-    pictures, or notes, from the same encoder is taken over.
+    pictures, or notes, from the same encoder is taken over. With `views` (2, 4 or 8) the table also has the
+    vectors of so many views of every picture, each for itself, which heads learn from.
 
     Raises:
         BadInput: a picture cannot be read (with `skip_missing` its sample is left out instead), the given
@@ -99,6 +104,7 @@ def extract(
             "classes": list(dataset.classes),
             **({"multilabel": True} if dataset.multilabel else {}),
             "split_seed": division.seed,
+            "views": views,
             "inputs_sha256": inputs_digest(samples, rows),
             "samples_sha256": {
                 "image": _hash([(sample.id, sample.image.name) for sample in samples]),
@@ -111,10 +117,14 @@ def extract(
         if reuse is not None:
             take_over(folder, reuse)
         notes = [sample.text for sample in samples]
-        cut = _extract_notes(notes, encoders, folder, partial(encode, encoders, encoders.text, settings), progress)
+        run = partial(encode, encoders, encoders.text, settings, None)
+        cut = _extract_notes(notes, encoders, folder, run, progress)
         pictures = [sample.image for sample in samples]
-        run = partial(encode, encoders, encoders.image, settings)
+        run = partial(encode, encoders, encoders.image, settings, None)
         fill(folder, "image", range(len(pictures)), pictures, run, progress)
+        if views is not None:
+            run = partial(encode, encoders, encoders.image, settings, views)
+            fill(folder, "views", range(len(pictures)), pictures, run, progress, views)
         return Extraction(open_table(folder), len(set(notes)), cut, dataset.left_out)
 
 
@@ -204,22 +214,27 @@ def _extract_notes(notes: Sequence[str], encoders: Encoders, folder: Path, run: 
 
 
 def encode_here(
-    encoders: Encoders, spec: EncoderSpec, settings: Settings, portions: Sequence[Portion]
+    encoders: Encoders,
+    spec: EncoderSpec,
+    settings: Settings,
+    views: int | None,
+    portions: Sequence[Portion],
 ) -> Iterator[tuple[int, int, Encoded]]:
     """Vectors of the portions by an encoder in this process, as `filling.Run` says."""
     forget_peak_memory()
-    with _open(encoders, spec, settings) as encoder:
-        for index, encoded in enumerate(encode_portions(encoder, portions)):
+    with _open(encoders, spec, settings, each_view=views is not None) as encoder:
+        for index, encoded in enumerate(encode_portions(encoder, portions, views)):
             yield index, 0, encoded
 
 
-def _open(encoders: Encoders, spec: EncoderSpec, settings: Settings) -> Encoder:
+def _open(encoders: Encoders, spec: EncoderSpec, settings: Settings, *, each_view: bool) -> Encoder:
     return open_encoder(
         spec,
         encoders.folder,
         engine=settings.engine,
         threads=settings.threads,
         side_by_side=True,
+        each_view=each_view,
         probe_sample=probe_sample(encoders.file, spec),
         notify=settings.notify,
     )

@@ -64,7 +64,12 @@ class Cluster:
     """Remarks that were told already: every worker has the same ones to make."""
 
     def encode(
-        self, encoders: Encoders, spec: EncoderSpec, settings: Settings, portions: Sequence[Portion]
+        self,
+        encoders: Encoders,
+        spec: EncoderSpec,
+        settings: Settings,
+        views: int | None,
+        portions: Sequence[Portion],
     ) -> Iterator[tuple[int, int, Encoded]]:
         """Vectors of the portions, as `filling.Run` says, in the order in which workers finish.
 
@@ -74,7 +79,8 @@ class Cluster:
         """
         shared = self.shared_encoders or (str(encoders.folder.resolve()) if self.own else None)
         threads = settings.threads or self.threads
-        work = Work(json.dumps(spec.to_json()), files_of(encoders, spec), settings.engine, threads, shared)
+        files = files_of(encoders, spec)
+        work = Work(json.dumps(spec.to_json()), files, settings.engine, threads, shared, views)
         waiting = deque(tasks_of(portions, send_pictures=self.shared_root is None))
         running: Running = {}
         supplied: set[str] = set()

@@ -56,6 +56,8 @@ class Work:
     """None: the worker's physical cores."""
     shared: str | None
     """The folder that workers share; None: what their environment names."""
+    views: int | None = None
+    """Of each picture, to be encoded one by one; None: pictures are encoded as they are."""
     version: str = __version__
 
 
@@ -78,7 +80,9 @@ _one_at_a_time = threading.Lock()
 
 
 def encode_rows(work: Work, samples: Sent) -> Reply:
-    """The vectors (m, d) of some samples; the same on every machine with the same engine and threads.
+    """The vectors (m, d) of some samples, or of the views of each (m * views, d).
+
+    They are the same on every machine with the same engine and threads.
 
     Raises:
         FilesMissing: the encoder's files are not here.
@@ -91,7 +95,7 @@ def encode_rows(work: Work, samples: Sent) -> Reply:
         )
     with _one_at_a_time:
         opened = _open(work)
-        (encoded,) = encode_portions(opened.encoder, [_unpacked(samples)])
+        (encoded,) = encode_portions(opened.encoder, [_unpacked(samples)], work.views)
         return Reply(encoded, tuple(opened.remarks))
 
 
@@ -126,6 +130,7 @@ def _open(work: Work) -> _Opened:
         engine=work.engine,
         threads=work.threads,
         side_by_side=True,
+        each_view=work.views is not None,
         probe_sample=probe_sample(folder.joinpath, spec),
         notify=lambda sentence: remarks.append(f"{platform.node()}: {sentence}"),
     )

@@ -42,6 +42,7 @@ from math import inf
 from pathlib import Path
 
 from edgefuse.datasets.choice import COLUMN_KEYS, Choice
+from edgefuse.extraction.running import VIEWS
 from edgefuse.heads import Fusion
 from edgefuse.study.paper import DATASETS
 from edgefuse.study.reader import Allowed, Reader, at_least
@@ -86,6 +87,8 @@ class Study:
     """The paper's data set of this kind, one of `paper.DATASETS`."""
     data: Choice | None
     """What tables are extracted from."""
+    views: int | None
+    """That tables are extracted with, see `extract`."""
     encoders: Mapping[str, Path]
     tables: Mapping[str, Path]
     training: Training
@@ -161,6 +164,7 @@ def read_study(path: Path) -> Study:
         name=reader.value("name", str, path.stem),
         like=like,
         data=_data(reader.part("data")) if "data" in found else None,
+        views=_views(reader.part("data")),
         encoders=folders["encoders"],
         tables=folders["tables"],
         training=_training(reader.part("training")),
@@ -182,7 +186,7 @@ def _check_names(reader: Reader, names: Sequence[str]) -> None:
 
 
 def _data(reader: Reader) -> Choice:
-    reader.only({one.name for one in fields(Choice)})
+    reader.only({one.name for one in fields(Choice)} | {"views"})
     dataset = reader.value("dataset", str, "")
     if not dataset:
         raise reader.fault("has [data] without a dataset; name an adapter or a CSV file")
@@ -202,6 +206,13 @@ def _data(reader: Reader) -> Choice:
         multilabel=reader.value("multilabel", bool, False),
         **{key: reader.value(key, str, None) for key in COLUMN_KEYS},
     )
+
+
+def _views(reader: Reader) -> int | None:
+    views: int | None = reader.value("views", int, None)
+    if views not in (None, *VIEWS):
+        raise reader.fault(f"has views = {views}; it is one of {', '.join(map(str, VIEWS))}")
+    return views
 
 
 def _training(reader: Reader) -> Training:

@@ -25,7 +25,7 @@ def memory_sheet(pooled: Sequence[Pooled], tables: Mapping[str, Table], raw: Seq
                 "method": one.fusion,
                 "head": head_megabytes(training["parameters"]),
                 "parameters": training["parameters"],
-                "read": read_megabytes(training["rows"], width, outputs),
+                "read": read_megabytes(training["rows"] * (1 + table.view_count), width, outputs),
                 **{
                     f"{modality}_peak": cost["peak_rss_bytes"] / MEGABYTE if cost else None
                     for modality in ("text", "image")

@@ -116,6 +116,7 @@ def _keep_to_data(study: Study, output: Path) -> None:
         "subgroups": list(data.subgroups) or None,
         "limit": data.limit,
         "multilabel": data.multilabel or None,
+        "views": study.views,
     }
     path = output / DATA
     if not path.is_file():
@@ -140,7 +141,15 @@ def _extract(study: Study, encoders: Encoders, folder: Path, made: Sequence[Path
     identity = encoders.identity
     alike = [each for each in made if any(identity[key] == of for key, of in open_table(each).encoders.items())]
     reuse = alike[0] if alike else None
-    extract(dataset, encoders, folder, skip_missing=study.data.skip_missing, reuse=reuse, progress=progress)
+    extract(
+        dataset,
+        encoders,
+        folder,
+        skip_missing=study.data.skip_missing,
+        reuse=reuse,
+        views=study.views,
+        progress=progress,
+    )
 
 
 def _missing(work: Work, cells: Sequence[Cell]) -> list[Cell]:

@@ -11,7 +11,7 @@ import numpy as np
 from edgefuse.embeddings.table import Table
 from edgefuse.heads import Fusion
 from edgefuse.training import align
-from edgefuse.training.aligned import aligned_rows, architecture_of, training_rows
+from edgefuse.training.aligned import aligned_rows, architecture_of, rows_to_learn, training_rows
 from edgefuse.training.recipe import generators
 from edgefuse.training.trainer import Rows, Settings, Trained, train_members
 from edgefuse_runtimes.alignment import Alignment
@@ -54,10 +54,8 @@ def matching_of(table: Table, method: align.Method, text_components: int | None 
 def aligned(table: Table, matching: align.Matching, shift: float) -> Aligned:
     """Fit the alignment for one shift and apply it."""
     alignment = align.fit(*training_rows(table), matching, shift)
-    training, validation = (
-        aligned_rows(table, alignment, np.flatnonzero(table.splits == part)) for part in ("train", "validation")
-    )
-    return Aligned(alignment, training, validation)
+    validation = aligned_rows(table, alignment, np.flatnonzero(table.splits == "validation"))
+    return Aligned(alignment, rows_to_learn(table, alignment), validation)
 
 
 def run(table: Table, rows: Aligned, cell: Cell, settings: Settings) -> Result:

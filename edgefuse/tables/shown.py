@@ -28,6 +28,7 @@ def shown(table: Table) -> list[str]:
         f"classes      {_counted(_class_counts(table))}{' (any number may hold)' if table.multilabel else ''}",
         *(f"{f'by {name}':<12} {_values(Counter(values.tolist()))}" for name, values in table.subgroups.items()),
         *(f"{modality:<12} {_encoder(table.encoders[modality])}" for modality in ("image", "text")),
+        *([f"views        {table.view_count} of each picture, to learn from"] if table.view_count else []),
         f"data set     {dataset['name']} ({dataset['licence']})",
         *(leak_sentences(dataset) or ["leaks        none told"]),
     ]

@@ -28,14 +28,43 @@ def training_rows(table: Table) -> tuple[ChosenRows, ChosenRows]:
 
 def aligned_rows(table: Table, alignment: Alignment, chosen: NDArray[np.int64], memory: Floats | None = None) -> Rows:
     """What a head reads of the chosen rows (n,), written into `memory` (n, w_t + w_i) if there is some."""
-    w_t, w_i = alignment.widths["text"], alignment.widths["image"]
-    joined = np.empty((len(chosen), w_t + w_i), np.float32) if memory is None else memory
-    for start in range(0, len(chosen), ROWS_AT_A_TIME):
-        some = chosen[start : start + ROWS_AT_A_TIME]  # (m,)
-        into = joined[start : start + len(some)]  # (m, w_t + w_i)
-        into[:, :w_t], into[:, w_t:] = apply(alignment, table.text[some], table.image[some])
+    joined = _memory(alignment, len(chosen)) if memory is None else memory
+    _align(alignment, ChosenRows(table.text, chosen), ChosenRows(table.image, chosen), joined)
+    return _rows(alignment, joined, table.labels[chosen])
+
+
+def rows_to_learn(table: Table, alignment: Alignment, memory: Floats | None = None) -> Rows:
+    """What a head learns from: the training rows (n,), and after them each one's v views, with its note.
+
+    Written into `memory` (n * (1 + v), w_t + w_i) if there is some.
+    """
+    chosen = np.flatnonzero(table.splits == "train")  # (n,)
+    if table.views is None:
+        return aligned_rows(table, alignment, chosen, memory)
+    again = np.repeat(chosen, table.view_count)  # (n * v,)
+    views = (chosen[:, None] * table.view_count + np.arange(table.view_count)).ravel()  # (n * v,): rows of table.views
+    joined = _memory(alignment, len(chosen) + len(views)) if memory is None else memory
+    own, others = joined[: len(chosen)], joined[len(chosen) :]
+    _align(alignment, ChosenRows(table.text, chosen), ChosenRows(table.image, chosen), own)
+    _align(alignment, ChosenRows(table.text, again), ChosenRows(table.views, views), others)
+    return _rows(alignment, joined, table.labels[np.concatenate([chosen, again])])
+
+
+def _memory(alignment: Alignment, count: int) -> Floats:
+    return np.empty((count, alignment.widths["text"] + alignment.widths["image"]), np.float32)
+
+
+def _align(alignment: Alignment, text: ChosenRows, image: ChosenRows, joined: Floats) -> None:
+    """Align rows (m, d_t) and (m, d_i), and write them side by side into `joined` (m, w_t + w_i)."""
+    w_t = alignment.widths["text"]
+    for start in range(0, len(joined), ROWS_AT_A_TIME):
+        some = slice(start, start + ROWS_AT_A_TIME)
+        joined[some, :w_t], joined[some, w_t:] = apply(alignment, text[some], image[some])
+
+
+def _rows(alignment: Alignment, joined: Floats, labels: NDArray[np.int64]) -> Rows:
     units = 1 / float(alignment.text.scale), 1 / float(alignment.image.scale)
-    return Rows(joined, w_t, table.labels[chosen], units)
+    return Rows(joined, alignment.widths["text"], labels, units)
 
 
 def architecture_of(table: Table, alignment: Alignment, kind: Kind, settings: Settings) -> shapes.Architecture:

@@ -15,7 +15,7 @@ from edgefuse.heads import ALONE, Fusion, Head, task_of
 from edgefuse.metrics import classification as metrics
 from edgefuse.progress import Progress, silent
 from edgefuse.training import align, temperature
-from edgefuse.training.aligned import Kind, aligned_rows, architecture_of, training_rows
+from edgefuse.training.aligned import Kind, aligned_rows, architecture_of, rows_to_learn, training_rows
 from edgefuse.training.runs import Runs
 from edgefuse.training.trainer import PAPER, Rows, Settings, Trained, joined, logits_of, train_members
 from edgefuse_runtimes.alignment import Alignment
@@ -56,7 +56,7 @@ def train_head(
     check_rows(table)
     check_settings(settings, fusion, text_components)
     every = tuple(range(seed, seed + seeds))
-    part = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation")}
+    judged = np.flatnonzero(table.splits == "validation")
     text, image = training_rows(table)
     matching = align.match(text, image, match, text_components)
     if shifts is None:
@@ -64,8 +64,9 @@ def train_head(
     rows: dict[str, Rows] = {}
 
     def align_all(alignment: Alignment) -> None:
-        for name, chosen in part.items():
-            rows[name] = aligned_rows(table, alignment, chosen, rows[name].joined if name in rows else None)
+        memory = {name: one.joined for name, one in rows.items()}
+        rows["train"] = rows_to_learn(table, alignment, memory.get("train"))
+        rows["validation"] = aligned_rows(table, alignment, judged, memory.get("validation"))
 
     def run(kind: Kind, stream: int, alignment: Alignment, label: str) -> Runs:
         shape = architecture_of(table, alignment, kind, settings)
@@ -120,7 +121,8 @@ def train_head(
             "seed": seed,
             "seeds": seeds,
             "seeds_kept": {name: found.seed for name, found in runs.items()},
-            "rows": len(part["train"]),
+            "rows": len(text),
+            **({"views": table.view_count} if table.view_count else {}),
             **asdict(settings),
             "hidden": architecture_of(table, alignment, fusion, settings).branches[0].hidden[0],
             "parameters": sum(

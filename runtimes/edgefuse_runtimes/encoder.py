@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any, cast
@@ -58,6 +59,7 @@ def open_encoder(
     threads: int | None = None,
     memory: Memory = "normal",
     side_by_side: bool = False,
+    each_view: bool = False,
     probe_sample: Callable[[], ProbeSample] | None = None,
     notify: Callable[[str], None] = lambda sentence: None,
 ) -> Encoder:
@@ -71,6 +73,8 @@ def open_encoder(
     With `side_by_side` each thread takes a sample of its own, where the engine can: that is for large batches, of which
     more samples a second come out. The vectors are the same.
 
+    With `each_view` a picture's vector is that of the input as it is, and not the mean over views of it.
+
     Raises:
         BadInput: the file is missing or broken, or the engine asked for is not installed.
     """
@@ -83,14 +87,15 @@ def open_encoder(
         raise BadInput(f"The encoder {spec.file} has the unknown format {spec.format!r}; upgrade edgefuse.")
     settings: dict[str, Any] = {"threads": threads or usable_cores(), "memory": memory}
     candidates = ENGINES[spec.format]
+    opened = _without_mean(spec) if each_view else spec  # the probe, whose sample's vector is a mean, goes by `spec`
     asked = next((candidate for candidate in candidates if candidate.name == engine), None)
     if asked is not None:
         if not is_installed(asked):
             raise BadInput(f"The engine {engine} is not installed; install it or choose another --engine.")
-        return _open(asked, path, spec, settings, side_by_side)
+        return _open(asked, path, opened, settings, side_by_side)
 
     def numpy_encoder() -> Encoder:
-        return _open(candidates[-1], path, spec, settings, side_by_side)
+        return _open(candidates[-1], path, opened, settings, side_by_side)
 
     for candidate in candidates[:-1]:
         if probe_sample is None or not is_installed(candidate):
@@ -105,7 +110,7 @@ def open_encoder(
             notify(f"{str(error).rstrip('.')}; numpy runs {spec.file} instead.")
 
         try:
-            native = _open(candidate, path, spec, settings, side_by_side)
+            native = _open(candidate, path, opened, settings, side_by_side)
             return FallbackEncoder(native, numpy_encoder, replaced)
         except EngineUnavailable as error:
             replaced(error)
@@ -130,6 +135,11 @@ def encode_notes(encoder: Encoder, tokenizer: Tokenizer, notes: Sequence[str]) -
 def is_installed(engine: Engine) -> bool:
     """Whether the library that the engine needs is there; it is not imported, which may be its death."""
     return not engine.module or util.find_spec(engine.module) is not None
+
+
+def _without_mean(spec: EncoderSpec) -> EncoderSpec:
+    assert spec.preprocess is not None
+    return replace(spec, preprocess=replace(spec.preprocess, views=1))
 
 
 def _open(engine: Engine, path: Path, spec: EncoderSpec, settings: dict[str, Any], side_by_side: bool) -> Encoder:

@@ -138,9 +138,13 @@ def prepare(image: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
 
 
 def views(pixels: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The first `count` views (count, 3, H, W) of an encoder's input (3, H, W), see `Preprocess.views`."""
-    mirrored = pixels[:, :, ::-1]  # (3, H, W)
-    return np.stack([pixels, mirrored, pixels[:, ::-1], mirrored[:, ::-1]][:count])
+    """The first `count` views (count, 3, S, S) of an encoder's input (3, S, S), see `Preprocess.views`.
+
+    The first 4, turned by a quarter, are the last 4 of 8.
+    """
+    mirrored = pixels[:, :, ::-1]  # (3, S, S)
+    upright = [pixels, mirrored, pixels[:, ::-1], mirrored[:, ::-1]]
+    return np.stack([*upright, *(np.rot90(view, axes=(1, 2)) for view in upright)][:count])
 
 
 def _opened(source: Path | io.BytesIO, name: str) -> Image.Image | Layout:

@@ -14,6 +14,7 @@ from edgefuse.kits.golden import probe_sample
 from edgefuse_runtimes import encoder
 from edgefuse_runtimes.encoder import open_encoder
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import views
 from edgefuse_runtimes.onnx.with_numpy import OnnxNumpyEncoder
 from edgefuse_runtimes.onnx.with_onnxruntime import OnnxRuntimeWorker
 
@@ -38,6 +39,25 @@ def test_auto_takes_the_native_engine_that_passed_its_probe(encoders: Encoders) 
 def test_without_a_probe_sample_numpy_runs(encoders: Encoders) -> None:
     with open_encoder(encoders.image, encoders.folder) as found:
         assert isinstance(found, OnnxNumpyEncoder)
+
+
+def test_each_view_is_encoded_for_itself_by_an_engine_that_was_tried_on_their_mean(encoders: Encoders) -> None:
+    """The golden vectors of an encoder of four views are means; its probe must not compare them with one view's."""
+    spec = encoders.image
+    assert spec.preprocess is not None
+    four = dataclasses.replace(spec, preprocess=dataclasses.replace(spec.preprocess, views=4))
+    sample = probe_sample(encoders.file, spec)()
+    inputs = views(sample.batch[0], 4)  # (4, 3, S, S)
+    with open_encoder(four, encoders.folder, engine="numpy") as numpy:
+        golden = dataclasses.replace(sample, expected=numpy.encode(sample.batch)[0])
+    said: list[str] = []
+    given: dict[str, Any] = {"probe_sample": lambda: golden, "notify": said.append}
+    with open_encoder(four, encoders.folder, each_view=True, **given) as found:
+        assert (found.info()["engine"], said) == ("onnxruntime", [])
+        apart = found.encode(inputs)  # (4, d)
+    np.testing.assert_allclose(apart.mean(axis=0), golden.expected, atol=1e-4)
+    with open_encoder(spec, encoders.folder, engine="onnxruntime") as one:
+        np.testing.assert_array_equal(apart, one.encode(inputs))
 
 
 def test_an_engine_can_be_named(encoders: Encoders) -> None:

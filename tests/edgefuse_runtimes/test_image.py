@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefuse_runtimes.image import load_image
+from edgefuse_runtimes.image import load_image, views
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -213,3 +213,13 @@ def test_path_text_bytes_and_image_give_the_same(form, tmp_path) -> None:
     given = path.read_bytes() if form is bytes else Image.open(path) if form == "image" else form(path)
 
     assert difference(load_image(given), UPRIGHT) == 0
+
+
+def test_eight_views_are_those_of_all_orientations_and_the_first_are_fewer_views() -> None:
+    pixels = np.asarray(picture(32, 32), np.float32).transpose(2, 0, 1)  # (3, 32, 32)
+    eight = views(pixels, 8)
+    turned = [stored_as(pixels.transpose(1, 2, 0)).transpose(2, 0, 1) for stored_as in STORED.values()]
+    assert sorted(view.tobytes() for view in eight) == sorted(view.tobytes() for view in turned)
+    for count, orientations in ((1, (1,)), (2, (1, 2)), (4, (1, 2, 4, 3))):
+        np.testing.assert_array_equal(views(pixels, count), eight[:count])
+        np.testing.assert_array_equal(eight[:count], [turned[number - 1] for number in orientations])

@@ -94,3 +94,19 @@ def test_nothing_is_taken_from_a_table_of_other_samples_or_encoders(
     with pytest.raises(BadInput, match=r"Nothing of .*V1 can be taken over"):
         extract(dataset, strange, tmp_path / "V2", settings=SETTINGS, reuse=tmp_path / "V1")
     assert not (tmp_path / "V2").exists()
+
+
+def test_views_are_taken_over_where_there_are_as_many(dataset: Dataset, tiny_encoders: Path, tmp_path: Path) -> None:
+    encoders = Encoders.open(tiny_encoders)
+    first = extract(dataset, encoders, tmp_path / "V1", settings=SETTINGS, views=2).table
+    other = replace(encoders, text=replace(encoders.text, pooling="mean"))
+    second = extract(dataset, other, tmp_path / "V2", reuse=tmp_path / "V1", views=2, settings=SETTINGS).table
+    assert first.views is not None
+    assert second.views is not None
+    np.testing.assert_array_equal(second.views[:], first.views[:])
+    assert second.cost["views"] == first.cost["views"]
+    third = extract(dataset, other, tmp_path / "V3", reuse=tmp_path / "V1", views=4, settings=SETTINGS).table
+    assert third.cost["image"] == first.cost["image"]
+    assert third.views is not None
+    np.testing.assert_allclose(third.views[:].reshape(12, 4, -1)[:, :2], first.views[:].reshape(12, 2, -1), atol=1e-5)
+    assert "views" not in extract(dataset, other, tmp_path / "V4", reuse=tmp_path / "V1", settings=SETTINGS).table.cost

@@ -20,6 +20,7 @@ from edgefuse.scheduling.store import files_of
 from edgefuse.scheduling.work import FilesMissing, SharedPicture, Work, encode_rows, has_files
 from edgefuse_runtimes.encoder import encode_pictures, open_encoder
 from edgefuse_runtimes.errors import BadInput
+from edgefuse_runtimes.image import read_picture, views
 from edgefuse_runtimes.spec import EncoderSpec
 
 
@@ -45,6 +46,20 @@ def test_it_goes_over_and_gives_what_the_encoder_gives(encoders: Encoders, tmp_p
         reply = pickle.loads(pickle.dumps(function(*arguments)))
         np.testing.assert_array_equal(reply.encoded.vectors, expected)
         assert (reply.encoded.spent.engine, reply.encoded.spent.distinct, reply.remarks) == ("numpy", 3, ())
+
+
+def test_a_worker_encodes_views_one_by_one(encoders: Encoders, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{k}.png" for k in range(2)]
+    for k, path in enumerate(paths):
+        draw(k).image.save(path)
+    preprocess = encoders.image.preprocess
+    assert preprocess is not None
+    with open_encoder(encoders.image, encoders.folder, engine="numpy", threads=1) as encoder:
+        seen = [encoder.encode(views(read_picture(path, preprocess), 8)) for path in paths]
+    sent = pickle.loads(pickle.dumps(replace(of(encoders, encoders.image), views=8)))
+    encoded = encode_rows(sent, [path.read_bytes() for path in paths]).encoded
+    np.testing.assert_allclose(encoded.vectors, np.concatenate(seen), atol=1e-6)  # (16, d)
+    assert encoded.spent.distinct == 16
 
 
 def test_the_encoder_stays_open_until_another_is_wanted(encoders: Encoders) -> None:

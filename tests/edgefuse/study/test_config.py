@@ -22,6 +22,7 @@ group_column = "patient"
 subgroups = ["sex", "site"]
 limit = 40
 multilabel = true
+views = 4
 [encoders]
 "DINOv2-S + SmolLM2" = "E"
 [tables]
@@ -58,6 +59,7 @@ def test_everything_that_a_study_may_say(tmp_path: Path) -> None:
     assert study.data.allow_leaks == ("dx_type",)
     assert study.data.columns == Columns(image="path", group="patient", subgroups=("sex", "site"))
     assert (study.data.limit, study.data.multilabel, study.data.skip_missing) == (40, True, False)
+    assert study.views == 4
     assert study.names == ("DINOv2-S + SmolLM2", "DINOv2-S + MiniLM")
     assert study.encoders["DINOv2-S + SmolLM2"] == tmp_path / "E"
     training = study.training
@@ -102,6 +104,7 @@ def test_a_template_is_its_text_or_a_file_beside_the_study(tmp_path: Path, templ
                 ("limit = 0", "has limit = 0; it must be 1 or more"),
                 ("label_column = 3", "has label_column = 3, which is of the wrong kind"),
                 ("multilabel = 1", "has multilabel = 1, which is of the wrong kind"),
+                ("views = 3", "has views = 3; it is one of 2, 4, 8"),
                 (
                     'label = "dx"',
                     r"has the key 'label' under \[data\]; known there are allow_leaks, dataset",

@@ -8,8 +8,9 @@ import pytest
 
 from edgefuse.datasets.drawn import write_example
 from edgefuse.embeddings.table import open_table
+from edgefuse.study.cells import read_cell
 from edgefuse.study.config import read_study
-from edgefuse.study.running import cells_of, run
+from edgefuse.study.running import cells_of, run, work_of
 from edgefuse_runtimes.errors import BadInput
 
 CONFIG = """
@@ -75,3 +76,18 @@ def test_data_that_changed_is_not_passed_over(begun: Path, tmp_path: Path) -> No
     csv.write_text(csv.read_text().replace("s", "z", 1))
     with pytest.raises(BadInput, match=r"extracted from other data \(content under"):
         run(read_study(begun), tmp_path / "S", jobs=1)
+    begun.write_text(CONFIG.replace("[encoders]", "views = 2\n[encoders]"))
+    with pytest.raises(BadInput, match=r"extracted from other data \(content, views under"):
+        run(read_study(begun), tmp_path / "S", jobs=1)
+
+
+def test_heads_of_a_study_learn_from_views(tmp_path: Path, tiny_encoders: Path) -> None:
+    write_example(tmp_path / "drawn", count=48)
+    (tmp_path / "E").symlink_to(tiny_encoders)
+    path = tmp_path / "study.toml"
+    path.write_text(CONFIG.replace("[encoders]", "views = 2\n[encoders]"))
+    run(read_study(path), tmp_path / "S", jobs=1)
+    assert open_table(tmp_path / "S" / "tables" / "tiny-pair").view_count == 2
+    work = work_of(read_study(path), tmp_path / "S", "tiny pair")
+    cell = cells_of(read_study(path))[0]
+    assert read_cell(work.folder / cell.file, work.facts(), cell).training["views"] == 2

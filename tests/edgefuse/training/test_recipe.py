@@ -17,11 +17,11 @@ from edgefuse.embeddings.table import Table, open_table
 from edgefuse.evaluation.cost import cost_of
 from edgefuse.heads import Fusion, open_head, write_head
 from edgefuse.training import align
-from edgefuse.training.aligned import aligned_rows, training_rows
+from edgefuse.training.aligned import aligned_rows, rows_to_learn, training_rows
 from edgefuse.training.recipe import train_head
 from edgefuse.training.temperature import HIGHEST, LOWEST
 from edgefuse.training.trainer import Settings
-from edgefuse_runtimes.alignment import matched, shifted
+from edgefuse_runtimes.alignment import apply, matched, shifted
 from edgefuse_runtimes.errors import BadInput
 
 MakeTable = Callable[..., Table]
@@ -160,6 +160,35 @@ def test_noise_is_added_to_the_vectors_of_length_1_before_the_last_step(make_tab
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
     noisy = (unit + theta - alignment.image.centre) / alignment.image.scale
     np.testing.assert_allclose(rows.vectors()["image"] + rows.units[1] * theta, noisy, atol=1e-4)
+
+
+def test_a_head_learns_from_views_with_the_note_and_label_of_their_row(make_table: MakeTable) -> None:
+    table = make_table()
+    rng = np.random.default_rng(0)
+    image = np.asarray(table.image)
+    views = (np.repeat(image, 2, axis=0) + rng.normal(0, 0.1, (600, 16))).astype(np.float32)  # (2 n, d_i)
+    viewed = replace(table, views=views)
+    text, own = training_rows(table)
+    alignment = align.fit(text, own, align.match(text, own), 0.5)
+    rows = rows_to_learn(viewed, alignment)
+    kept = np.flatnonzero(table.splits == "train")
+    count = len(kept)
+    assert len(rows.joined) == len(rows.labels) == 3 * count
+    plain = aligned_rows(table, alignment, kept)
+    np.testing.assert_array_equal(rows.joined[:count], plain.joined)
+    row = kept[7]
+    for view in range(2):
+        t, i = apply(alignment, table.text[row], views[2 * row + view])
+        at = count + 2 * 7 + view
+        np.testing.assert_allclose(rows.vectors()["text"][at], t, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(rows.vectors()["image"][at], i, rtol=1e-5, atol=1e-6)
+        assert rows.labels[at] == table.labels[row]
+    settings = Settings(epochs=2)
+    head, other = (train_head(each, fusion="late", settings=settings, shifts=[0.5]) for each in (viewed, table))
+    assert head.training["views"] == 2
+    assert head.training["rows"] == other.training["rows"] == count
+    assert not np.array_equal(head.fused.weight, other.fused.weight)
+    np.testing.assert_array_equal(head.alignment.image.centre, other.alignment.image.centre)
 
 
 @pytest.mark.parametrize("match", ["project", "none"])
