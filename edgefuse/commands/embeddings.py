@@ -118,6 +118,8 @@ def export(table_folder: Path, output: Path, layout: str | None) -> None:
     table = open_table(table_folder)
     for path in export_table(table, output, layout, bar):
         click.echo(f"{path}", err=True)
+    if table.view_count:
+        click.echo(f"The {table.view_count} views of each picture to learn from stay in {table_folder}.", err=True)
     say_leaks(table.dataset, err=True)
 
 

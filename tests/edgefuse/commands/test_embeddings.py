@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefuse.embeddings.table import open_table
+from edgefuse.embeddings.table import open_table, shard_path, write_shard
+from edgefuse_runtimes.files import write_json
 
 
 def test_show_tells_what_a_table_is(cli: Callable[..., Any], tiny_workshop: Path) -> None:
@@ -38,6 +41,19 @@ def test_out_and_in_again(cli: Callable[..., Any], tiny_workshop: Path, tmp_path
     assert "data set     mine (not given)" in outcome.err
     before, after = open_table(folder), open_table(tmp_path / "V")
     np.testing.assert_array_equal(after.text[:], before.text[:])
+
+
+def test_views_to_learn_from_are_told_and_stay(cli: Callable[..., Any], tiny_workshop: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_workshop / "table", tmp_path / "V"))
+    write_json(folder / "table.json", json.loads((folder / "table.json").read_text()) | {"views": 2})
+    write_shard(shard_path(folder, "views", 0), np.repeat(open_table(tiny_workshop / "table").image[:], 2, axis=0))
+    assert "views        2 of each picture, to learn from" in cli("embeddings", "show", folder).out
+    said = cli("embeddings", "export", folder, "--output", tmp_path / "t.npz").err
+    assert f"The 2 views of each picture to learn from stay in {folder}." in said
+    trained = cli("train", folder, "--fusion", "early", "--epochs", "1", "--output", tmp_path / "H")
+    rows = int((open_table(folder).splits == "train").sum())
+    assert f"{rows} training rows and 2 views of each picture, shift" in trained.out
+    assert cli("evaluate", tmp_path / "H").code == 0
 
 
 def test_notes_that_told_the_label_are_marked(cli: Callable[..., Any], tiny_workshop: Path, tmp_path: Path) -> None:
