@@ -94,6 +94,8 @@ def main(one_view: Path, four_views: Path, seeds: int, folds: int) -> None:
             raise BadInput(f"{one_view} and {four_views} hold other samples; extract both from one data set.")
         if not tables[4].view_count:
             raise BadInput(f"{four_views} has no views to learn from; extract it with --views 8.")
+        if tables[1].encoders["image"]["sha256"] != tables[4].encoders["image"]["sha256"]:
+            raise BadInput(f"{one_view} and {four_views} are of two image encoders; take one in one view and in four.")
         cells = [Cell(recipe, seed, fold) for recipe in RECIPES for seed in range(seeds) for fold in range(folds)]
         set_blas_threads(1)  # the trainer's own threads share the work better
         found = {cell: answer(tables, folds, cell) for cell in bar("heads", cells, len(cells))}

@@ -25,7 +25,7 @@ from edgefuse.metrics.bootstrap import draw, interval
 from edgefuse.metrics.classification import Doubles
 from edgefuse.progress import bar
 from edgefuse.training import align
-from edgefuse.training.aligned import aligned_rows, architecture_of, training_rows
+from edgefuse.training.aligned import aligned_rows, architecture_of, rows_to_learn, training_rows
 from edgefuse.training.recipe import SHIFTS, generators
 from edgefuse.training.trainer import PAPER, Rows, logits_of, train_members
 from edgefuse_runtimes import fusion as heads
@@ -78,16 +78,15 @@ def tried(table: Table, fusion: Fusion, seeds: Sequence[int]) -> dict[float, Tri
     """Fused heads for every shift, trained as `train_head` does."""
     text, image = training_rows(table)
     matching = align.match(text, image, align.DEFAULT)
-    part = {name: np.flatnonzero(table.splits == name) for name in ("train", "validation", "test")}
+    part = {name: np.flatnonzero(table.splits == name) for name in ("validation", "test")}
     draws = draw(table.groups[part["validation"]], DRAWS, 0)
     found = {}
     for shift in SHIFTS:
         alignment = align.fit(text, image, matching, shift)
-        rows = {name: aligned_rows(table, alignment, chosen) for name, chosen in part.items()}
+        rows = {name: aligned_rows(table, alignment, part[name]) for name in ("validation", "test")}
+        learnt = rows_to_learn(table, alignment)
         shape = architecture_of(table, alignment, fusion, PAPER)
-        trained = [
-            train_members(shape, rows["train"], rows["validation"], PAPER, generators(seed, 0)).head for seed in seeds
-        ]
+        trained = [train_members(shape, learnt, rows["validation"], PAPER, generators(seed, 0)).head for seed in seeds]
         validation, test = [], []
         for head in trained:
             outcomes = metrics.outcomes(

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     "--views",
     type=click.Choice([str(count) for count in VIEWS]),
     help="Encode so many views of every picture one by one too, for a head to learn from: 2, the picture and its "
-    "mirror image; 4, both upside down too; 8, all turned by a quarter too, for pictures that have no up. So many "
-    "times as slow here; a device does not notice.",
+    "mirror image; 4, both upside down too; 8, all turned by a quarter too, for pictures that have no up. Each "
+    "view is one more run of the image encoder here; a device does not notice.",
 )
 @click.option(
     "--scheduler",

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from edgefuse.card import machine_words
-from edgefuse.embeddings.mapped import Kind
+from edgefuse.embeddings.mapped import VectorKind
 from edgefuse_runtimes.contract import Encoder
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_json, write_json
 from edgefuse_runtimes.machine import process_memory
 
 FILE = "cost.json"
-COSTS: tuple[tuple[Kind, str, str], ...] = (
+COSTS: tuple[tuple[VectorKind, str, str], ...] = (
     ("text", "text", "notes"),
     ("image", "image", "pictures"),
     ("views", "image", "views"),
@@ -83,7 +83,7 @@ def read_cost(folder: Path) -> dict[str, Any]:
     return cost
 
 
-def add_cost(folder: Path, kind: Kind, samples: int, more: Sequence[Spent]) -> None:
+def add_cost(folder: Path, kind: VectorKind, samples: int, more: Sequence[Spent]) -> None:
     """Add to the table's `cost.json` what further rows took; the file is whole at any time.
 
     Args:

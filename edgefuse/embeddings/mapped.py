@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgefuse_runtimes.errors import BadInput
 
 Floats = NDArray[np.float32]
-Kind = Literal["image", "text", "views"]
+VectorKind = Literal["image", "text", "views"]
 """Of vectors: of pictures, of notes, of views of pictures one by one."""
 Key = int | np.integer[Any] | slice | NDArray[np.bool_] | NDArray[np.integer[Any]]
 

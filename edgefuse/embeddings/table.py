@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefuse.embeddings.cost import read_cost
-from edgefuse.embeddings.mapped import Kind, MappedRows, parts, read_shard
+from edgefuse.embeddings.mapped import MappedRows, VectorKind, parts, read_shard
 from edgefuse.labels import names_of, to_numbers
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import read_versioned, write_bytes, write_json
@@ -100,7 +100,7 @@ def shards(count: int) -> list[range]:
     return [range(start, min(start + SHARD_ROWS, count)) for start in range(0, count, SHARD_ROWS)]
 
 
-def shard_path(folder: Path, kind: Kind, number: int) -> Path:
+def shard_path(folder: Path, kind: VectorKind, number: int) -> Path:
     """Where shard `number` of one kind of vectors is, or will be."""
     return folder / f"{kind}-{number:04d}.npy"
 
@@ -209,7 +209,7 @@ def _read_rows(path: Path, digest: str) -> tuple[tuple[Row, ...], tuple[str, ...
     return rows, tuple(header[len(COLUMNS) :])
 
 
-def _map_vectors(folder: Path, kind: Kind, rows: Sequence[Row], width: int, views: int = 1) -> MappedRows:
+def _map_vectors(folder: Path, kind: VectorKind, rows: Sequence[Row], width: int, views: int = 1) -> MappedRows:
     """The vectors (n * views, d), `views` of each row, after a look at every shard."""
     spans = shards(len(rows))
     paths = tuple(shard_path(folder, kind, number) for number in range(len(spans)))
@@ -227,7 +227,8 @@ def _map_vectors(folder: Path, kind: Kind, rows: Sequence[Row], width: int, view
                 f"The shard {path} has shape {shard.shape} in place of {(len(span) * views, width)}; "
                 "remove it and extract again."
             )
-        broken += [rows[span[k // views]].id for k in np.flatnonzero(~np.isfinite(shard).all(axis=1)).tolist()]
+        numbers = np.flatnonzero(~np.isfinite(shard).all(axis=1)) // views  # of rows in the span
+        broken += [rows[span[k]].id for k in np.unique(numbers).tolist()]
     if broken:
         raise BadInput(
             f"{folder} holds NaN or infinite {kind} vectors in {len(broken)} rows ({', '.join(broken[:3])}); "

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from edgefuse.embeddings.cost import Spent, add_cost
-from edgefuse.embeddings.mapped import Kind, read_shard
+from edgefuse.embeddings.mapped import VectorKind, read_shard
 from edgefuse.embeddings.table import Floats, shard_path, shards, write_shard
 from edgefuse.extraction.encoding import PORTION_SAMPLES, Encoded, Portion
 from edgefuse.progress import Progress
 
 Run = Callable[[Sequence[Portion]], Iterator[tuple[int, int, Encoded]]]
 """Encodes portions; yields vectors as they come, with the index of their portion and the place of the first sample."""
-LABELS: dict[Kind, str] = {
+LABELS: dict[VectorKind, str] = {
     "text": "encoding notes",
     "image": "encoding pictures",
     "views": "encoding views",
@@ -30,7 +30,7 @@ LABELS: dict[Kind, str] = {
 
 def fill(
     folder: Path,
-    kind: Kind,
+    kind: VectorKind,
     items: Sequence[int],
     samples: Portion,
     run: Run,
@@ -76,7 +76,7 @@ def fill(
 
 def write_shards(
     folder: Path,
-    kind: Kind,
+    kind: VectorKind,
     wanted: dict[int, Sequence[int]],
     vectors: Iterable[tuple[int, Floats]],
     written: Callable[[int], None],
@@ -112,7 +112,7 @@ def write_shards(
                         del held[done]
 
 
-def _known(folder: Path, kind: Kind, spans: Sequence[Sequence[int]], needed: set[int]) -> dict[int, Floats]:
+def _known(folder: Path, kind: VectorKind, spans: Sequence[Sequence[int]], needed: set[int]) -> dict[int, Floats]:
     """Needed vectors (d,) that finished shards hold."""
     known: dict[int, Floats] = {}
     for number, items in enumerate(spans):

@@ -6,11 +6,11 @@ So a second text encoder, another template or another split costs no second run 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from edgefuse.embeddings.cost import FILE as COST
 from edgefuse.embeddings.cost import read_cost
-from edgefuse.embeddings.mapped import Kind
+from edgefuse.embeddings.mapped import VectorKind
 from edgefuse.embeddings.table import read_description, shard_path, shards
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.files import write_bytes, write_json
@@ -47,21 +47,18 @@ def take_over(folder: Path, other: Path) -> None:
             write_bytes(ours, theirs.read_bytes())
 
 
-def _same(description: dict[str, Any], other: Path) -> list[Kind]:
+def _same(description: dict[str, Any], other: Path) -> list[VectorKind]:
     """The kinds of vectors whose samples and encoder are the same in both tables, and of views their number."""
     known = read_description(other)
     samples = description["samples_sha256"]
     same_inputs = known.get("inputs_sha256") == description["inputs_sha256"]
     theirs = known.get("samples_sha256", samples if same_inputs else {})  # tables of older versions have none
 
-    def same(modality: Modality) -> bool:
-        encoders = known["encoders"].get(modality), description["encoders"][modality]
-        return bool(theirs.get(modality) == samples[modality] and encoders[0] == encoders[1])
-
-    views = description["views"]
-    kinds: list[tuple[Kind, bool]] = [
-        ("image", same("image")),
-        ("text", same("text")),
-        ("views", same("image") and views is not None and known.get("views") == views),
+    modalities: tuple[Modality, ...] = get_args(Modality)
+    kinds: list[VectorKind] = [
+        each
+        for each in modalities
+        if theirs.get(each) == samples[each] and known["encoders"].get(each) == description["encoders"][each]
     ]
-    return [kind for kind, is_same in kinds if is_same]
+    views = description["views"]
+    return [*kinds, "views"] if "image" in kinds and views is not None and known.get("views") == views else kinds

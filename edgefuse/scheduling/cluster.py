@@ -35,7 +35,7 @@ ATTEMPTS = 3
 """Times that a task may be lost before it is blamed itself."""
 LOOK_SECONDS = 2.0
 FETCH_SECONDS = 60.0
-"""That the vectors of a finished task, a quarter of a megabyte, may be on their way."""
+"""That the vectors of a finished task, a few megabytes at the most, may be on their way."""
 EXTRA = "dask"
 HERE = (Path("/"), "/")
 """The root of pictures whose paths are the same for workers."""

@@ -86,6 +86,8 @@ def time_sheet(pooled: Sequence[Pooled], tables: Mapping[str, Table], raw: Seque
         "both by the head alone; encoders run once for all epochs, seeds and folds. Heads were trained side by side on "
         "all cores."
     )
+    if any(table.view_count for table in tables.values()):
+        remark += " Views to learn from were encoded once as well, which is not counted here."
     return Sheet("table-3-time", "Table 3. Time", columns, tuple(rows), (remark,))
 
 

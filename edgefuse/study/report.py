@@ -122,13 +122,11 @@ def _made(found: Found) -> list[tuple[str, str]]:
         ("Widths matched by", training.match),
         ("Notes' components", "all coordinates" if training.text_components is None else str(training.text_components)),
     ]
+    views = [f"{name} {table.view_count}" for name, table in found.tables.items() if table.view_count]
+    if views:
+        facts.append(("Views of each picture to learn from", ", ".join(views)))
     changed = {key: value for key, value in asdict(training.settings).items() if value != asdict(PAPER)[key]}
     changed |= {"average_image": "yes"} if training.average_image else {}
-    views = {name: table.view_count for name, table in found.tables.items() if table.view_count}
-    if views:
-        facts.append(
-            ("Views of each picture to learn from", ", ".join(f"{count}, {name}" for name, count in views.items()))
-        )
     facts.append(("Training", "; ".join(f"{key} {value}" for key, value in changed.items()) or "as the paper"))
     facts += [
         (f"{name}, {modality}", _encoder_words(table, modality))

@@ -38,14 +38,15 @@ def rows_to_learn(table: Table, alignment: Alignment, memory: Floats | None = No
 
     Written into `memory` (n * (1 + v), w_t + w_i) if there is some.
     """
-    chosen = np.flatnonzero(table.splits == "train")  # (n,)
+    text, image = training_rows(table)
+    chosen = text.numbers  # (n,)
     if table.views is None:
         return aligned_rows(table, alignment, chosen, memory)
     again = np.repeat(chosen, table.view_count)  # (n * v,)
     views = (chosen[:, None] * table.view_count + np.arange(table.view_count)).ravel()  # (n * v,): rows of table.views
     joined = _memory(alignment, len(chosen) + len(views)) if memory is None else memory
     own, others = joined[: len(chosen)], joined[len(chosen) :]
-    _align(alignment, ChosenRows(table.text, chosen), ChosenRows(table.image, chosen), own)
+    _align(alignment, text, image, own)
     _align(alignment, ChosenRows(table.text, again), ChosenRows(table.views, views), others)
     return _rows(alignment, joined, table.labels[np.concatenate([chosen, again])])
 

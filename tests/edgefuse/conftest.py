@@ -38,6 +38,7 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
         drawn: bool = False,
         seed: int = 0,
         count: int = 300,
+        views: int = 0,
     ) -> Table:
         rng = np.random.default_rng(seed)
         n, (d_t, d_i) = count, widths
@@ -53,7 +54,9 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
             "dataset": {"name": "invented", "licence": "CC0-1.0", "drawn": drawn},
             "classes": list(classes),
             "split_seed": 0,
+            "views": views or None,
         }
+        apart = np.repeat(image, views, axis=0) + 0.3 * rng.normal(size=(n * views, d_i))  # (n * views, d_i)
         rows = [
             Row(f"s{k}", classes[number], f"g{k // 2}", splits[k // 2 % len(splits)])
             for k, number in enumerate(numbers)
@@ -63,8 +66,11 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
         for number, span in enumerate(shards(n)):
             write_shard(shard_path(folder, "image", number), image[span.start : span.stop])
             write_shard(shard_path(folder, "text", number), text[span.start : span.stop])
+            if views:
+                write_shard(shard_path(folder, "views", number), apart[span.start * views : span.stop * views])
         table = open_table(folder)
-        return replace(table, text=table.text[:], image=table.image[:])  # in memory, for tests that change them
+        in_memory = None if table.views is None else table.views[:]
+        return replace(table, text=table.text[:], image=table.image[:], views=in_memory)  # for tests that change them
 
     return make
 

@@ -56,7 +56,8 @@ def test_a_worker_encodes_views_one_by_one(encoders: Encoders, tmp_path: Path) -
     assert preprocess is not None
     with open_encoder(encoders.image, encoders.folder, engine="numpy", threads=1) as encoder:
         seen = [encoder.encode(views(read_picture(path, preprocess), 8)) for path in paths]
-    sent = pickle.loads(pickle.dumps(replace(of(encoders, encoders.image), views=8)))
+    mean_of_four = replace(encoders.image, preprocess=replace(preprocess, views=4))
+    sent = pickle.loads(pickle.dumps(replace(of(encoders, mean_of_four), views=8)))
     encoded = encode_rows(sent, [path.read_bytes() for path in paths]).encoded
     np.testing.assert_allclose(encoded.vectors, np.concatenate(seen), atol=1e-6)  # (16, d)
     assert encoded.spent.distinct == 16

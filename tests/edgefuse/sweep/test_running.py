@@ -30,8 +30,9 @@ def computed(
     yield from on_all_cores(partial(runner, table, matching_of(table, match), SETTINGS), cells, jobs)
 
 
-def test_a_cell_is_the_head_that_train_makes(make_table: Callable[..., Table]) -> None:
-    table = make_table()
+@pytest.mark.parametrize("views", [0, 2])
+def test_a_cell_is_the_head_that_train_makes(make_table: Callable[..., Table], views: int) -> None:
+    table = make_table(views=views)
     cells = [Cell(fusion, shift, 3) for shift in (-0.5, 1.0) for fusion in ("early", "late")]
     found = {r.cell: r for r in computed(table, cells, 2, "project")}
     assert found.keys() == set(cells)

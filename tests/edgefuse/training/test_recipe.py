@@ -162,41 +162,41 @@ def test_noise_is_added_to_the_vectors_of_length_1_before_the_last_step(make_tab
     np.testing.assert_allclose(rows.vectors()["image"] + rows.units[1] * theta, noisy, atol=1e-4)
 
 
-def test_a_head_learns_from_views_with_the_note_and_label_of_their_row(make_table: MakeTable) -> None:
-    table = make_table()
-    rng = np.random.default_rng(0)
-    image = np.asarray(table.image)
-    views = (np.repeat(image, 2, axis=0) + rng.normal(0, 0.1, (600, 16))).astype(np.float32)  # (2 n, d_i)
-    viewed = replace(table, views=views)
+def test_a_head_learns_from_views_of_training_rows_with_their_note_and_label(make_table: MakeTable) -> None:
+    table = make_table(views=2)
+    views = np.asarray(table.views).reshape(300, 2, 16)
+    views[table.splits != "train"] = np.nan  # nobody may read them
     text, own = training_rows(table)
     alignment = align.fit(text, own, align.match(text, own), 0.5)
-    rows = rows_to_learn(viewed, alignment)
-    kept = np.flatnonzero(table.splits == "train")
-    count = len(kept)
+    rows, plain = rows_to_learn(table, alignment), aligned_rows(table, alignment, text.numbers)
+    count = len(text)
     assert len(rows.joined) == len(rows.labels) == 3 * count
-    plain = aligned_rows(table, alignment, kept)
     np.testing.assert_array_equal(rows.joined[:count], plain.joined)
-    row = kept[7]
-    for view in range(2):
-        t, i = apply(alignment, table.text[row], views[2 * row + view])
-        at = count + 2 * 7 + view
-        np.testing.assert_allclose(rows.vectors()["text"][at], t, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(rows.vectors()["image"][at], i, rtol=1e-5, atol=1e-6)
-        assert rows.labels[at] == table.labels[row]
+    for k, row in enumerate(text.numbers):
+        for view in range(2):
+            t, i = apply(alignment, table.text[row], views[row, view])
+            at = count + 2 * k + view
+            np.testing.assert_allclose(rows.vectors()["text"][at], t, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(rows.vectors()["image"][at], i, rtol=1e-5, atol=1e-6)
+            assert rows.labels[at] == table.labels[row]
     settings = Settings(epochs=2)
-    head, other = (train_head(each, fusion="late", settings=settings, shifts=[0.5]) for each in (viewed, table))
-    assert head.training["views"] == 2
+    without = replace(table, views=None)
+    head, other = (train_head(each, fusion="late", settings=settings, shifts=[0.5]) for each in (table, without))
+    assert (head.training["views"], "views" in other.training) == (2, False)
     assert head.training["rows"] == other.training["rows"] == count
+    assert np.isfinite(head.fused.weight).all()
     assert not np.array_equal(head.fused.weight, other.fused.weight)
     np.testing.assert_array_equal(head.alignment.image.centre, other.alignment.image.centre)
+    cost, less = (cost_of(head, each)["methods"]["image_only"] for each in (table, without))
+    assert cost["embeddings_mb_per_epoch"] == pytest.approx(3 * less["embeddings_mb_per_epoch"])
 
 
-@pytest.mark.parametrize("match", ["project", "none"])
+@pytest.mark.parametrize(("match", "views"), [("project", 0), ("none", 0), ("none", 2)])
 def test_beside_a_mapped_table_training_needs_little_more_than_the_rows_it_trains_on(
-    make_table: MakeTable, match: align.Method
+    make_table: MakeTable, match: align.Method, views: int
 ) -> None:
-    table = open_table(make_table(count=12_000, widths=(320, 256)).folder)
-    size = 4 * len(table.labels) * (320 + 256)
+    table = open_table(make_table(count=12_000 // (1 + views), widths=(320, 256), views=views).folder)
+    size = 4 * len(table.labels) * (1 + views) * (320 + 256)
     tracemalloc.start()
     train_head(table, fusion="late", settings=Settings(epochs=1, batch=400), match=match)
     _, peak = tracemalloc.get_traced_memory()
