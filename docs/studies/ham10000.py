@@ -24,13 +24,19 @@ BETTER = """
 shifts = [0]
 text_components = 32
 members = 5
+epochs = 10
 average_image = true
 refer_accuracy = 0.8
 """
 RECIPES = {
-    # name: views of a picture, words above the report, what the study's file says
-    "paper": (1, "as the paper trains", PAPER),
-    "better": (4, "four views, 32 components of the note, five members, averaged with the image-only head", BETTER),
+    # name: views of a picture, how many to learn from, words above the report, what the study's file says
+    "paper": (1, None, "as the paper trains", PAPER),
+    "better": (
+        4,
+        8,
+        "four views, learnt from eight, 32 components of the note, five members, averaged with the image-only head",
+        BETTER,
+    ),
 }
 TEXTS = {"SmolLM2": "smollm2", "MiniLM": "minilm"}
 
@@ -51,13 +57,14 @@ def export(models: Path, encoders: Path) -> None:
 
 def write_config(path: Path, dataset: str, root: Path, encoders: Path, recipe: str) -> None:
     """The file of one study."""
-    views, words, training = RECIPES[recipe]
+    views, to_learn, words, training = RECIPES[recipe]
     lines = [
         f'name = "HAM10000 {dataset}: {words}"',
         'like = "HAM10000"',
         "[data]",
         'dataset = "ham10000"',
         f'root = "{root}"',
+        *([f"views = {to_learn}"] if to_learn else []),
         "[encoders]",
         *(f'"DINOv2-S + {name}" = "{encoders / f"dinov2-{views}-{folder}"}"' for name, folder in TEXTS.items()),
         training,
