@@ -5,100 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from PIL import Image
 
-from edgefuse.commands.extract import command
-from edgefuse.datasets import Dataset, Sample
+from edgefuse.datasets import Dataset
 from edgefuse.embeddings import table as embeddings
 from edgefuse.embeddings.cost import read_cost
 from edgefuse.embeddings.table import shard_path
-from edgefuse.extraction import filling
 from edgefuse.extraction import running as extraction
 from edgefuse.extraction.running import extract
 from edgefuse.kits.encoders import Encoders
 from edgefuse_runtimes.errors import BadInput
 from edgefuse_runtimes.image import load_image, prepare
-from edgefuse_runtimes.spec import EncoderSpec, Preprocess, Tokenization
-
-PREPROCESS = Preprocess("squash", 8, "bilinear", 8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-IMAGE = EncoderSpec("image", "onnx", "image.onnx", "1" * 64, 1, "fp32", 3, "none", False, preprocess=PREPROCESS)
-TEXT = EncoderSpec(
-    "text",
-    "gguf",
-    "text.gguf",
-    "2" * 64,
-    1,
-    "fp32",
-    2,
-    "none",
-    False,
-    tokenization=Tokenization(12, True, True),
-)
-
-
-class Letters:
-    """A tokenizer whose ids are the characters' codes."""
-
-    bos_id, eos_id, add_bos = 1, 2, True
-
-    def encode(self, text: str) -> list[int]:
-        return [ord(letter) for letter in text]
-
-
-class Means:
-    """An encoder whose vectors anyone can check: a picture's mean colour, sum and count of a note's ids."""
-
-    def __init__(self, spec: EncoderSpec, log: list[Any]) -> None:
-        self.spec, self.log = spec, log
-        self.fails_after = None if spec.modality == "text" else Means.pictures_until_failure
-        log.append(f"open {spec.modality}")
-
-    pictures_until_failure: int | None = None
-
-    def encode(self, batch: Any) -> np.ndarray:
-        self.log.extend([self.spec.modality] * len(batch))
-        if self.fails_after is not None and self.log.count("image") > self.fails_after:
-            raise KeyboardInterrupt
-        return np.array([self.vector(item) for item in batch], np.float32)
-
-    def vector(self, item: np.ndarray) -> np.ndarray:
-        return item.mean(axis=(1, 2)) if item.ndim == 3 else np.array([item.sum(), len(item)])
-
-    def info(self) -> dict[str, Any]:
-        return {"engine": "means", "version": "1", "precision": self.spec.precision, "threads": 2}
-
-    def __enter__(self) -> "Means":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.log.append(f"close {self.spec.modality}")
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the encoders did, while tables are cut into shards of four rows, and samples into portions of four."""
-    log: list[Any] = []
-    monkeypatch.setattr(embeddings, "SHARD_ROWS", 4)
-    monkeypatch.setattr(filling, "PORTION_SAMPLES", 4)
-    monkeypatch.setattr(extraction, "tokenizer_of", lambda spec, locate: Letters())
-    monkeypatch.setattr(extraction, "open_encoder", lambda spec, folder, **settings: Means(spec, log))
-    return log
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    """Eleven samples, whose notes repeat: a, b, c, a, b, c, ..."""
-    samples = []
-    for k in range(11):
-        path = tmp_path / "pictures" / f"{k}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.new("RGB", (10, 6), (20 * k, 255 - 20 * k, 7 * k)).save(path)
-        samples.append(Sample(f"id{k}", path, f"note {'abc'[k % 3]}", "xy"[k % 2], f"group {k}"))
-    return Dataset("made up", "none", tuple(samples))
-
-
-ENCODERS = Encoders(Path("E"), IMAGE, TEXT)
+from tests.edgefuse.extraction.conftest import ENCODERS, IMAGE, PREPROCESS, TEXT, Means
 
 
 def test_every_row_holds_the_vectors_of_its_own_sample(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
@@ -189,60 +106,6 @@ def test_the_cost_is_no_part_of_the_table_s_digest(dataset: Dataset, tmp_path: P
     table = embeddings.open_table(tmp_path / "V")
     assert table.cost == {}
     assert embeddings.table_digest(table) == digest
-
-
-def test_views_stand_beside_their_pictures_after_an_interruption_too(
-    dataset: Dataset, tmp_path: Path, log: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for k, sample in enumerate(dataset.samples):  # of which no view is like another
-        Image.fromarray(np.random.default_rng(k).integers(0, 256, (8, 8, 3), np.uint8)).save(sample.image)
-    monkeypatch.setattr(Means, "pictures_until_failure", 11 + 4 * 5)
-    with pytest.raises(KeyboardInterrupt):  # among the views of the second shard
-        extract(dataset, ENCODERS, tmp_path / "V", views=4)
-    monkeypatch.setattr(Means, "pictures_until_failure", None)
-    monkeypatch.setattr(Means, "vector", lambda self, item: item[:, 0, 0] if item.ndim == 3 else np.array([1, 2]))
-    log.clear()
-    table = extract(dataset, ENCODERS, tmp_path / "V", views=4).table
-    assert log == ["open image", *["image"] * 4 * 7, "close image"]  # of pictures 4 to 10: the first shard was finished
-    assert table.views is not None
-    assert (table.view_count, len(table.views)) == (4, 44)
-    for k in range(4, 11):
-        pixels = prepare(load_image(dataset.samples[k].image), PREPROCESS)  # (3, 8, 8)
-        corners = [pixels[:, 0, 0], pixels[:, 0, -1], pixels[:, -1, 0], pixels[:, -1, -1]]
-        np.testing.assert_array_equal(table.views[4 * k : 4 * k + 4], corners)
-    assert (table.cost["views"]["samples"], table.cost["views"]["distinct"]) == (11, 44)
-
-
-def test_views_are_a_part_of_the_table_s_digest(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
-    plain, more = (extract(dataset, ENCODERS, tmp_path / f"V{v}", views=v).table for v in (None, 2))
-    np.testing.assert_array_equal(plain.image, more.image)
-    assert embeddings.table_digest(plain) != embeddings.table_digest(more)
-    shard_path(more.folder, "views", 1).unlink()
-    with pytest.raises(BadInput, match=r"1 of 3 views shards are missing, the first is views-0001\.npy"):
-        embeddings.open_table(more.folder)
-
-
-def test_views_are_encoded_without_a_mean_over_them(
-    dataset: Dataset, tmp_path: Path, log: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = []
-
-    def open_encoder(spec: EncoderSpec, folder: Path, *, each_view: bool, **settings: Any) -> Means:
-        opened.append((spec.modality, each_view))
-        return Means(spec, log)
-
-    monkeypatch.setattr(extraction, "open_encoder", open_encoder)
-    extract(dataset, ENCODERS, tmp_path / "V", views=8)
-    assert opened == [("text", False), ("image", False), ("image", True)]
-
-
-@pytest.mark.parametrize("other", [None, 2])
-def test_a_table_of_other_views_is_not_gone_on_with(
-    dataset: Dataset, tmp_path: Path, log: list[Any], other: int | None
-) -> None:
-    extract(dataset, ENCODERS, tmp_path / "V", views=4)
-    with pytest.raises(BadInput, match=r"made from other inputs \(views differ"):
-        extract(dataset, ENCODERS, tmp_path / "V", views=other)
 
 
 def test_a_finished_table_opens_no_encoder(dataset: Dataset, tmp_path: Path, log: list[Any]) -> None:
@@ -347,38 +210,6 @@ def test_a_given_split_is_kept_and_checked(dataset: Dataset, tmp_path: Path, log
     given[4] = replace(given[4], split="")
     with pytest.raises(BadInput, match="Sample id4 has the split ''"):
         extract(replace(dataset, samples=tuple(given)), ENCODERS, tmp_path / "W")
-
-
-@pytest.fixture
-def run(dataset: Dataset, tmp_path: Path, log: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Run `edgefuse extract` on a table of the samples."""
-    lines = [f"{s.id},{s.image.name},{s.text},{s.label}" for s in dataset.samples]
-    (tmp_path / "table.csv").write_text("\n".join(["id,image,text,label", *lines]) + "\n")
-    monkeypatch.setattr(Encoders, "open", lambda folder: ENCODERS)
-
-    def run(*options: str) -> Any:
-        arguments = [
-            "--dataset",
-            "table.csv",
-            "--root",
-            "pictures",
-            "--encoders",
-            "E",
-            "--output",
-            "V",
-            *options,
-        ]
-        monkeypatch.chdir(tmp_path)
-        return CliRunner().invoke(command, arguments)
-
-    return run
-
-
-def test_the_command_encodes_views(run: Callable[..., Any], tmp_path: Path) -> None:
-    outcome = run("--views", "2")
-    assert outcome.exit_code == 0, outcome.exception
-    assert "22 views of 11 rows" in outcome.stderr
-    assert embeddings.open_table(tmp_path / "V").view_count == 2
 
 
 def test_the_command_says_what_it_made(run: Callable[..., Any], tmp_path: Path) -> None:
